@@ -1,0 +1,128 @@
+"""What is behind: raise, claim, finish and push back AccountDue rows.
+
+Ingest raises `changed_seq` in the transaction of the change. A consumer claims rows under a lease, reads
+`changed_seq` before anything else, computes without a lock, and in one transaction writes its verdict and
+`finish()`es with the sequence it had read. If the account changed meanwhile the row simply stays behind.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import secrets
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import F, Q
+
+from accounts.models import AccountDue
+from plgops.lib.db import after_commit, lock_free_rows
+from plgops.lib.doorbell import ring
+
+MAX_BACKOFF = dt.timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """One account in a consumer's hands until its lease ends."""
+
+    account_id: int
+    seq: int  # changed_seq as read at the claim: what the verdict will have seen
+    changed: bool  # False: only time has passed
+    importing: bool  # an import is among the changes
+    changed_at: dt.datetime | None
+    token: str
+
+
+def mark_changed(
+    account_ids: Iterable[int], *, now: dt.datetime, importing: bool = False, consumers: Collection[str] | None = None
+) -> None:
+    """Raise `changed_seq` of these accounts for each consumer; one statement, keys in sorted order.
+
+    To be called in the transaction of the change; the consumers' doorbells ring after the commit.
+    """
+    names = sorted(consumers if consumers is not None else settings.DUE_CONSUMERS)
+    ids = sorted({i for i in account_ids if i})
+    if not ids:
+        return
+    step = 200
+    with connection.cursor() as cursor:
+        for start in range(0, len(ids), step):
+            rows = [(account_id, name) for account_id in ids[start : start + step] for name in names]
+            values = ", ".join(["(%s, %s, 1, 0, %s, %s, '', 0, '')"] * len(rows))
+            cursor.execute(
+                "INSERT INTO accounts_accountdue (account_id, consumer, changed_seq, done_seq, import_seq, changed_at,"
+                f" lease_token, attempts, last_error) VALUES {values}"
+                " ON CONFLICT (account_id, consumer) DO UPDATE SET"
+                " changed_seq = accounts_accountdue.changed_seq + 1,"
+                " import_seq = CASE WHEN excluded.import_seq > 0 THEN accounts_accountdue.changed_seq + 1"
+                " ELSE accounts_accountdue.import_seq END,"
+                " changed_at = CASE WHEN accounts_accountdue.changed_seq > accounts_accountdue.done_seq"
+                " THEN accounts_accountdue.changed_at ELSE excluded.changed_at END",
+                [v for account_id, name in rows for v in (account_id, name, 1 if importing else 0, now)],
+            )
+    for name in names:
+        after_commit(ring, settings.DUE_CONSUMERS[name])
+
+
+def claim(*, consumer: str, now: dt.datetime, today: int, limit: int, lease: dt.timedelta) -> list[Claimed]:
+    """Lease up to `limit` accounts that are behind: changed ones (oldest change first), then time-due ones.
+
+    A row whose lease ended belongs to a worker that died; it is simply claimed again.
+    """
+    free = Q(lease_until__isnull=True) | Q(lease_until__lte=now)
+    ready = Q(retry_at__isnull=True) | Q(retry_at__lte=now)
+    token = secrets.token_hex(8)
+    with transaction.atomic():
+        mine = AccountDue.objects.filter(free, ready, consumer=consumer)
+        rows = list(
+            lock_free_rows(mine.filter(changed_seq__gt=F("done_seq")).order_by("changed_at", "account_id"))[:limit]
+        )
+        if len(rows) < limit:
+            by_time = mine.filter(due_day__lte=today, changed_seq=F("done_seq")).order_by("due_day", "account_id")
+            rows += list(lock_free_rows(by_time)[: limit - len(rows)])
+        AccountDue.objects.filter(pk__in=[row.pk for row in rows]).update(lease_until=now + lease, lease_token=token)
+    return [
+        Claimed(
+            account_id=row.account_id,
+            seq=row.changed_seq,
+            changed=row.changed_seq > row.done_seq,
+            importing=row.import_seq > row.done_seq,
+            changed_at=row.changed_at,
+            token=token,
+        )
+        for row in rows
+    ]
+
+
+def finish(claimed: Claimed, *, consumer: str, now: dt.datetime, due_day: int | None) -> bool:
+    """Write `done_seq` and the next due day, if the lease is still ours. False: somebody else has it, roll back.
+
+    To be called in the transaction that writes the verdict. What changed since the claim stays due.
+    """
+    return bool(
+        AccountDue.objects.filter(
+            account_id=claimed.account_id, consumer=consumer, lease_token=claimed.token, done_seq__lte=claimed.seq
+        ).update(
+            done_seq=claimed.seq,
+            due_day=due_day,
+            changed_at=now,
+            lease_until=None,
+            lease_token="",
+            retry_at=None,
+            attempts=0,
+            last_error="",
+        )
+    )
+
+
+def fail(claimed: Claimed, *, consumer: str, now: dt.datetime, error: str) -> None:
+    """Push a poison account back, doubling up to an hour, with the error kept to be shown."""
+    row = AccountDue.objects.filter(account_id=claimed.account_id, consumer=consumer, lease_token=claimed.token).first()
+    if row is None:
+        return
+    backoff = min(dt.timedelta(seconds=10 * 2 ** min(row.attempts, 10)), MAX_BACKOFF)
+    AccountDue.objects.filter(pk=row.pk, lease_token=claimed.token).update(
+        lease_until=None, lease_token="", retry_at=now + backoff, attempts=F("attempts") + 1, last_error=error[:2000]
+    )

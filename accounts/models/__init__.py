@@ -1,0 +1,41 @@
+"""The ground floor's tables."""
+
+from .due import AccountDue
+from .events import Event, EventType, Receipt, UsageDay, UsageValue
+from .lifecycle import Hold, Stage, StageEntry
+from .people import Account, AccountKey, AccountMerge, Membership, ProductUser, TraitValue, UserKey
+from .revenue import Motion, Plan, PlanLimit, RevenueMovement, Subscription, SubscriptionState
+from .sources import QuarantinedMessage, Source
+from .team import AuditEntry, BusinessCalendar, Delivery, StaffUser, Workspace
+
+__all__ = [
+    "Account",
+    "AccountDue",
+    "AccountKey",
+    "AccountMerge",
+    "AuditEntry",
+    "BusinessCalendar",
+    "Delivery",
+    "Event",
+    "EventType",
+    "Hold",
+    "Membership",
+    "Motion",
+    "Plan",
+    "PlanLimit",
+    "ProductUser",
+    "QuarantinedMessage",
+    "Receipt",
+    "RevenueMovement",
+    "Source",
+    "Stage",
+    "StageEntry",
+    "StaffUser",
+    "Subscription",
+    "SubscriptionState",
+    "TraitValue",
+    "UsageDay",
+    "UsageValue",
+    "UserKey",
+    "Workspace",
+]

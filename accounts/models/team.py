@@ -1,0 +1,115 @@
+"""The people and things every desk shares: staff, the workspace, calendars, audit, outgoing messages."""
+
+from __future__ import annotations
+
+from django.contrib.auth.models import AbstractUser
+from django.db import models
+from django.db.models import Q
+
+
+class StaffUser(AbstractUser):
+    """Somebody who works in plgops. Roles are groups; what a role may do is in plgops.lib.access."""
+
+    class Theme(models.TextChoices):
+        AUTO = "auto", "As the system"
+        LIGHT = "light", "Light"
+        DARK = "dark", "Dark"
+
+    class Density(models.TextChoices):
+        NORMAL = "normal", "Comfortable"
+        COMPACT = "compact", "Compact"
+
+    theme = models.CharField(max_length=5, choices=Theme.choices, default=Theme.AUTO)
+    density = models.CharField(max_length=7, choices=Density.choices, default=Density.NORMAL)
+    single_key_shortcuts = models.BooleanField(default=True, help_text="WCAG 2.1.4: single keys can be turned off.")
+
+    @property
+    def label(self) -> str:
+        """The name to show: full name, else the log-in."""
+        return self.get_full_name() or self.username
+
+
+class Workspace(models.Model):
+    """This installation. One row; the time zone decides what a day is and is fixed by the first migration."""
+
+    name = models.CharField(max_length=100)
+    time_zone = models.CharField(max_length=64)
+    currency = models.CharField(max_length=3, default="USD")
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(id=1), name="workspace_is_one")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class BusinessCalendar(models.Model):
+    """Open hours and holidays; pure arithmetic over it is in plgops.lib.business_time."""
+
+    name = models.CharField(max_length=100, unique=True)
+    time_zone = models.CharField(max_length=64)
+    hours = models.JSONField(default=dict, help_text='{"mon": [["09:00", "17:00"]], …}; 24:00 ends a day.')
+    holidays = models.JSONField(default=list, blank=True, help_text="Closed dates, YYYY-MM-DD.")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class AuditEntry(models.Model):
+    """Who did what, when. No foreign keys: history never blocks a deletion and outlives it."""
+
+    at = models.DateTimeField()
+    actor_id = models.BigIntegerField(null=True, blank=True)
+    actor_label = models.CharField(max_length=200, help_text="The staff user's name then, or “plgops”.")
+    action = models.CharField(max_length=60, help_text="noun.verb, e.g. handoff.claimed")
+    object_type = models.CharField(max_length=40)
+    object_id = models.BigIntegerField(null=True, blank=True)
+    object_label = models.CharField(max_length=300, blank=True)
+    account_id = models.BigIntegerField(null=True, blank=True)
+    detail = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["-at", "-id"], name="audit_newest"),
+            models.Index(fields=["account_id", "-at"], name="audit_by_account"),
+            models.Index(fields=["object_type", "object_id", "-at"], name="audit_by_object"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.at:%Y-%m-%d %H:%M} {self.actor_label} {self.action} {self.object_label}"
+
+
+class Delivery(models.Model):
+    """The outbox: one row per recipient and fact, sent by a sweep. The row is the queue."""
+
+    class Status(models.TextChoices):
+        WAITING = "waiting", "Waiting"
+        SENT = "sent", "Sent"
+        GONE = "gone", "Given up"
+
+    fact = models.CharField(max_length=120, help_text="What it is about, e.g. handoff:12:opened")
+    channel = models.CharField(max_length=20)
+    recipient = models.CharField(max_length=300)
+    payload = models.JSONField(default=dict)
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.WAITING)
+    created_at = models.DateTimeField()
+    next_at = models.DateTimeField(null=True, blank=True)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    attempts = models.IntegerField(default=0)
+    sent_at = models.DateTimeField(null=True, blank=True)
+    last_error = models.TextField(blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["fact", "channel", "recipient"], name="delivery_once"),
+            models.CheckConstraint(
+                condition=Q(status="sent", sent_at__isnull=False) | Q(sent_at__isnull=True) & ~Q(status="sent"),
+                name="delivery_sent_has_its_time",
+            ),
+            models.CheckConstraint(condition=Q(attempts__gte=0), name="delivery_attempts_not_negative"),
+        ]
+        indexes = [models.Index(fields=["next_at"], name="delivery_waiting", condition=Q(status="waiting"))]
+
+    def __str__(self) -> str:
+        return f"{self.fact} to {self.recipient}"

@@ -1,0 +1,78 @@
+"""Who may do what: the one place that decides.
+
+Roles are Django groups (created by migration); a capability is a word that a view, an API or an admin
+action asks for. State ("is this handoff still open?") is never decided here: the verb that changes the
+object decides that under its lock. Pure apart from reading the user's groups once per request.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+
+SALES_REP = "sales rep"
+SALES_MANAGER = "sales manager"
+SUPPORT_AGENT = "support agent"
+SUPPORT_OPS = "support ops"
+CS = "CS"
+ADMIN = "admin"
+VIEWER = "viewer"
+
+ROLES = (SALES_REP, SALES_MANAGER, SUPPORT_AGENT, SUPPORT_OPS, CS, ADMIN, VIEWER)
+
+_EVERYBODY = frozenset(ROLES)
+_SALES = frozenset({SALES_REP, SALES_MANAGER, ADMIN})
+_SUPPORT = frozenset({SUPPORT_AGENT, SUPPORT_OPS, ADMIN})
+
+CAPABILITIES: dict[str, frozenset[str]] = {
+    # reading: everybody with a role sees accounts, definitions and numbers
+    "accounts.view": _EVERYBODY,
+    "definitions.view": _EVERYBODY,
+    "handoffs.view": _EVERYBODY,
+    "tickets.view": _EVERYBODY,
+    # sales work
+    "handoffs.claim": _SALES,
+    "handoffs.work": _SALES,  # own ones; others' need handoffs.manage
+    "handoffs.manage": frozenset({SALES_MANAGER, ADMIN}),  # work or reassign what somebody else owns
+    # definitions
+    "definitions.edit": frozenset({ADMIN}),
+    "definitions.release": frozenset({ADMIN, SALES_MANAGER}),
+    # data
+    "sources.manage": frozenset({ADMIN}),
+    "data.import": frozenset({ADMIN}),
+    "accounts.merge": frozenset({ADMIN}),
+    "quarantine.replay": frozenset({ADMIN}),
+    "event_types.edit": frozenset({ADMIN}),
+    # support
+    "tickets.work": _SUPPORT | {CS},
+    "tickets.assign": frozenset({SUPPORT_OPS, ADMIN}),
+    "tiers.edit": frozenset({SUPPORT_OPS, ADMIN}),
+    "articles.edit": _SUPPORT | {CS},
+    # the workspace itself: Django's admin, staff, settings
+    "workspace.admin": frozenset({ADMIN}),
+}
+
+
+def roles_of(user: Any) -> frozenset[str]:
+    """The names of the user's roles; read once per user object (one query), then kept on it."""
+    if not getattr(user, "is_authenticated", False) or not user.is_active:
+        return frozenset()
+    if user.is_superuser:
+        return _EVERYBODY
+    kept: frozenset[str] | None = getattr(user, "_plgops_roles", None)
+    if kept is None:
+        kept = frozenset(user.groups.values_list("name", flat=True)) & _EVERYBODY
+        user._plgops_roles = kept
+    return kept
+
+
+def may(user: Any, capability: str) -> bool:
+    """Whether `user` may do `capability`; an unknown capability is a programming error (KeyError)."""
+    return bool(CAPABILITIES[capability] & roles_of(user))
+
+
+def require(user: Any, capability: str) -> None:
+    """Raise PermissionDenied (a 403 page) unless `user` may do `capability`."""
+    if not may(user, capability):
+        raise PermissionDenied(f"This needs the right “{capability}”.")

@@ -1,0 +1,116 @@
+"""The sales side of an account: one open handoff per company, and what was done about it."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+
+class Handoff(models.Model):
+    """A company is in sales' hands. Qualifications attach as reasons; at most one is open per company.
+
+    Transitions are a table in scoring/handoffs.py; every change leaves an audit row.
+    """
+
+    class Status(models.TextChoices):
+        UNCLAIMED = "unclaimed", "Unclaimed"
+        CLAIMED = "claimed", "Claimed"
+        CONTACTED = "contacted", "Contacted"
+        WON = "won", "Won"
+        LOST = "lost", "Lost"
+        DISMISSED = "dismissed", "Dismissed"
+        RETURNED = "returned", "Returned to self-serve"
+        WITHDRAWN = "withdrawn", "Withdrawn before anybody claimed it"
+
+    OPEN = ("unclaimed", "claimed", "contacted")
+
+    company = models.ForeignKey("accounts.Account", on_delete=models.PROTECT, related_name="handoffs")
+    status = models.CharField(max_length=20, choices=Status.choices, default=Status.UNCLAIMED)
+    opened_at = models.DateTimeField()
+    newest_evidence_at = models.DateTimeField(
+        help_text="Newest event behind any of its reasons; the inbox sorts by it."
+    )
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="handoffs"
+    )
+    claimed_at = models.DateTimeField(null=True, blank=True)
+    assigned = models.BooleanField(default=False, help_text="Went to an existing owner; nobody clicked Claim.")
+    first_touch_at = models.DateTimeField(null=True, blank=True)
+    rule_lapsed_at = models.DateTimeField(null=True, blank=True, help_text="No reason holds any more.")
+    paid_at = models.DateTimeField(
+        null=True, blank=True, help_text="The account paid while this was open: confirm the outcome."
+    )
+    closed_at = models.DateTimeField(null=True, blank=True)
+    closed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+    outcome_reason = models.CharField(max_length=40, blank=True)
+    outcome_note = models.TextField(blank=True)
+    cooldown_until = models.DateTimeField(null=True, blank=True, help_text="Not opened again before this.")
+    evidence_watermark = models.DateTimeField(
+        null=True, blank=True, help_text="Only evidence newer than this opens it again."
+    )
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["company"], condition=Q(closed_at__isnull=True), name="handoff_open_once"),
+            models.CheckConstraint(
+                condition=Q(status__in=["unclaimed", "claimed", "contacted"], closed_at__isnull=True)
+                | Q(status__in=["won", "lost", "dismissed", "returned", "withdrawn"], closed_at__isnull=False),
+                name="handoff_closed_fits_status",
+            ),
+            models.CheckConstraint(
+                condition=Q(owner__isnull=True, claimed_at__isnull=True)
+                | Q(owner__isnull=False, claimed_at__isnull=False),
+                name="handoff_owner_and_time",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status__in=["claimed", "contacted"]) | Q(owner__isnull=False),
+                name="handoff_claimed_has_owner",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status="unclaimed") | Q(owner__isnull=True), name="handoff_unclaimed_has_none"
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["-newest_evidence_at", "id"], name="handoff_unclaimed_newest", condition=Q(status="unclaimed")
+            ),
+            models.Index(fields=["opened_at", "id"], name="handoff_unclaimed_waiting", condition=Q(status="unclaimed")),
+            models.Index(
+                fields=["owner", "-newest_evidence_at", "id"], name="handoff_mine", condition=Q(closed_at__isnull=True)
+            ),
+            models.Index(fields=["-closed_at", "id"], name="handoff_done", condition=Q(closed_at__isnull=False)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.company_id} {self.status}"
+
+
+class HandoffActivity(models.Model):
+    """A touch or a note on a handoff."""
+
+    class Kind(models.TextChoices):
+        NOTE = "note", "Note"
+        EMAILED = "emailed", "E-mailed"
+        CALLED = "called", "Called"
+        MET = "met", "Met"
+
+    handoff = models.ForeignKey(Handoff, on_delete=models.CASCADE, related_name="activities")
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    at = models.DateTimeField()
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    text = models.TextField(blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(kind__in=["note", "emailed", "called", "met"]), name="handoff_activity_kind_known"
+            ),
+            models.CheckConstraint(condition=~Q(kind="note", text=""), name="handoff_note_says_something"),
+        ]
+        indexes = [models.Index(fields=["handoff", "-at"], name="handoff_activity_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.handoff_id} {self.kind}"

@@ -1,0 +1,68 @@
+"""The test world. Everything here is real: the database, the broker, the browser."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+from django.contrib.auth.models import Group
+
+from accounts.models import StaffUser
+from plgops.lib import access
+
+UTC = dt.UTC
+NOW = dt.datetime(2026, 6, 15, 9, 0, tzinfo=UTC)
+
+
+def make_staff(username: str, role: str | None, **extra) -> StaffUser:
+    """A staff user with one role (None: signed in, but may do nothing)."""
+    user = StaffUser.objects.create_user(username, f"{username}@plgops.test", "correct horse battery", **extra)
+    if role:
+        user.groups.add(Group.objects.get(name=role))
+    return user
+
+
+@pytest.fixture
+def rep(db):
+    return make_staff("dana", access.SALES_REP, first_name="Dana", last_name="Whitfield")
+
+
+@pytest.fixture
+def other_rep(db):
+    return make_staff("theo", access.SALES_REP, first_name="Theo", last_name="Marsh")
+
+
+@pytest.fixture
+def manager(db):
+    return make_staff("mara", access.SALES_MANAGER, first_name="Mara", last_name="Lind")
+
+
+@pytest.fixture
+def agent(db):
+    return make_staff("ines", access.SUPPORT_AGENT, first_name="Ines", last_name="Duarte")
+
+
+@pytest.fixture
+def admin(db):
+    return make_staff("ada", access.ADMIN, first_name="Ada", last_name="Okoye", is_staff=True)
+
+
+@pytest.fixture
+def viewer(db):
+    return make_staff("vik", access.VIEWER, first_name="Vik", last_name="Sand")
+
+
+@pytest.fixture
+def stranger(db):
+    return make_staff("nobody", None)
+
+
+@pytest.fixture
+def client_of(client):
+    """`client_of(user)`: a browser in which the user is signed in."""
+
+    def _client(user):
+        client.force_login(user)
+        return client
+
+    return _client

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import F, Q
+from django.db.models import Case, F, Q, Value, When
 
 from accounts.models import AccountDue
 from plgops.lib.db import after_commit, lock_free_rows
@@ -64,6 +64,16 @@ def mark_changed(
             )
     for name in names:
         after_commit(ring, settings.DUE_CONSUMERS[name])
+
+
+def mark_everybody(*, consumer: str, now: dt.datetime) -> int:
+    """Raise `changed_seq` of every account for one consumer: what it decides by has changed. Rows touched: all."""
+    touched = AccountDue.objects.filter(consumer=consumer).update(
+        changed_seq=F("changed_seq") + 1,
+        changed_at=Case(When(changed_seq__gt=F("done_seq"), then=F("changed_at")), default=Value(now)),
+    )
+    after_commit(ring, settings.DUE_CONSUMERS[consumer])
+    return touched
 
 
 def claim(*, consumer: str, now: dt.datetime, today: int, limit: int, lease: dt.timedelta) -> list[Claimed]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 from accounts import due
-from accounts.models import StageEntry
+from accounts.models import Hold, StageEntry
 from accounts.workspace import day_of
 
 
@@ -40,3 +40,16 @@ def reach(
     if created:
         due.mark_changed([account_id], now=now)
     return created
+
+
+def hold(*, account_id: int, kind: str, source: str, now: dt.datetime) -> bool:
+    """Say that an account is better left alone (an urgent ticket is open). True if it was not said before."""
+    _, created = Hold.objects.get_or_create(
+        account_id=account_id, kind=kind, source=source, until=None, defaults={"since": now}
+    )
+    return created
+
+
+def lift(*, account_id: int, kind: str, source: str, now: dt.datetime) -> bool:
+    """Take a hold back. True if one was open."""
+    return bool(Hold.objects.filter(account_id=account_id, kind=kind, source=source, until=None).update(until=now))

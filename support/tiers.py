@@ -1,0 +1,125 @@
+"""Which tier an account is in, and how it is therefore helped.
+
+The first tier by `position` that an account fits is its tier. Assignment follows the account's facts: a
+row in AccountDue says that they changed, and the sweep writes the tier and moves the account's open
+tickets in the same transaction.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections.abc import Sequence
+from decimal import Decimal
+
+from django.db import IntegrityError, transaction
+
+from accounts import due
+from accounts.models import Account, StaffUser
+from accounts.team import audit
+from accounts.workspace import day_of
+from support import tickets
+from support.models import AccountTier, Tier
+
+logger = logging.getLogger(__name__)
+
+CONSUMER = "tiers"
+LEASE = dt.timedelta(minutes=2)
+
+
+class TierInUse(Exception):
+    """A tier that accounts or tickets are in cannot be removed."""
+
+
+def fits(tier: Tier, *, plan: str, mrr: Decimal) -> bool:
+    """Whether an account on `plan` that pays `mrr` a month falls into this tier."""
+    return mrr >= tier.min_mrr and (not tier.plans or plan.casefold() in {name.casefold() for name in tier.plans})
+
+
+def tier_for(tiers: Sequence[Tier], *, plan: str, mrr: Decimal) -> Tier | None:
+    """The first of `tiers` (in order of position) that fits; None when none does."""
+    return next((tier for tier in tiers if fits(tier, plan=plan, mrr=mrr)), None)
+
+
+def why(tier: Tier, *, plan: str, mrr: Decimal) -> str:
+    """In words what put the account into the tier."""
+    plan_part = f"plan is {plan}" if plan else "no plan"
+    return f"{plan_part}, pays {mrr:.2f} a month"[:200]
+
+
+def assign_due(*, now: dt.datetime, limit: int = 500) -> int:
+    """Assign the tiers of accounts whose facts changed; how many were looked at.
+
+    Each account in a transaction of its own; one that fails is pushed back with its error.
+    """
+    claimed = due.claim(consumer=CONSUMER, now=now, today=day_of(now), limit=limit, lease=LEASE)
+    if not claimed:
+        return 0
+    tiers = list(Tier.objects.order_by("position"))
+    accounts = Account.objects.in_bulk([item.account_id for item in claimed])
+    current = {row.account_id: row for row in AccountTier.objects.filter(account__in=accounts)}
+    for item in claimed:
+        try:
+            with transaction.atomic():
+                _assign(accounts[item.account_id], tiers, current.get(item.account_id), now=now)
+                if not due.finish(item, consumer=CONSUMER, now=now, due_day=None):
+                    transaction.set_rollback(True)  # the lease went to somebody else: their verdict stands
+        except Exception as error:  # one account that cannot be assigned must not stop the others
+            logger.exception("tier of account %s", item.account_id)
+            due.fail(item, consumer=CONSUMER, now=now, error=repr(error))
+    return len(claimed)
+
+
+def _assign(account: Account, tiers: Sequence[Tier], current: AccountTier | None, *, now: dt.datetime) -> None:
+    tier = None if account.merged_into_id else tier_for(tiers, plan=account.plan, mrr=account.mrr)
+    before = current.tier_id if current else None
+    if before == (tier.pk if tier else None):
+        return
+    if tier is None:
+        AccountTier.objects.filter(account=account).delete()
+    else:
+        AccountTier.objects.update_or_create(
+            account=account,
+            defaults={"tier": tier, "since": now, "reason": why(tier, plan=account.plan, mrr=account.mrr)},
+        )
+    audit.record(
+        action="account.tier_changed",
+        obj=account,
+        by=None,
+        now=now,
+        account_id=account.pk,
+        detail={"from": before, "to": tier.pk if tier else None, "tier": tier.name if tier else ""},
+    )
+    tickets.retier(account_id=account.pk, tier=tier, now=now)
+
+
+@transaction.atomic
+def save_tier(*, tier: Tier, by: StaffUser, now: dt.datetime) -> Tier:
+    """Write a tier (new or changed). Every account is looked at again, which the sweep does in the background."""
+    created = tier.pk is None
+    tier.full_clean()
+    tier.save()
+    detail = {
+        "plans": tier.plans,
+        "min_mrr": str(tier.min_mrr),
+        "route": tier.route,
+        "first_response_minutes": tier.first_response_minutes,
+        "resolution_minutes": tier.resolution_minutes,
+    }
+    audit.record(action="tier.created" if created else "tier.changed", obj=tier, by=by, now=now, detail=detail)
+    due.mark_everybody(consumer=CONSUMER, now=now)
+    return tier
+
+
+@transaction.atomic
+def remove_tier(*, tier_id: int, by: StaffUser, now: dt.datetime) -> None:
+    """Remove a tier that nobody is in. Raises TierInUse."""
+    tier = Tier.objects.select_for_update().get(pk=tier_id)
+    if tier.accounts.exists() or tier.tickets.exists():
+        raise TierInUse(f"{tier.name} still has accounts or tickets.")
+    audit.record(action="tier.removed", obj=tier, by=by, now=now)
+    try:
+        with transaction.atomic():
+            tier.delete()
+    except IntegrityError as error:  # somebody fell into it between the look and the delete
+        raise TierInUse(f"{tier.name} still has accounts or tickets.") from error

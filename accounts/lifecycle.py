@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 from accounts import due
 from accounts.models import Hold, StageEntry
@@ -53,3 +55,48 @@ def hold(*, account_id: int, kind: str, source: str, now: dt.datetime) -> bool:
 def lift(*, account_id: int, kind: str, source: str, now: dt.datetime) -> bool:
     """Take a hold back. True if one was open."""
     return bool(Hold.objects.filter(account_id=account_id, kind=kind, source=source, until=None).update(until=now))
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """A stage that an account reached, as a verb that derives stages from other facts names it."""
+
+    account_id: int
+    stage: str
+    at: dt.datetime
+    reference: str
+
+
+def settle(*, account_ids: Collection[int], cause: str, entries: Sequence[Reached], now: dt.datetime) -> bool:
+    """Make the ledger's entries of this cause, of these accounts, exactly `entries`.
+
+    For stages that are derived from facts which may be corrected (payments): what is no longer true goes,
+    what stands keeps its `recorded_at`. True if anything changed. To be called in the transaction of the
+    fact, which marks the accounts changed itself.
+    """
+    wanted = {(e.account_id, e.stage, e.reference): e for e in entries}
+    gone = []
+    for row in StageEntry.objects.filter(account_id__in=account_ids, cause=cause):
+        entry = wanted.get((row.account_id, row.stage, row.reference))
+        if entry is None or row.origin_id != row.account_id or row.at != entry.at:
+            gone.append(row.pk)
+        else:
+            del wanted[row.account_id, row.stage, row.reference]
+    StageEntry.objects.filter(pk__in=gone).delete()
+    StageEntry.objects.bulk_create(
+        [
+            StageEntry(
+                account_id=e.account_id,
+                origin_id=e.account_id,
+                stage=e.stage,
+                at=e.at,
+                day=day_of(e.at),
+                recorded_at=now,
+                cause=cause,
+                reference=e.reference,
+            )
+            for e in wanted.values()
+        ],
+        batch_size=500,
+    )
+    return bool(gone or wanted)

@@ -1,0 +1,338 @@
+"""What accounts pay: subscription states in, present state, movements and stages out.
+
+A *state* is a fact: from `at` on, this subscription is on this plan at this MRR. Everything else is derived
+from an account's states and made again whenever one arrives, so the order of arrival never matters and a
+fact told twice changes nothing:
+
+- `RevenueMovement`: the changes of the account's MRR, summed over its subscriptions. From zero is `new` the
+  first time and `reactivation` after that, to zero is `churn`, else `expansion` or `contraction`; states of
+  several subscriptions at one instant make one movement.
+- the stages paid (new and reactivation), expanded and churned, one per movement instant. An entry that a
+  late or corrected fact has made untrue is removed: the ledger says what happened, not what was once believed.
+- `Account.plan` and `Account.mrr`, and each subscription's present state.
+
+Two states of one subscription at one instant: the greater (MRR, plan, motion) stands. A state with MRR 0 ends
+the subscription; a negative MRR, or a moment more than a day ahead of `now`, is refused.
+
+A movement's *motion* is the fact's own word; where it has none, what the ledger says about the company before
+it (`movements.motion_from`). `set_motion` decides again after the ledger has changed, by the same function.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from django.db import transaction
+from django.db.models import Q
+
+from accounts import due, lifecycle
+from accounts.models import (
+    Account,
+    AccountKey,
+    Motion,
+    RevenueMovement,
+    Source,
+    Stage,
+    StageEntry,
+    Subscription,
+    SubscriptionState,
+)
+from accounts.movements import Point, motion_from, movements, plan_of
+from accounts.workspace import day_of
+from plgops.lib.days import micros
+
+CAUSE = "billing"  # the stage entries that are derived here
+AHEAD = dt.timedelta(days=1)
+CENT = Decimal("0.01")
+ZERO = Decimal(0)
+MOST = Decimal(10) ** 12  # what the column holds
+
+Kind = RevenueMovement.Kind
+STAGE_OF = {
+    Kind.NEW: Stage.PAID,
+    Kind.REACTIVATION: Stage.PAID,
+    Kind.EXPANSION: Stage.EXPANDED,
+    Kind.CHURN: Stage.CHURNED,
+}
+
+
+class BadState(ValueError):
+    """A state that cannot be true: negative or unreadable MRR, a moment in the future, an unknown motion."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """One fact about one subscription. `external_id` is empty where the account has only one."""
+
+    account_id: int
+    account_key: str
+    at: dt.datetime
+    plan: str
+    mrr: Decimal
+    motion: str = ""
+    external_id: str = ""
+
+    @property
+    def subscription_key(self) -> tuple[str, str]:
+        return self.account_key, self.external_id
+
+
+def checked(state: State, *, now: dt.datetime) -> State:
+    """The state with its MRR in whole cents, or BadState."""
+    if not state.mrr.is_finite() or not ZERO <= state.mrr < MOST:
+        raise BadState(f"MRR must be a number from 0 up, not {state.mrr}.")
+    if state.at > now + AHEAD:
+        raise BadState(f"{state.at:%Y-%m-%d %H:%M} is in the future.")
+    if state.motion and state.motion not in Motion.values:
+        raise BadState(f"Motion must be one of {', '.join(Motion.values)}, not “{state.motion}”.")
+    return State(
+        account_id=state.account_id,
+        account_key=state.account_key,
+        at=state.at,
+        plan=state.plan[:100],
+        mrr=state.mrr.quantize(CENT),
+        motion=state.motion,
+        external_id=state.external_id,
+    )
+
+
+def record_state(
+    *,
+    account_id: int,
+    account_key: str,
+    at: dt.datetime,
+    plan: str,
+    mrr: Decimal,
+    now: dt.datetime,
+    external_id: str = "",
+    motion: str = "",
+    source: Source | None = None,
+    importing: bool = False,
+) -> bool:
+    """Write that from `at` on a subscription is on `plan` at `mrr` (a month, workspace currency).
+
+    True if that was news. BadState if it cannot be true. Own transaction, or part of the caller's.
+    """
+    state = State(account_id, account_key, at, plan, mrr, motion, external_id)
+    return record_states([state], now=now, source=source, importing=importing) == 1
+
+
+def record_states(
+    states: Sequence[State], *, now: dt.datetime, source: Source | None = None, importing: bool = False
+) -> int:
+    """Write many states in one transaction; how many were news. BadState before anything is written.
+
+    The accounts are locked in order; each key is resolved again under the lock, so that a merge meanwhile
+    does not leave a subscription with the tombstone.
+    """
+    wanted: dict[tuple[str, str], dict[dt.datetime, State]] = defaultdict(dict)
+    for raw in states:
+        state = checked(raw, now=now)
+        at_once = wanted[state.subscription_key]
+        at_once[state.at] = max(at_once.get(state.at, state), state, key=lambda s: (s.mrr, s.plan, s.motion))
+    if not wanted:
+        return 0
+    with transaction.atomic():
+        owners = {s.account_key: s.account_id for s in states}
+        _lock(owners.values())
+        moved = dict(AccountKey.objects.filter(key__in=owners).values_list("key", "account_id"))
+        if strangers := set(moved.values()) - set(owners.values()):
+            _lock(strangers)
+        owners.update(moved)
+        subscriptions = _subscriptions(wanted, owners)
+        news = _write_states(subscriptions, wanted, now=now, source=source)
+        if news:
+            rederive({owners[key] for key, _ in wanted}, now=now, importing=importing)
+    return news
+
+
+def _lock(account_ids: Iterable[int]) -> None:
+    list(Account.objects.select_for_update().filter(pk__in=set(account_ids)).order_by("pk").values_list("pk"))
+
+
+def _subscriptions(
+    wanted: Mapping[tuple[str, str], object], owners: Mapping[str, int]
+) -> dict[tuple[str, str], Subscription]:
+    """The subscriptions of these keys; missing ones are made, and all belong to their keys' present owners."""
+    keys = {key for key, _ in wanted}
+    found = {(s.account_key, s.external_id): s for s in Subscription.objects.filter(account_key__in=keys)}
+    missing = [
+        Subscription(account_id=owners[key], account_key=key, external_id=external_id)
+        for key, external_id in sorted(wanted)
+        if (key, external_id) not in found
+    ]
+    for subscription in Subscription.objects.bulk_create(missing):
+        found[subscription.account_key, subscription.external_id] = subscription
+    strays = [s for s in found.values() if s.account_id != owners[s.account_key]]
+    for subscription in strays:
+        subscription.account_id = owners[subscription.account_key]
+    Subscription.objects.bulk_update(strays, ["account"])
+    return found
+
+
+def _write_states(
+    subscriptions: Mapping[tuple[str, str], Subscription],
+    wanted: Mapping[tuple[str, str], Mapping[dt.datetime, State]],
+    *,
+    now: dt.datetime,
+    source: Source | None,
+) -> int:
+    ids = [subscriptions[key].pk for key in wanted]
+    known = {(s.subscription_id, s.at): s for s in SubscriptionState.objects.filter(subscription_id__in=ids)}
+    new, corrected = [], []
+    for key, at_once in wanted.items():
+        for at, state in at_once.items():
+            row = known.get((subscriptions[key].pk, at))
+            if row is None:
+                new.append(
+                    SubscriptionState(
+                        subscription=subscriptions[key],
+                        at=at,
+                        plan=state.plan,
+                        mrr=state.mrr,
+                        motion=state.motion,
+                        recorded_at=now,
+                        source=source,
+                    )
+                )
+            elif (row.mrr, row.plan, row.motion) < (state.mrr, state.plan, state.motion):
+                row.mrr, row.plan, row.motion, row.recorded_at = state.mrr, state.plan, state.motion, now
+                row.source = source
+                corrected.append(row)
+    SubscriptionState.objects.bulk_create(new, batch_size=500)
+    SubscriptionState.objects.bulk_update(corrected, ["mrr", "plan", "motion", "recorded_at", "source"], batch_size=200)
+    return len(new) + len(corrected)
+
+
+@transaction.atomic
+def rederive(account_ids: Iterable[int], *, now: dt.datetime, importing: bool = False) -> None:
+    """Make everything derived from these accounts' subscriptions again; marks the accounts changed.
+
+    For the verbs here and for merge and unmerge, after they have repointed the subscriptions. A tombstone
+    without subscriptions loses what it had.
+    """
+    ids = set(account_ids)
+    _lock(ids)
+    subscriptions: dict[int, list[Subscription]] = defaultdict(list)
+    points: dict[int, list[Point]] = defaultdict(list)
+    for subscription in Subscription.objects.filter(account_id__in=ids).order_by("pk").prefetch_related("states"):
+        subscriptions[subscription.account_id].append(subscription)
+        key = (subscription.account_key, subscription.external_id)
+        points[subscription.account_id] += [
+            Point(key, s.at, s.plan, s.mrr, s.motion) for s in subscription.states.all()
+        ]
+    accounts = list(Account.objects.filter(pk__in=ids).order_by("pk"))
+    touches = _touches(accounts)
+    wanted: list[RevenueMovement] = []
+    for account in accounts:
+        for m in movements(points[account.pk]):
+            wanted.append(
+                RevenueMovement(
+                    account=account,
+                    at=m.at,
+                    day=day_of(m.at),
+                    kind=m.kind,
+                    amount=m.amount,
+                    mrr_after=m.mrr_after,
+                    plan=m.plan,
+                    motion=_motion(m.motion, m.amount, m.at, touches[account.company_id]),
+                )
+            )
+    _write_movements(ids, wanted)
+    lifecycle.settle(
+        account_ids=ids,
+        cause=CAUSE,
+        entries=[
+            lifecycle.Reached(m.account_id, STAGE_OF[Kind(m.kind)], m.at, f"mrr:{micros(m.at)}")
+            for m in wanted
+            if Kind(m.kind) in STAGE_OF
+        ],
+        now=now,
+    )
+    _write_present(accounts, subscriptions, points)
+    due.mark_changed(ids, now=now, importing=importing)
+
+
+def _motion(spoken: str, amount: Decimal, at: dt.datetime, touches: Sequence[tuple[dt.datetime, str]]) -> str:
+    """The fact's own word, else the ledger's for growth; sales sells nothing when MRR shrinks."""
+    if spoken:
+        return spoken
+    return motion_from(touches, at) if amount > 0 else Motion.SELF_SERVE
+
+
+def _touches(accounts: Sequence[Account]) -> dict[int, list[tuple[dt.datetime, str]]]:
+    """Per company: when it was claimed, contacted or returned, on whichever of its accounts that stands."""
+    companies = {account.company_id for account in accounts}
+    found: dict[int, list[tuple[dt.datetime, str]]] = defaultdict(list)
+    rows = StageEntry.objects.filter(
+        Q(account_id__in=companies) | Q(account__parent_id__in=companies),
+        stage__in=[Stage.CLAIMED, Stage.CONTACTED, Stage.RETURNED],
+    ).values_list("account_id", "account__parent_id", "at", "stage")
+    for account_id, parent_id, at, stage in rows:
+        found[parent_id or account_id].append((at, stage))
+    return found
+
+
+def _write_movements(account_ids: set[int], wanted: Sequence[RevenueMovement]) -> None:
+    """Insert, change and delete until the table says what `wanted` says; what already stands is left alone."""
+    fields = ("day", "kind", "amount", "mrr_after", "plan", "motion")
+    known = {(m.account_id, m.at): m for m in RevenueMovement.objects.filter(account_id__in=account_ids)}
+    new, changed = [], []
+    for movement in wanted:
+        row = known.pop((movement.account_id, movement.at), None)
+        if row is None:
+            new.append(movement)
+        elif any(getattr(row, field) != getattr(movement, field) for field in fields):
+            movement.pk = row.pk
+            changed.append(movement)
+    RevenueMovement.objects.filter(pk__in=[m.pk for m in known.values()]).delete()
+    RevenueMovement.objects.bulk_update(changed, fields, batch_size=100)
+    RevenueMovement.objects.bulk_create(new, batch_size=500)
+
+
+def _write_present(
+    accounts: Sequence[Account],
+    subscriptions: Mapping[int, Sequence[Subscription]],
+    points: Mapping[int, Sequence[Point]],
+) -> None:
+    changed = []
+    for account in accounts:
+        newest: dict[tuple[str, str], Point] = {}
+        for point in sorted(points.get(account.pk, ()), key=lambda p: p.at):
+            newest[point.subscription] = point
+        for subscription in subscriptions.get(account.pk, ()):
+            key = (subscription.account_key, subscription.external_id)
+            states = sorted((p for p in points[account.pk] if p.subscription == key), key=lambda p: p.at)
+            _set_present(subscription, states)
+            changed.append(subscription)
+        account.mrr = sum((p.mrr for p in newest.values()), ZERO)
+        trait = account.traits.get("plan")
+        account.plan = (plan_of(newest.values()) or (trait if isinstance(trait, str) else ""))[:100]
+    Subscription.objects.bulk_update(changed, ["plan", "mrr", "started_at", "ended_at"], batch_size=200)
+    Account.objects.bulk_update(accounts, ["plan", "mrr"], batch_size=200)
+
+
+def _set_present(subscription: Subscription, states: Sequence[Point]) -> None:
+    """The newest state, the first paid moment, and the moment since which it is no longer paid."""
+    paid = [p.at for p in states if p.mrr > 0]
+    if states:
+        subscription.plan, subscription.mrr = states[-1].plan, states[-1].mrr
+    subscription.started_at = paid[0] if paid else None
+    ended = [p.at for p in states if paid and p.at > paid[-1]]
+    subscription.ended_at = ended[0] if ended else None
+
+
+@transaction.atomic
+def set_motion(*, company_id: int, now: dt.datetime) -> None:
+    """Decide the motion of a company's movements again: its ledger changed (claimed, contacted, returned).
+
+    Facts that name their motion keep it.
+    """
+    ids = Account.objects.filter(Q(pk=company_id) | Q(parent_id=company_id)).values_list("pk", flat=True)
+    paying = set(Subscription.objects.filter(account_id__in=ids).values_list("account_id", flat=True))
+    if paying:
+        rederive(paying, now=now)

@@ -1,0 +1,101 @@
+"""The changes of MRR that follow from subscription states, and who gets the credit. Pure: values in, values out."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from accounts.models import Motion, RevenueMovement, Stage
+
+TOUCH_LASTS = dt.timedelta(days=90)  # how long sales' claim or contact explains what the company buys
+ZERO = Decimal(0)
+Kind = RevenueMovement.Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """A derived change of MRR, before it is a row; `motion` is empty where no fact names it."""
+
+    at: dt.datetime
+    kind: str
+    amount: Decimal
+    mrr_after: Decimal
+    plan: str
+    motion: str
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A state as `movements` sees it."""
+
+    subscription: tuple[str, str]
+    at: dt.datetime
+    plan: str
+    mrr: Decimal
+    motion: str
+
+
+def movements(points: Sequence[Point]) -> list[Movement]:
+    """The changes of the sum of these subscriptions' MRR, oldest first. Pure.
+
+    A movement's plan is the plan after it: that of the subscription with the highest MRR (ties: the greater
+    plan), after a churn that of the state that ended it.
+    """
+    by_instant: dict[dt.datetime, list[Point]] = defaultdict(list)
+    for point in points:
+        by_instant[point.at].append(point)
+    present: dict[tuple[str, str], Point] = {}
+    total, ever_paid = ZERO, False
+    out: list[Movement] = []
+    for at in sorted(by_instant):
+        changed = sorted(by_instant[at], key=lambda p: p.subscription)
+        moved = {
+            p.subscription: p.mrr - (present[p.subscription].mrr if p.subscription in present else ZERO)
+            for p in changed
+        }
+        for point in changed:
+            present[point.subscription] = point
+        after = sum((p.mrr for p in present.values()), ZERO)
+        amount = after - total
+        if amount:
+            if not total:
+                kind = Kind.REACTIVATION if ever_paid else Kind.NEW
+            elif not after:
+                kind = Kind.CHURN
+            else:
+                kind = Kind.EXPANSION if amount > 0 else Kind.CONTRACTION
+            spoken = [p for p in changed if p.motion]
+            motion = max(spoken, key=lambda p: (abs(moved[p.subscription]), p.subscription)).motion if spoken else ""
+            out.append(Movement(at, kind, amount, after, plan_of(present.values()), motion))
+        total, ever_paid = after, ever_paid or after > 0
+    return out
+
+
+def plan_of(present: Iterable[Point]) -> str:
+    """The plan that counts: the dearest active subscription's, else that of the newest state that names one."""
+    rows = list(present)
+    active = [p for p in rows if p.mrr > 0]
+    if active:
+        return max(active, key=lambda p: (p.mrr, p.plan)).plan
+    named = [p for p in rows if p.plan]
+    return max(named, key=lambda p: (p.at, p.plan)).plan if named else ""
+
+
+def motion_from(touches: Sequence[tuple[dt.datetime, str]], at: dt.datetime) -> str:
+    """The motion that the ledger gives what the company buys at `at`; `touches` are (moment, stage). Pure.
+
+    Within 90 days after a contact it is sales, after a claim with no contact sales-touched. Returned to
+    self-serve ends both; at equal instants a return comes first.
+    """
+    motion = Motion.SELF_SERVE
+    for moment, stage in sorted(touches, key=lambda t: (t[0], t[1] != Stage.RETURNED)):
+        if moment > at:
+            break
+        if stage == Stage.RETURNED:
+            motion = Motion.SELF_SERVE
+        elif moment >= at - TOUCH_LASTS:
+            motion = Motion.SALES if stage == Stage.CONTACTED or motion == Motion.SALES else Motion.SALES_TOUCHED
+    return motion

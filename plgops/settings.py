@@ -19,7 +19,8 @@ VAR_DIR = Path(env.text("PLGOPS_VAR", str(BASE_DIR / "var")))  # SQLite file, br
 
 # --- the installation ---------------------------------------------------------------------------------
 DEBUG = env.flag("DEBUG", False)
-SECRET_KEY = env.text("SECRET_KEY", "embedded-" + "insecure-" * 5)  # checks.py refuses it in production
+SECRET_KEY = env.secret("SECRET_KEY", VAR_DIR / "secret_key")  # checks.py wants it set in production
+SECRET_KEY_IS_SET = bool(env.text("SECRET_KEY"))
 SITE_URL = env.text("SITE_URL", "http://127.0.0.1:8000").rstrip("/")
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS", [])
@@ -144,7 +145,7 @@ CELERY_BEAT_SCHEDULE = {
 
 # --- what the browser gets ------------------------------------------------------------------------------
 STATIC_URL = "/static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
+STATIC_ROOT = Path(env.text("PLGOPS_STATIC_ROOT", str(BASE_DIR / "staticfiles")))
 # the font comes straight out of its wheel: nothing vendored, nothing built
 STATICFILES_DIRS = [BASE_DIR / "static", ("fonts", str(files("fontpkg_geist") / "files"))]
 STATIC_HASHED = env.flag("STATIC_HASHED", False)  # production: collectstatic, hashed and compressed names

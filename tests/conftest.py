@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import shutil
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import Group
 
 from accounts.models import StaffUser
@@ -12,6 +14,24 @@ from plgops.lib import access
 
 UTC = dt.UTC
 NOW = dt.datetime(2026, 6, 15, 9, 0, tzinfo=UTC)
+
+
+def _left_out(config: pytest.Config) -> dict[str, bool]:
+    """Marker -> whether its tests cannot run here. They are deselected and counted as such, never skipped or passed."""
+    return {
+        "postgres": not settings.DATABASES["default"]["ENGINE"].endswith("postgresql"),
+        "node": shutil.which("node") is None,
+        # a pass of its own: `pytest -m browser`
+        "browser": "browser" not in (config.option.markexpr or ""),
+    }
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    absent = {name for name, left_out in _left_out(config).items() if left_out}
+    out = [item for item in items if any(mark.name in absent for mark in item.iter_markers())]
+    if out:
+        config.hook.pytest_deselected(items=out)
+        items[:] = [item for item in items if item not in set(out)]
 
 
 def make_staff(username: str, role: str | None, **extra) -> StaffUser:

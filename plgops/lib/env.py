@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
@@ -48,3 +49,28 @@ def words(name: str, default: list[str]) -> list[str]:
     """A comma-separated list."""
     value = os.environ.get(name)
     return default if value is None else [word.strip() for word in value.split(",") if word.strip()]
+
+
+def secret(name: str, kept_in: Path) -> str:
+    """The variable, else a random value made once and kept in the file `kept_in`, readable by its owner only.
+
+    Good for one machine. Several machines need the same value, so they set the variable.
+    """
+    given = text(name)
+    if given:
+        return given
+    try:
+        if not kept_in.exists():
+            kept_in.parent.mkdir(parents=True, exist_ok=True)
+            draft = kept_in.with_name(f"{kept_in.name}.{secrets.token_hex(4)}")
+            draft.touch(mode=0o600)
+            draft.write_text(secrets.token_urlsafe(50))
+            try:
+                os.link(draft, kept_in)  # of two processes that start at once, one wins and both read its value
+            except FileExistsError:
+                pass
+            finally:
+                draft.unlink()
+        return kept_in.read_text().strip()
+    except OSError as error:
+        raise ImproperlyConfigured(f"Set {name}: no value could be kept in {kept_in} ({error}).") from error

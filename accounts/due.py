@@ -33,6 +33,7 @@ class Claimed:
     importing: bool  # an import is among the changes
     changed_at: dt.datetime | None
     token: str
+    followed_version: int | None = None  # newest rule version applied so far; None: never evaluated
 
 
 def mark_changed(
@@ -76,8 +77,13 @@ def mark_everybody(*, consumer: str, now: dt.datetime) -> int:
     return touched
 
 
-def claim(*, consumer: str, now: dt.datetime, today: int, limit: int, lease: dt.timedelta) -> list[Claimed]:
+def claim(
+    *, consumer: str, now: dt.datetime, today: int, limit: int, lease: dt.timedelta, version: int | None = None
+) -> list[Claimed]:
     """Lease up to `limit` accounts that are behind: changed ones (oldest change first), then time-due ones.
+
+    With `version`, the newest rule version that is live, accounts that have not been judged by it come last:
+    a publication needs no row of its own and goes on after a crash where it stopped.
 
     A row whose lease ended belongs to a worker that died; it is simply claimed again.
     """
@@ -92,6 +98,10 @@ def claim(*, consumer: str, now: dt.datetime, today: int, limit: int, lease: dt.
         if len(rows) < limit:
             by_time = mine.filter(due_day__lte=today, changed_seq=F("done_seq")).order_by("due_day", "account_id")
             rows += list(lock_free_rows(by_time)[: limit - len(rows)])
+        if version is not None and len(rows) < limit:
+            older = Q(followed_version__isnull=True) | Q(followed_version__lt=version)
+            by_version = mine.filter(older).exclude(pk__in=[row.pk for row in rows]).order_by("account_id")
+            rows += list(lock_free_rows(by_version)[: limit - len(rows)])
         AccountDue.objects.filter(pk__in=[row.pk for row in rows]).update(lease_until=now + lease, lease_token=token)
     return [
         Claimed(
@@ -101,20 +111,27 @@ def claim(*, consumer: str, now: dt.datetime, today: int, limit: int, lease: dt.
             importing=row.import_seq > row.done_seq,
             changed_at=row.changed_at,
             token=token,
+            followed_version=row.followed_version,
         )
         for row in rows
     ]
 
 
-def finish(claimed: Claimed, *, consumer: str, now: dt.datetime, due_day: int | None) -> bool:
+def finish(
+    claimed: Claimed, *, consumer: str, now: dt.datetime, due_day: int | None, version: int | None = None
+) -> bool:
     """Write `done_seq` and the next due day, if the lease is still ours. False: somebody else has it, roll back.
+
+    `version` is the newest rule version that the verdict was made by; None leaves what stands.
 
     To be called in the transaction that writes the verdict. What changed since the claim stays due.
     """
+    followed = {} if version is None else {"followed_version": version}
     return bool(
         AccountDue.objects.filter(
             account_id=claimed.account_id, consumer=consumer, lease_token=claimed.token, done_seq__lte=claimed.seq
         ).update(
+            **followed,
             done_seq=claimed.seq,
             due_day=due_day,
             changed_at=now,

@@ -23,6 +23,9 @@ class AccountDue(models.Model):
     due_day = models.IntegerField(
         null=True, blank=True, help_text="First day on which time alone may change the verdict."
     )
+    followed_version = models.BigIntegerField(
+        null=True, blank=True, help_text="Newest rule version that the consumer has applied to this account."
+    )
     lease_until = models.DateTimeField(null=True, blank=True)
     lease_token = models.CharField(max_length=32, blank=True)
     retry_at = models.DateTimeField(null=True, blank=True)
@@ -44,6 +47,7 @@ class AccountDue(models.Model):
             models.Index(
                 fields=["consumer", "due_day"], name="account_due_by_time", condition=Q(due_day__isnull=False)
             ),
+            models.Index(fields=["consumer", "followed_version"], name="account_due_by_version"),  # a publication
             models.Index(fields=["consumer"], name="account_due_poisoned", condition=Q(attempts__gt=0)),
         ]
 

@@ -232,26 +232,15 @@ def _keepable(raw: Mapping[str, Any], max_message_bytes: int) -> Mapping[str, An
     try:
         text = orjson.dumps(raw)
     except (TypeError, ValueError):  # half a surrogate pair, a huge number, too deep, no JSON
-        _check_ids(raw)
         raw = storable(raw)
         text = orjson.dumps(raw)
     if len(text) > max_message_bytes:
         raise Refused("message_too_large", f"The message has {len(text)} bytes; {max_message_bytes} are allowed.")
     if b"\\u0000" in text:
-        _check_ids(raw)
         return storable(raw)
-    if b"null" in text or b"NaN" in text:
+    if b"null" in text:
         return orjson.loads(text)  # writes NaN as null, and reading it back is quick
     return raw
-
-
-def _check_ids(raw: Mapping[str, Any]) -> None:
-    """Refuse a name that would be changed by making it storable: it would become somebody else's."""
-    context = raw.get("context")
-    values = [raw.get(key) for key in ("userId", "anonymousId", "groupId", "previousId", "messageId", "event")]
-    values.append(context.get("groupId") if isinstance(context, Mapping) else None)
-    if any(isinstance(value, str) and _UNKEEPABLE.search(value) for value in values):
-        raise Refused("id_unreadable", "An id or the event's name has a NUL character or half a character in it.")
 
 
 def _object(message: Mapping[str, Any], key: str, code: str) -> dict[str, Any]:
@@ -277,6 +266,8 @@ def _id(value: object, name: str) -> str:
         raise Refused("id_not_string", f"{name} must be text, not {_kind(value)}.")
     if _ZEROS.fullmatch(text) or text.casefold() in _BLOCKED:
         return ""
+    if "\ufffd" in text:  # somebody's id was spoilt on its way: taken as it is it would be another person's
+        raise Refused("id_unreadable", f"{name} has a NUL or an unreadable character in it: {_show(value)}.")
     if len(text) > MAX_ID:
         raise Refused("id_too_long", f"{name} has {len(text)} characters; {MAX_ID} are allowed.")
     return text

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from accounts.team.requests import StaffRequest
 from plgops.lib import access
 from plgops.lib.htmx import page
 from plgops.lib.paging import keyset
@@ -19,7 +20,7 @@ from support.models import Article
 
 @login_required
 @require_GET
-def article_list(request: HttpRequest) -> HttpResponse:
+def article_list(request: StaffRequest) -> HttpResponse:
     access.require(request.user, "tickets.view")
     can_edit = access.may(request.user, "articles.edit")
     search = request.GET.get("q", "").strip()
@@ -34,7 +35,7 @@ def article_list(request: HttpRequest) -> HttpResponse:
 
 @login_required
 @require_GET
-def article_page(request: HttpRequest, slug: str) -> HttpResponse:
+def article_page(request: StaffRequest, slug: str) -> HttpResponse:
     """One article as a reader sees it. Drafts are for those who may edit."""
     access.require(request.user, "tickets.view")
     can_edit = access.may(request.user, "articles.edit")
@@ -47,7 +48,7 @@ def article_page(request: HttpRequest, slug: str) -> HttpResponse:
 
 @login_required
 @require_http_methods(["GET", "POST"])
-def article_edit(request: HttpRequest, slug: str | None = None) -> HttpResponse:
+def article_edit(request: StaffRequest, slug: str | None = None) -> HttpResponse:
     access.require(request.user, "articles.edit")
     article = get_object_or_404(Article, slug=slug) if slug else Article()
     form = ArticleForm(request.POST or None, initial={"title": article.title, "body": article.body})
@@ -65,7 +66,7 @@ def article_edit(request: HttpRequest, slug: str | None = None) -> HttpResponse:
 
 @login_required
 @require_POST
-def article_publish(request: HttpRequest, slug: str) -> HttpResponse:
+def article_publish(request: StaffRequest, slug: str) -> HttpResponse:
     access.require(request.user, "articles.edit")
     article = get_object_or_404(Article, slug=slug)
     published = request.POST.get("published") == "yes"

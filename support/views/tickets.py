@@ -6,12 +6,13 @@ from collections.abc import Callable
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounts.models import Account, StaffUser
+from accounts.team.requests import StaffRequest
 from plgops.lib import access
 from plgops.lib.htmx import page
 from plgops.lib.paging import keyset
@@ -22,7 +23,7 @@ from support.models import Route, Ticket
 
 @login_required
 @require_GET
-def ticket_list(request: HttpRequest) -> HttpResponse:
+def ticket_list(request: StaffRequest) -> HttpResponse:
     """Tickets of a tab: a fixed number of queries, whatever the desk's size."""
     access.require(request.user, "tickets.view")
     tab = request.GET.get("tab", "open")
@@ -55,7 +56,7 @@ def ticket_list(request: HttpRequest) -> HttpResponse:
 
 @login_required
 @require_http_methods(["GET", "POST"])
-def ticket_new(request: HttpRequest) -> HttpResponse:
+def ticket_new(request: StaffRequest) -> HttpResponse:
     access.require(request.user, "tickets.work")
     if request.method == "GET":
         known = (
@@ -72,7 +73,7 @@ def ticket_new(request: HttpRequest) -> HttpResponse:
     return redirect("ticket", pk=ticket.pk)
 
 
-def _page(request: HttpRequest, pk: int, *, form: MessageForm | None = None, status: int = 200) -> HttpResponse:
+def _page(request: StaffRequest, pk: int, *, form: MessageForm | None = None, status: int = 200) -> HttpResponse:
     rows = Ticket.objects.select_related("account", "user", "tier__calendar", "assignee")
     ticket = get_object_or_404(rows, pk=pk)
     can_work = access.may(request.user, "tickets.work")
@@ -92,22 +93,22 @@ def _page(request: HttpRequest, pk: int, *, form: MessageForm | None = None, sta
 
 @login_required
 @require_GET
-def ticket_page(request: HttpRequest, pk: int) -> HttpResponse:
+def ticket_page(request: StaffRequest, pk: int) -> HttpResponse:
     """One ticket with its thread."""
     access.require(request.user, "tickets.view")
     return _page(request, pk)
 
 
-def _done(request: HttpRequest, pk: int, text: str) -> HttpResponse:
-    if request.htmx:  # type: ignore[attr-defined]
+def _done(request: StaffRequest, pk: int, text: str) -> HttpResponse:
+    if request.htmx:
         return _page(request, pk)
     messages.success(request, text)
     return redirect("ticket", pk=pk)
 
 
-def _refused(request: HttpRequest, pk: int, text: str) -> HttpResponse:
+def _refused(request: StaffRequest, pk: int, text: str) -> HttpResponse:
     """409: what the page showed is no longer so. The text is shown as a toast, or on the page without script."""
-    if request.htmx:  # type: ignore[attr-defined]
+    if request.htmx:
         return HttpResponse(text, status=409, content_type="text/plain; charset=utf-8")
     messages.error(request, text)
     return _page(request, pk, status=409)
@@ -115,7 +116,7 @@ def _refused(request: HttpRequest, pk: int, text: str) -> HttpResponse:
 
 @login_required
 @require_POST
-def ticket_say(request: HttpRequest, pk: int, kind: str) -> HttpResponse:
+def ticket_say(request: StaffRequest, pk: int, kind: str) -> HttpResponse:
     """Write on a ticket: a reply, a reply that solves it, a note, or what the customer said."""
     access.require(request.user, "tickets.work")
     get_object_or_404(Ticket, pk=pk)
@@ -144,7 +145,7 @@ _ACTIONS: dict[str, tuple[Callable[..., Ticket], str]] = {
 
 @login_required
 @require_POST
-def ticket_act(request: HttpRequest, pk: int, action: str) -> HttpResponse:
+def ticket_act(request: StaffRequest, pk: int, action: str) -> HttpResponse:
     """Take, solve or reopen a ticket."""
     access.require(request.user, "tickets.work")
     get_object_or_404(Ticket, pk=pk)
@@ -158,7 +159,7 @@ def ticket_act(request: HttpRequest, pk: int, action: str) -> HttpResponse:
 
 @login_required
 @require_POST
-def ticket_assign(request: HttpRequest, pk: int) -> HttpResponse:
+def ticket_assign(request: StaffRequest, pk: int) -> HttpResponse:
     """Give the ticket to a colleague, or to nobody."""
     access.require(request.user, "tickets.assign")
     get_object_or_404(Ticket, pk=pk)
@@ -173,7 +174,7 @@ def ticket_assign(request: HttpRequest, pk: int) -> HttpResponse:
 
 @login_required
 @require_POST
-def ticket_priority(request: HttpRequest, pk: int) -> HttpResponse:
+def ticket_priority(request: StaffRequest, pk: int) -> HttpResponse:
     access.require(request.user, "tickets.work")
     get_object_or_404(Ticket, pk=pk)
     try:
@@ -187,7 +188,7 @@ def ticket_priority(request: HttpRequest, pk: int) -> HttpResponse:
 
 @login_required
 @require_GET
-def account_panel(request: HttpRequest, account_id: int) -> HttpResponse:
+def account_panel(request: StaffRequest, account_id: int) -> HttpResponse:
     """The account page's tickets: two queries."""
     access.require(request.user, "tickets.view")
     account = get_object_or_404(Account.objects.select_related("tier__tier"), pk=account_id)

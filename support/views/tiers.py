@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from accounts.team.requests import StaffRequest
 from plgops.lib import access
 from support import queries, tiers
 from support.forms import TierForm
@@ -17,7 +18,7 @@ from support.models import Tier
 
 @login_required
 @require_GET
-def tier_list(request: HttpRequest) -> HttpResponse:
+def tier_list(request: StaffRequest) -> HttpResponse:
     access.require(request.user, "tickets.view")
     context = {"tiers": list(queries.tiers()), "can_edit": access.may(request.user, "tiers.edit")}
     return render(request, "tiers/list.html", context)
@@ -25,7 +26,7 @@ def tier_list(request: HttpRequest) -> HttpResponse:
 
 @login_required
 @require_http_methods(["GET", "POST"])
-def tier_edit(request: HttpRequest, pk: int | None = None) -> HttpResponse:
+def tier_edit(request: StaffRequest, pk: int | None = None) -> HttpResponse:
     """Write a tier; every account is looked at again in the background."""
     access.require(request.user, "tiers.edit")
     tier = get_object_or_404(Tier, pk=pk) if pk else Tier()
@@ -40,7 +41,7 @@ def tier_edit(request: HttpRequest, pk: int | None = None) -> HttpResponse:
 
 @login_required
 @require_POST
-def tier_remove(request: HttpRequest, pk: int) -> HttpResponse:
+def tier_remove(request: StaffRequest, pk: int) -> HttpResponse:
     access.require(request.user, "tiers.edit")
     get_object_or_404(Tier, pk=pk)
     try:

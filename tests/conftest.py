@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import shutil
 
 import pytest
 from django.conf import settings
+from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import Group
 
 from accounts.models import StaffUser
 from plgops.lib import access
 
 UTC = dt.UTC
+PASSWORD = "correct horse battery"
 NOW = dt.datetime(2026, 6, 15, 9, 0, tzinfo=UTC)
 
 
@@ -34,9 +37,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in set(out)]
 
 
+@functools.cache
+def _password_hash() -> str:
+    """Hashing is slow on purpose; once per test process is enough."""
+    return make_password(PASSWORD)
+
+
 def make_staff(username: str, role: str | None, **extra) -> StaffUser:
     """A staff user with one role (None: signed in, but may do nothing)."""
-    user = StaffUser.objects.create_user(username, f"{username}@plgops.test", "correct horse battery", **extra)
+    user = StaffUser.objects.create(
+        username=username, email=f"{username}@plgops.test", password=_password_hash(), **extra
+    )
     if role:
         user.groups.add(Group.objects.get(name=role))
     return user

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from functools import lru_cache
+from functools import cache, lru_cache
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
 
+from accounts.models import Workspace
 from plgops.lib import days
 
 
@@ -24,3 +25,10 @@ def zone() -> ZoneInfo:
 def day_of(at: dt.datetime) -> int:
     """The workspace day of an aware instant."""
     return days.day_of(at, zone())
+
+
+@cache
+def name() -> str:
+    """The workspace's name, read once per process: a renamed workspace shows after a restart."""
+    row = Workspace.objects.filter(pk=1).values_list("name", flat=True).first()
+    return row or settings.WORKSPACE_NAME

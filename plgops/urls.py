@@ -4,11 +4,20 @@ from django.contrib import admin
 from django.urls import include, path
 
 from plgops import views
+from plgops.health import health
 
 urlpatterns = [
     path("", views.home, name="home"),
+    path("nav/counts/", views.nav_counts, name="nav-counts"),
+    path("kit/", views.kit, name="kit"),
+    path("health/", health, name="health"),
     path("admin/", admin.site.urls),
     path("", include("accounts.urls")),
     path("", include("scoring.urls")),
     path("", include("support.urls")),
 ]
+
+handler400 = "plgops.views.bad_request"
+handler403 = "plgops.views.forbidden"
+handler404 = "plgops.views.not_found"
+handler500 = "plgops.views.server_error"

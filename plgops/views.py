@@ -1,17 +1,185 @@
-"""Pages that belong to no app: home."""
+"""Pages that belong to no app: the frame around every page, home, the style guide, errors."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseServerError
 from django.shortcuts import render
+
+from accounts import workspace
+from plgops.lib import access
+from scoring.models import Handoff
+from support.models import Ticket
+
+SERVER_ERROR = settings.BASE_DIR / "templates" / "500.html"
+
+# --- the frame --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class NavItem:
+    """A page in the navigation, for those who may see it."""
+
+    name: str
+    label: str
+    short: str
+    href: str
+    icon: str
+    keys: str
+    capability: str
+    count: str = ""  # which of /nav/counts/ stands beside it
+
+    @property
+    def caps(self) -> str:
+        return self.keys.upper()
+
+
+@dataclass(frozen=True, slots=True)
+class NavGroup:
+    name: str
+    items: tuple[NavItem, ...]
+
+
+NAV = (
+    NavGroup(
+        "Work",
+        (
+            NavItem("inbox", "PQL inbox", "Inbox", "/inbox/", "inbox", "g i", "handoffs.view", "inbox"),
+            NavItem("accounts", "Accounts", "Accounts", "/accounts/", "building-2", "g a", "accounts.view"),
+            NavItem("tickets", "Tickets", "Tickets", "/tickets/", "life-buoy", "g t", "tickets.view", "tickets"),
+        ),
+    ),
+    NavGroup(
+        "Grow",
+        (
+            NavItem("definitions", "PQL definitions", "PQLs", "/definitions/", "git-branch", "g p", "definitions.view"),
+            NavItem("event-types", "Event types", "Events", "/event-types/", "radio", "g e", "event_types.edit"),
+        ),
+    ),
+    NavGroup(
+        "Help",
+        (
+            NavItem("kb", "Knowledge base", "Help", "/kb/", "book-open", "g k", "tickets.view"),
+            NavItem("tiers", "Support tiers", "Tiers", "/tiers/", "timer", "g r", "tickets.view"),
+        ),
+    ),
+    NavGroup(
+        "Data",
+        (
+            NavItem("sources", "Sources", "Sources", "/sources/", "plug", "g s", "sources.manage"),
+            NavItem("imports", "Imports", "Imports", "/imports/", "file-up", "g u", "data.import"),
+            NavItem(
+                "quarantine", "Quarantine", "Quarantine", "/quarantine/", "shield-alert", "g q", "quarantine.replay"
+            ),
+        ),
+    ),
+)
+TABBAR = ("inbox", "accounts", "tickets", "definitions")  # what a phone shows; the rest is under More
+
+
+@cache
+def _nav_of(roles: frozenset[str]) -> tuple[NavGroup, ...]:
+    groups = (
+        NavGroup(group.name, tuple(item for item in group.items if access.CAPABILITIES[item.capability] & roles))
+        for group in NAV
+    )
+    return tuple(group for group in groups if group.items)
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:
-    """What every page's frame needs."""
-    return {}
+    """What every page's frame needs: preferences, navigation, the workspace's name. No query but the roles'."""
+    user = getattr(request, "user", None)
+    if user is None or not user.is_authenticated:
+        return {"shell": {"workspace": workspace.name()}}
+    roles = access.roles_of(user)
+    nav = _nav_of(roles)
+    items = [item for group in nav for item in group.items]
+    first = request.path.split("/")[1]
+    return {
+        "shell": {
+            "workspace": workspace.name(),
+            "theme": user.theme,
+            "density": user.density,
+            "keys": "on" if user.single_key_shortcuts else "off",
+            "nav": nav,
+            "tabbar": [item for item in items if item.name in TABBAR],
+            "active": f"/{first}/" if first else "/",
+            "roles": "Superuser" if user.is_superuser else ", ".join(sorted(roles)).capitalize() or "No role yet",
+            "is_staff": user.is_staff,
+            "finds_accounts": access.may(user, "accounts.view"),
+        }
+    }
+
+
+COUNT_CAP = 99
+
+
+@login_required
+def nav_counts(request: HttpRequest) -> HttpResponse:
+    """The numbers beside the navigation, swapped in out of band. Counted to the cap only, through an index."""
+    counts: dict[str, int] = {}
+    if access.may(request.user, "handoffs.view"):
+        unclaimed = Handoff.objects.filter(status=Handoff.Status.UNCLAIMED)
+        counts["inbox"] = unclaimed.order_by()[: COUNT_CAP + 1].count()
+    if access.may(request.user, "tickets.view"):
+        open_tickets = Ticket.objects.filter(status=Ticket.Status.OPEN)
+        counts["tickets"] = open_tickets.order_by()[: COUNT_CAP + 1].count()
+    return render(request, "_nav_counts.html", {"counts": counts})
+
+
+# --- errors -----------------------------------------------------------------------------------------------
+
+
+def _told(request: HttpRequest, status: int, title: str, words: str) -> HttpResponse:
+    """An error for a person: a page in the frame, or plain words for a script (they become a toast)."""
+    if getattr(request, "htmx", False) or request.headers.get("accept", "").startswith("application/json"):
+        return HttpResponse(words, status=status, content_type="text/plain; charset=utf-8")
+    return render(request, f"{status}.html", {"status": status, "title": title, "words": words}, status=status)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return _told(request, 400, "That request is damaged", str(exception) or "The address or the form was not complete.")
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    words = str(exception) or "Your role does not include this."
+    return _told(request, 403, "You may not do that", words)
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return _told(request, 404, "Nothing is here", "The link may be old, or what it led to was removed or merged.")
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """The last resort: a file that needs no context, no session and no database."""
+    if getattr(request, "htmx", False):
+        words = "Something broke on our side. Nothing was half saved."
+        return HttpResponseServerError(words, content_type="text/plain; charset=utf-8")
+    return HttpResponseServerError(SERVER_ERROR.read_bytes())
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """The form's token did not fit: most often a page that stood open while the session ended."""
+    words = "The page was open for too long, or cookies are blocked. Go back, reload the page and send it again."
+    if getattr(request, "htmx", False):
+        return HttpResponse(words, status=403, content_type="text/plain; charset=utf-8")
+    return render(
+        request, "403_csrf.html", {"status": 403, "title": "Please send that again", "words": words}, status=403
+    )
+
+
+# --- pages ------------------------------------------------------------------------------------------------
+
+
+@login_required
+def kit(request: HttpRequest) -> HttpResponse:
+    """The living style guide: every component in every state."""
+    return render(request, "kit/page.html", {})
 
 
 @login_required

@@ -1,0 +1,380 @@
+// plgops behaviour: preferences, keymap, queue, palette, dialogs, toasts, optimistic actions, chart tips, tick.
+// No framework and no eval. Pages declare what they want in attributes; nothing here knows a page.
+//
+//   data-key="c"            a click on this element is on the key c; "g a" is g, then a
+//   data-say="Claim"        its name in the list of shortcuts (else its text)
+//   data-list, data-row     a queue and its rows: j and k move, Enter opens; rows with hx-get load after a rest
+//   data-open="id"          opens the dialog with that id
+//   data-act="…"            close, close-toast, theme, density, keys
+//   data-pref="name"        an input whose value is saved to the profile at once
+//   data-optimistic="…"     claim or leave: the row dims at once and comes back if the server says no
+//   data-tip="…"            words shown on hover and focus
+//   hx-trigger="tick from:body"   polled while the tab is visible
+
+const $ = (selector, root = document) => root.querySelector(selector);
+const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
+const root = document.documentElement;
+const isMac = navigator.platform.startsWith("Mac");
+const phone = matchMedia("(max-width: 820px)");
+const TICK_SECONDS = 20;
+
+const visible = (element) => Boolean(element) && element.checkVisibility() && !element.disabled;
+const typing = (event) =>
+  event.target.closest?.("input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]");
+
+/* ---- preferences: painted at once, saved to the profile */
+
+function save(name, value) {
+  root.dataset[name] = value;
+  if (!document.body.hasAttribute("hx-headers")) return;
+  const headers = JSON.parse(document.body.getAttribute("hx-headers"));
+  fetch("/profile/preferences/", { method: "POST", headers, body: new URLSearchParams({ [name]: value }) })
+    .then((response) => response.ok || toast("Your choice could not be saved."))
+    .catch(() => toast("Your choice could not be saved. Are you offline?"));
+  $$(`[data-pref="${name}"]`).forEach((input) => (input.checked = input.value === value));
+  if (name === "keys") $$('[data-act="keys"]').forEach((box) => (box.checked = value !== "off"));
+}
+
+const prefers = {
+  theme() {
+    const { theme } = root.dataset;
+    const dark = theme === "dark" || (theme === "auto" && matchMedia("(prefers-color-scheme: dark)").matches);
+    save("theme", dark ? "light" : "dark");
+  },
+  density: () => save("density", root.dataset.density === "compact" ? "normal" : "compact"),
+  keys: () => save("keys", root.dataset.keys === "off" ? "on" : "off"),
+};
+
+document.addEventListener("change", (event) => {
+  const name = event.target.dataset?.pref;
+  if (name) save(name, event.target.value);
+});
+
+/* ---- queue: j and k move at once; the detail loads after a short rest, so holding j stays cheap */
+
+let rest;
+
+function select(row, load = true) {
+  if (!row) return;
+  $$("[data-row][aria-current]").forEach((other) => other.removeAttribute("aria-current"));
+  row.setAttribute("aria-current", "true");
+  row.focus({ preventScroll: true });
+  row.scrollIntoView({ block: "nearest" });
+  clearTimeout(rest);
+  if (load && row.hasAttribute("hx-get") && !phone.matches) {
+    rest = setTimeout(() => htmx.trigger(row, "click"), 90);
+  }
+}
+
+function move(step) {
+  const rows = $$("[data-list] [data-row]").filter(visible);
+  const at = rows.findIndex((row) => row.hasAttribute("aria-current"));
+  select(rows[at < 0 ? 0 : Math.max(0, Math.min(rows.length - 1, at + step))]);
+}
+
+document.addEventListener(
+  "click",
+  (event) => {
+    const row = event.target.closest("[data-row]");
+    if (!row) return;
+    if (phone.matches) event.stopImmediatePropagation(); // phones: plain navigation to the full page
+    else select(row, false);
+  },
+  true,
+);
+
+/* ---- keymap: elements declare data-key, so there is no registry to keep */
+
+let prefix = "";
+let prefixTimer;
+
+document.addEventListener("keydown", (event) => {
+  const withModifier = isMac ? event.metaKey : event.ctrlKey;
+  if (withModifier && event.key.toLowerCase() === "k" && $("#palette")) {
+    event.preventDefault();
+    return openPalette();
+  }
+  if (root.dataset.keys === "off" || typing(event) || event.metaKey || event.ctrlKey || event.altKey) return;
+  if ($("dialog[open]") || $(":popover-open")) return;
+  const pressed = prefix ? `${prefix} ${event.key}` : event.key;
+  prefix = "";
+  const target = $$(`[data-key="${CSS.escape(pressed)}"]`).filter((element) => element.isConnected && !element.disabled);
+  const hit = target.filter(visible).pop() ?? (pressed.startsWith("g ") ? target.pop() : undefined);
+  const own = { j: () => move(1), k: () => move(-1), "/": openPalette, "?": openShortcuts }[pressed];
+  if (hit || own) {
+    event.preventDefault();
+    return hit ? hit.click() : own();
+  }
+  if (event.key === "g") {
+    prefix = "g";
+    clearTimeout(prefixTimer);
+    prefixTimer = setTimeout(() => (prefix = ""), 900);
+  }
+});
+
+/** The page's own shortcuts as [key, name, element]; those of the frame are listed by the server. */
+function pageKeys() {
+  const seen = new Map();
+  for (const element of $$("main [data-key], #toasts [data-key]").filter(visible)) {
+    const words = element.dataset.say ?? element.getAttribute("aria-label") ?? textOf(element);
+    if (words) seen.set(element.dataset.key, [element.dataset.key, words, element]);
+  }
+  return [...seen.values()];
+}
+
+function textOf(element) {
+  const copy = element.cloneNode(true);
+  $$(".keys, kbd, svg", copy).forEach((part) => part.remove());
+  return copy.textContent.trim().replace(/\s+/g, " ");
+}
+
+function caps(key) {
+  const holder = Object.assign(document.createElement("span"), { className: "keys" });
+  holder.setAttribute("aria-hidden", "true");
+  for (const part of key.split(" ")) {
+    holder.append(Object.assign(document.createElement("kbd"), { textContent: part.length === 1 ? part.toUpperCase() : part }));
+  }
+  return holder;
+}
+
+function openShortcuts() {
+  const sheet = $("#shortcuts");
+  if (!sheet || sheet.open) return;
+  const section = $("[data-here]", sheet);
+  const keys = pageKeys();
+  section.hidden = keys.length === 0;
+  $("dl", section).replaceChildren(
+    ...keys.map(([key, words]) => {
+      const line = document.createElement("div");
+      const value = document.createElement("dd");
+      value.append(caps(key));
+      line.append(Object.assign(document.createElement("dt"), { textContent: words }), value);
+      return line;
+    }),
+  );
+  sheet.showModal();
+}
+
+/* ---- command palette: a combobox and its listbox in a native dialog */
+
+const palette = $("#palette");
+const paletteInput = palette && $("input", palette);
+const options = () => $$("[role=option]", palette).filter((option) => !option.hidden);
+
+function mark(index) {
+  const all = options();
+  all.forEach((option, i) => option.setAttribute("aria-selected", String(i === index)));
+  const marked = all[index];
+  if (!marked) return paletteInput.removeAttribute("aria-activedescendant");
+  paletteInput.setAttribute("aria-activedescendant", marked.id);
+  marked.scrollIntoView({ block: "nearest" });
+}
+
+function filterPalette() {
+  const words = paletteInput.value.trim().toLowerCase();
+  for (const group of $$("[role=group]:not([data-found])", palette)) {
+    const all = $$("[role=option]", group);
+    all.forEach((option) => (option.hidden = words !== "" && !option.textContent.toLowerCase().includes(words)));
+    group.hidden = all.every((option) => option.hidden);
+  }
+  if (!words) $("#pal-found").replaceChildren();
+  $(".pal-none", palette).hidden = options().length > 0;
+  mark(0);
+}
+
+function openPalette() {
+  if (!palette || palette.open) return;
+  const here = $("[data-here]", palette);
+  $$("[role=option]", here).forEach((option) => option.remove());
+  pageKeys().forEach(([key, words, element], i) => {
+    const option = Object.assign(document.createElement("div"), { id: `pal-here-${i}` });
+    option.setAttribute("role", "option");
+    option.append(Object.assign(document.createElement("span"), { textContent: words, className: "trunc" }), caps(key));
+    option.target = element;
+    here.append(option);
+  });
+  paletteInput.value = "";
+  filterPalette();
+  palette.showModal();
+  paletteInput.focus();
+}
+
+function run(option) {
+  if (!option) return;
+  palette.close();
+  const { href, run: name } = option.dataset;
+  if (href) location.href = href;
+  else if (option.target) option.target.click();
+  else if (name === "shortcuts") openShortcuts();
+  else if (name === "logout") $("#logout").requestSubmit();
+  else prefers[name]?.();
+}
+
+if (palette) {
+  paletteInput.addEventListener("input", filterPalette);
+  paletteInput.addEventListener("keydown", (event) => {
+    const all = options();
+    const at = all.findIndex((option) => option.getAttribute("aria-selected") === "true");
+    const act = {
+      ArrowDown: () => mark(Math.min(all.length - 1, at + 1)),
+      ArrowUp: () => mark(Math.max(0, at - 1)),
+      Enter: () => run(all[at]),
+    }[event.key];
+    if (!act) return;
+    event.preventDefault();
+    act();
+  });
+  palette.addEventListener("click", (event) => run(event.target.closest("[role=option]")));
+  palette.addEventListener("htmx:afterSwap", () => {
+    $(".pal-none", palette).hidden = options().length > 0;
+    mark(0);
+  });
+}
+
+/* ---- dialogs and small clicks */
+
+document.addEventListener("click", (event) => {
+  const opener = event.target.closest("[data-open]");
+  if (opener) {
+    if (opener.dataset.open === "palette") return openPalette();
+    if (opener.dataset.open === "shortcuts") return openShortcuts();
+    return document.getElementById(opener.dataset.open)?.showModal();
+  }
+  if (event.target.matches("dialog")) return event.target.close(); // the backdrop
+  const actor = event.target.closest("[data-act]");
+  if (!actor) return;
+  const { act } = actor.dataset;
+  if (act === "close") actor.closest("dialog")?.close();
+  else if (act === "close-toast") actor.closest(".toast").remove();
+  else prefers[act]?.();
+});
+
+document.addEventListener("submit", (event) => {
+  const button = event.submitter;
+  if (!button?.matches(".btn") || event.target.matches("[hx-post], [hx-get], [method=dialog]")) return;
+  setTimeout(() => button.setAttribute("aria-busy", "true")); // a second click must not send it twice
+});
+addEventListener("pageshow", () => $$('form .btn[aria-busy="true"]').forEach((b) => b.removeAttribute("aria-busy")));
+
+/* ---- toasts: at most two; the timer waits while one is hovered or focused */
+
+const toasts = $("#toasts");
+
+function arm(element) {
+  let timer;
+  const start = () => (timer = setTimeout(() => element.remove(), 8000));
+  const stop = () => clearTimeout(timer);
+  ["mouseenter", "focusin"].forEach((name) => element.addEventListener(name, stop));
+  ["mouseleave", "focusout"].forEach((name) => element.addEventListener(name, start));
+  start();
+}
+
+function toast(text, tone = "bad") {
+  const element = Object.assign(document.createElement("div"), { className: "toast" });
+  element.dataset.tone = tone;
+  const close = Object.assign(document.createElement("button"), { type: "button", className: "close", textContent: "×" });
+  close.dataset.act = "close-toast";
+  close.setAttribute("aria-label", "Close this message");
+  element.append(Object.assign(document.createElement("span"), { textContent: text }), close);
+  toasts?.append(element);
+}
+
+if (toasts) {
+  $$(".toast", toasts).forEach(arm);
+  new MutationObserver((changes) => {
+    for (const added of changes.flatMap((change) => [...change.addedNodes])) {
+      if (!added.classList?.contains("toast")) continue;
+      $$(".toast", toasts).slice(0, -2).forEach((old) => old.remove());
+      arm(added);
+    }
+  }).observe(toasts, { childList: true });
+}
+
+/* ---- requests that fail say so, and leave the page as it was */
+
+const ANSWERS = {
+  400: "The server did not understand that. Reload the page and try again.",
+  403: "You may not do that, or your session ended. Reload the page and try again.",
+  404: "That is not there any more. Reload the page.",
+  409: "Somebody changed this first. Reload to see what it is now.",
+  429: "Too many requests. Wait a moment and try again.",
+};
+
+function explain(xhr) {
+  const plain = xhr.getResponseHeader("content-type")?.startsWith("text/plain");
+  return (plain && xhr.responseText) || ANSWERS[xhr.status] || "The server had a problem. Nothing was changed.";
+}
+
+// A poll that fails is silent: the next one tries again. A panel that fails shows its own retry.
+const quiet = (element) => element.matches("#nav-counts, [data-panel], [hx-trigger*=tick]");
+
+document.addEventListener("htmx:responseError", ({ detail }) => {
+  const element = detail.requestConfig.elt;
+  if (element.matches("[data-panel]")) return panelFailed(element);
+  if (!quiet(element)) toast(explain(detail.xhr));
+});
+document.addEventListener("htmx:sendError", ({ detail }) => {
+  const element = detail.requestConfig.elt;
+  if (element.matches("[data-panel]")) return panelFailed(element);
+  if (!quiet(element)) toast("Could not reach the server. Nothing was changed.");
+});
+document.addEventListener("htmx:timeout", () => toast("The server took too long. Nothing was changed."));
+
+function panelFailed(panel) {
+  const words = $("#panel-failed")?.content.cloneNode(true);
+  if (words) panel.replaceChildren(words);
+}
+
+document.addEventListener("click", (event) => {
+  const panel = event.target.closest("[data-retry]")?.closest("[data-panel]");
+  if (panel) htmx.trigger(panel, "load");
+});
+
+/* ---- optimistic: paint the outcome at once, put it back if the server says no */
+
+const painted = new WeakMap();
+
+document.addEventListener("htmx:beforeRequest", ({ detail }) => {
+  const button = detail.elt.closest?.("[data-optimistic]");
+  if (!button) return;
+  button.setAttribute("aria-busy", "true");
+  const row = $("[data-row][aria-current]")?.closest("li, tr");
+  if (!row) return;
+  row.dataset.state = "leaving";
+  painted.set(button, { row, next: row.nextElementSibling ?? row.previousElementSibling });
+});
+
+document.addEventListener("htmx:afterRequest", ({ detail }) => {
+  // the button itself may be swapped away by now, so it is read from the request
+  const button = detail.requestConfig?.elt.closest?.("[data-optimistic]");
+  if (!button) return;
+  const was = painted.get(button);
+  button.removeAttribute("aria-busy");
+  if (!detail.successful && was) delete was.row.dataset.state;
+  if (detail.successful && button.dataset.optimistic === "leave" && was?.next) select($("[data-row]", was.next));
+});
+
+/* ---- chart tips for mouse and keyboard */
+
+const tip = Object.assign(document.createElement("div"), { id: "tip", hidden: true });
+tip.setAttribute("aria-hidden", "true"); // the same words are the element's own name
+document.body.append(tip);
+
+function showTip(event) {
+  const target = event.target.closest?.("[data-tip]");
+  tip.hidden = !target;
+  if (!target) return;
+  tip.textContent = target.dataset.tip;
+  const box = target.getBoundingClientRect();
+  tip.style.left = `${Math.max(90, Math.min(innerWidth - 90, box.left + box.width / 2))}px`;
+  tip.style.top = `${Math.max(30, box.top - 6)}px`;
+}
+
+document.addEventListener("pointerover", showTip);
+document.addEventListener("focusin", showTip);
+
+/* ---- tick: polling for pages that ask for it, only while somebody can see them */
+
+const tick = () => document.visibilityState === "visible" && document.body.dispatchEvent(new CustomEvent("tick"));
+setInterval(tick, TICK_SECONDS * 1000);
+document.addEventListener("visibilitychange", tick);

@@ -13,6 +13,7 @@ help:  ## what can be done here
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## */  make \1|/' | column -t -s '|'
 
 install: $(VENV)/.installed  ## make .venv with what plgops runs on
+	@echo "Installed. Start it with: make run"
 
 run: $(VENV)/.installed  ## start plgops on http://127.0.0.1:8000 (PORT=… for another port)
 	@PORT=$(PORT) exec $(PY) -m plgops.run

@@ -1,10 +1,26 @@
 """The worker process: `celery -A plgops worker -B`."""
 
 import os
+from typing import Any
 
 from celery import Celery
+from celery.signals import worker_init
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connections
+
+from plgops.checks import refuse_wrong_zone
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "plgops.settings")
 app = Celery("plgops")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+@worker_init.connect
+def refuse_to_start(**kwargs: Any) -> None:
+    """A worker that would count other days than the database's must not evaluate anything."""
+    try:
+        refuse_wrong_zone()
+    except ImproperlyConfigured as error:
+        raise SystemExit(f"plgops: {error}") from error  # Celery only logs any other exception
+    connections.close_all()  # the worker forks

@@ -217,7 +217,7 @@ def main() -> int:
         signal.signal(number, lambda received, frame: asked.append(received))
 
     running = parts(host, port, var, environment)
-    prepared = subprocess.run([sys.executable, "manage.py", "prepare"], cwd=root, env=environment, check=False)  # noqa: S603
+    prepared = subprocess.run([sys.executable, "manage.py", "prepare"], cwd=root, env=environment, check=False)
     if prepared.returncode or asked:
         return prepared.returncode or 130
     started: list[Part] = []

@@ -3,7 +3,17 @@
 from .due import AccountDue
 from .events import Event, EventType, Receipt, UsageDay, UsageValue
 from .lifecycle import Hold, Stage, StageEntry
-from .people import Account, AccountKey, AccountMerge, Membership, ProductUser, TraitValue, UserKey
+from .people import (
+    Account,
+    AccountKey,
+    AccountMerge,
+    Membership,
+    MembershipFact,
+    ProductUser,
+    TraitFact,
+    TraitValue,
+    UserKey,
+)
 from .revenue import Motion, Plan, PlanLimit, RevenueMovement, Subscription, SubscriptionState
 from .sources import QuarantinedMessage, Source
 from .team import AuditEntry, BusinessCalendar, Delivery, StaffUser, Workspace
@@ -20,6 +30,7 @@ __all__ = [
     "EventType",
     "Hold",
     "Membership",
+    "MembershipFact",
     "Motion",
     "Plan",
     "PlanLimit",
@@ -33,6 +44,7 @@ __all__ = [
     "StaffUser",
     "Subscription",
     "SubscriptionState",
+    "TraitFact",
     "TraitValue",
     "UsageDay",
     "UsageValue",

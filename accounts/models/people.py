@@ -66,10 +66,16 @@ class Account(models.Model):
 
 
 class AccountKey(models.Model):
-    """A key that leads to an account: `g:<groupId>` or `d:<e-mail domain>`. Merge and unmerge repoint it."""
+    """A key that leads to an account: `g:<groupId>` or `d:<e-mail domain>`. Merge and unmerge repoint it.
+
+    `home` is the account it means by itself, `account` what that one is merged into (itself, if it is not).
+    """
 
     key = models.CharField(max_length=210, unique=True)
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="keys")
+    home = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="home_keys")
+    first_seen_at = models.DateTimeField(null=True, blank=True, help_text="Earliest message that named it.")
+    explicit_signup_at = models.DateTimeField(null=True, blank=True, help_text="Earliest createdAt it came with.")
 
     def __str__(self) -> str:
         return self.key
@@ -117,6 +123,8 @@ class UserKey(models.Model):
     linked_key = models.CharField(
         max_length=210, blank=True, help_text="Anonymous keys: the known key it was linked to."
     )
+    first_seen_at = models.DateTimeField(null=True, blank=True, help_text="Earliest message attributed to it.")
+    explicit_signup_at = models.DateTimeField(null=True, blank=True, help_text="Earliest createdAt it came with.")
 
     def __str__(self) -> str:
         return self.key
@@ -203,6 +211,68 @@ class TraitValue(models.Model):
 
     def __str__(self) -> str:
         return f"{self.key} {self.name}={self.text} from {self.valid_from:%Y-%m-%d}"
+
+
+class TraitFact(models.Model):
+    """The log of trait statements, by the key they came with: what TraitValue is derived from.
+
+    One row per key, workspace day and content, with the first and last time it was said on that day, so
+    that a client that says the same thing on every page adds nothing. `digest` is the content's BLAKE2b-16.
+    """
+
+    key = models.CharField(max_length=210)
+    day = models.IntegerField()
+    digest = models.BinaryField(max_length=16)
+    first_at = models.DateTimeField()
+    last_at = models.DateTimeField()
+    traits = models.JSONField()
+    recorded_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["key", "day", "digest"], name="trait_fact_once"),
+            models.CheckConstraint(condition=Q(last_at__gte=F("first_at")), name="trait_fact_times_in_order"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.key} on day {self.day}"
+
+
+class MembershipFact(models.Model):
+    """The log of what was said about a person in an account, by keys: what Membership is derived from.
+
+    One row per pair, kind and workspace day with the first and last time. Track messages that name an
+    account are in Event already and have no row here. `domain` says that the person's e-mail is in it.
+    """
+
+    class Kind(models.TextChoices):
+        MEMBER = "member", "named together"
+        IMPORT = "import", "CSV"
+        LEFT = "left", "removed"
+        DOMAIN = "domain", "e-mail domain"
+
+    user_key = models.CharField(max_length=210)
+    account_key = models.CharField(max_length=210)
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    day = models.IntegerField()
+    first_at = models.DateTimeField()
+    last_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["user_key", "account_key", "kind", "day"], name="membership_fact_once"),
+            models.CheckConstraint(condition=Q(last_at__gte=F("first_at")), name="membership_fact_times_in_order"),
+            models.CheckConstraint(
+                condition=Q(kind__in=["member", "import", "left", "domain"]), name="membership_fact_kind_known"
+            ),
+        ]
+        indexes = [
+            # whose e-mail is in a domain
+            models.Index(fields=["account_key"], name="membership_fact_by_domain", condition=Q(kind="domain"))
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_key} {self.kind} {self.account_key} on day {self.day}"
 
 
 class AccountMerge(models.Model):

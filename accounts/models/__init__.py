@@ -2,6 +2,7 @@
 
 from .due import AccountDue
 from .events import Event, EventType, Receipt, UsageDay, UsageValue
+from .imports import ImportJob
 from .lifecycle import Hold, Stage, StageEntry
 from .people import (
     Account,
@@ -29,6 +30,7 @@ __all__ = [
     "Event",
     "EventType",
     "Hold",
+    "ImportJob",
     "Membership",
     "MembershipFact",
     "Motion",

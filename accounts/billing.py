@@ -23,7 +23,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from django.db import transaction
@@ -76,6 +76,10 @@ class State:
     motion: str = ""
     external_id: str = ""
 
+    def of(self, account_id: int) -> State:
+        """The same fact, of the account that its key leads to."""
+        return replace(self, account_id=account_id)
+
     @property
     def subscription_key(self) -> tuple[str, str]:
         return self.account_key, self.external_id
@@ -89,15 +93,7 @@ def checked(state: State, *, now: dt.datetime) -> State:
         raise BadState(f"{state.at:%Y-%m-%d %H:%M} is in the future.")
     if state.motion and state.motion not in Motion.values:
         raise BadState(f"Motion must be one of {', '.join(Motion.values)}, not “{state.motion}”.")
-    return State(
-        account_id=state.account_id,
-        account_key=state.account_key,
-        at=state.at,
-        plan=state.plan[:100],
-        mrr=state.mrr.quantize(CENT),
-        motion=state.motion,
-        external_id=state.external_id,
-    )
+    return replace(state, plan=state.plan[:100], mrr=state.mrr.quantize(CENT))
 
 
 def record_state(

@@ -1,4 +1,4 @@
-"""Messages that were not understood: kept as they came, shown, and fed through ingest again on request."""
+"""Messages that were not understood: kept as they came. accounts.replay feeds them through ingest again."""
 
 from __future__ import annotations
 
@@ -92,9 +92,9 @@ def _label(value: object, length: int) -> str:
 def _text(raw: Any) -> str:
     """The message as JSON text that both databases keep."""
     try:
-        text = orjson.dumps(raw)
+        text = orjson.dumps(raw, option=orjson.OPT_SORT_KEYS)  # sorted: jsonb does not keep the order of keys
     except (TypeError, ValueError):
         text = b""
     if text and b"\\u0000" not in text:
         return text.decode()
-    return orjson.dumps(payload.keepable_copy(raw, STORED_DEPTH)).decode()
+    return orjson.dumps(payload.keepable_copy(raw, STORED_DEPTH), option=orjson.OPT_SORT_KEYS).decode()

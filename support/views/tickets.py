@@ -41,6 +41,7 @@ def ticket_list(request: StaffRequest) -> HttpResponse:
     context = {
         "page": keyset(rows, by=queries.order_of(tab), cursor=request.GET.get("cursor", "")),
         "tab": tab,
+        "can_work": access.may(request.user, "tickets.work"),
         "tabs": queries.TABS.items(),
         "counts": queries.tab_counts(me=request.user),
         "count_cap": queries.COUNT_CAP,

@@ -25,7 +25,7 @@ check:  ## what CI runs: format, lint, types, import rules, tests on SQLite and 
 	@bash .ci/run
 
 lock: $(VENV)/.installed-dev  ## pin requirements.in and requirements-dev.in, with hashes
-	@$(PY) -m pip install -q --disable-pip-version-check uv
+	@$(PY) -m pip install -qq --disable-pip-version-check uv
 	@for name in requirements requirements-dev; do \
 	  $(VENV)/bin/uv pip compile -q --generate-hashes --no-header --universal --python-version 3.11 $$name.in -o $$name.txt || exit 1; \
 	done
@@ -50,10 +50,10 @@ $(PY):
 
 $(VENV)/.installed: requirements.txt | $(PY)
 	@echo "Installing what plgops runs on (about a minute, once)…"
-	@$(PY) -m pip install -q --disable-pip-version-check --require-hashes -r requirements.txt
+	@$(PY) -m pip install -qq --disable-pip-version-check --require-hashes -r requirements.txt
 	@touch $@
 
 $(VENV)/.installed-dev: requirements-dev.txt | $(PY)
 	@echo "Installing what the tests need (about a minute, once)…"
-	@$(PY) -m pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@$(PY) -m pip install -qq --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@ $(VENV)/.installed

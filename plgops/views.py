@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
+from django import forms
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, HttpResponseServerError
 from django.shortcuts import render
+from django.utils import timezone
 
 from accounts import workspace
+from accounts.models import StaffUser
+from plgops import today
 from plgops.lib import access
+from plgops.templatetags import charts
 from scoring.models import Handoff
 from support.models import Ticket
 
@@ -176,12 +182,73 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 # --- pages ------------------------------------------------------------------------------------------------
 
 
+class KitForm(forms.Form):
+    """The style guide's form, with one field in error."""
+
+    name = forms.CharField(label="Definition name", initial="Team expansion")
+    plan = forms.ChoiceField(choices=[("free", "Free"), ("team", "Team")])
+    threshold = forms.IntegerField(max_value=100, help_text="A share of the seats, in percent.")
+    notify = forms.BooleanField(label="Tell the owner", required=False, initial=True)
+    note = forms.CharField(widget=forms.Textarea(attrs={"rows": 3}), required=False)
+
+
+KIT_WAVE = [3, 4, 4, 6, 5, 7, 6, 8, 9, 7, 10, 12, 11, 14]
+
+
 @login_required
 def kit(request: HttpRequest) -> HttpResponse:
     """The living style guide: every component in every state."""
-    return render(request, "kit/page.html", {})
+    top, ticks = charts.nice_top(max(KIT_WAVE))
+    days = [(0.0, "1 Jun"), (50.0, "8 Jun"), (100.0, "Today")]
+    chart = charts.AreaChart(
+        title="Active people a day",
+        description="14 days, from 3 to 14",
+        series=[
+            charts.Series("People", KIT_WAVE),
+            charts.Series("Before", [value * 0.7 for value in KIT_WAVE], css="c5", filled=False),
+        ],
+        labels=days,
+        top=top,
+        ticks=ticks,
+        marks=[charts.Mark(x=1000 / 13, y=10, label="11 Jun: became a PQL")],
+    )
+    bars = charts.ColumnChart(
+        title="Events a day",
+        description="14 days, two kinds",
+        bars=[charts.Bar([(v * 0.6, "f1"), (v * 0.4, "f2")], f"Day {i + 1}: {v}") for i, v in enumerate(KIT_WAVE)],
+        labels=days,
+        top=top,
+        ticks=ticks,
+    )
+    form = KitForm({"name": "Team expansion", "plan": "free", "threshold": 185, "notify": "on"})
+    form.is_valid()
+    context = {
+        "form": form,
+        "chart": chart,
+        "bars": bars,
+        "wave": KIT_WAVE,
+        "parts": [(32.0, "f7", "Fit 32 of 35"), (38.0, "f1", "Usage 38 of 40"), (22.0, "f2", "Intent 22 of 25")],
+        "moment": timezone.now() - dt.timedelta(minutes=12),
+    }
+    return render(request, "kit/page.html", context)
 
 
 @login_required
 def home(request: HttpRequest) -> HttpResponse:
-    return render(request, "home.html", {})
+    """First steps while any is open, the week, and what waits for this person."""
+    user = cast(StaffUser, request.user)
+    now = timezone.now()
+    steps = today.first_steps(user) if access.roles_of(user) else []
+    still_open = [step for step in steps if not step.done]
+    done = len(steps) - len(still_open)
+    context = {
+        "today": timezone.localtime(now),
+        "steps": steps,
+        "open_steps": still_open,
+        "next_step": next((step for step in still_open if step.may), None),
+        "done_steps": done,
+        "done_percent": 100 * done / len(steps) if steps else 0,
+        "figures": today.this_week(now=now) if access.may(user, "accounts.view") else [],
+        "cards": today.cards(user, now=now),
+    }
+    return render(request, "home.html", context)

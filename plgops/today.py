@@ -1,0 +1,305 @@
+"""What the home page shows: the first steps while any is open, and today's work for the person's role.
+
+Every figure is read through an index and counted to a cap, in a fixed number of queries per role.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Count, Exists, F, Q, QuerySet
+
+from accounts.models import Event, EventType, QuarantinedMessage, Source, StaffUser, Stage, StageEntry, Workspace
+from accounts.workspace import day_of
+from plgops.health import due_state
+from plgops.lib import access
+from scoring.models import Definition, Handoff, Qualification
+from support.models import Ticket
+
+SHOWN = 5  # rows of a list; one more tells that there are others
+CAP = 99  # counted no further; the page says 99+
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One of the first steps. `may` is whether the person looking can do it."""
+
+    title: str
+    text: str
+    href: str
+    action: str
+    done: bool
+    may: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A row of a card: a link, something short beside it, and since when."""
+
+    text: str
+    href: str
+    note: str = ""
+    at: dt.datetime | None = None
+    tone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A list of work. `count` is capped; `empty` is said when there is nothing."""
+
+    title: str
+    icon: str
+    href: str
+    action: str
+    count: int
+    lines: tuple[Line, ...]
+    empty: str
+    tone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A number of the last seven days, beside the seven before."""
+
+    label: str
+    now: int
+    before: int
+
+    @property
+    def change(self) -> int:
+        return self.now - self.before
+
+
+def first_steps(user: StaffUser) -> list[Step]:
+    """The five first steps, done or not by what the database holds. One query."""
+    done: dict[str, Any] = dict(
+        Workspace.objects.annotate(
+            source=Exists(Source.objects.filter(kind=Source.Kind.HTTP)),
+            event=Exists(Event.objects.all()),
+            described=Exists(EventType.objects.exclude(meaning="")),
+            published=Exists(Definition.objects.filter(live_version__isnull=False)),
+            claimed=Exists(Handoff.objects.filter(claimed_at__isnull=False, assigned=False)),
+        )
+        .values("source", "event", "described", "published", "claimed")
+        .get()
+    )
+
+    def step(key: str, capability: str, title: str, text: str, href: str, action: str) -> Step:
+        return Step(title, text, href, action, bool(done[key]), access.may(user, capability))
+
+    return [
+        step(
+            "source",
+            "sources.manage",
+            "Create a source",
+            "A source is a write key. Your product, or the tracking tool it already uses, sends events with it.",
+            "/sources/",
+            "Create a source",
+        ),
+        step(
+            "event",
+            "sources.manage",
+            "See the first event",
+            "Point a Segment, RudderStack or customer.io client here, or bring in history from CSV files.",
+            "/imports/",
+            "Import history",
+        ),
+        step(
+            "described",
+            "event_types.edit",
+            "Say what your events mean",
+            "Which event is an invite, which one is the core workflow, and which are no sign of activity at all.",
+            "/event-types/",
+            "Describe event types",
+        ),
+        step(
+            "published",
+            "definitions.edit",
+            "Publish a definition",
+            "A rule that a person can read, such as: invited 3 teammates within 14 days, and not paying yet.",
+            "/definitions/",
+            "Write a definition",
+        ),
+        step(
+            "claimed",
+            "handoffs.claim",
+            "Claim the first account",
+            "What qualifies arrives in the inbox with its reasons. One key claims it.",
+            "/inbox/",
+            "Open the inbox",
+        ),
+    ]
+
+
+def this_week(*, now: dt.datetime) -> list[Figure]:
+    """How many accounts reached each stage in the last seven days, today included. One query."""
+    today = day_of(now)
+    this = Q(day__gt=today - 7)
+    shown = (Stage.SIGNED_UP, Stage.ACTIVATED, Stage.PQL, Stage.CLAIMED, Stage.PAID)
+    rows = (
+        StageEntry.objects.filter(
+            stage__in=shown,
+            day__gt=today - 14,
+            day__lte=today,
+            account__is_internal=False,
+            account__merged_into__isnull=True,
+        )
+        .values("stage")
+        .annotate(
+            now=Count("account_id", filter=this, distinct=True), before=Count("account_id", filter=~this, distinct=True)
+        )
+        .values_list("stage", "now", "before")
+    )
+    found = {stage: (current, before) for stage, current, before in rows}
+    return [Figure(stage.label, *found.get(stage.value, (0, 0))) for stage in shown]
+
+
+def cards(user: StaffUser, *, now: dt.datetime) -> list[Card]:
+    """What waits for this person: sales, support or the house, as their roles say."""
+    found: list[Card] = []
+    if access.may(user, "handoffs.claim"):
+        found += _sales(user, now=now)
+    if access.may(user, "tickets.work"):
+        found += _support(user, now=now)
+    if access.may(user, "workspace.admin"):
+        found.append(_house(now=now))
+    return found
+
+
+def _counted(rows: QuerySet[Any]) -> int:
+    return rows.order_by()[: CAP + 1].count()
+
+
+def _handoff_line(handoff: Handoff, *, note: str = "", tone: str = "") -> Line:
+    return Line(handoff.company.name, f"/inbox/{handoff.pk}/", note, handoff.newest_evidence_at, tone)
+
+
+def _sales(user: StaffUser, *, now: dt.datetime) -> list[Card]:
+    unclaimed = Handoff.objects.filter(status=Handoff.Status.UNCLAIMED)
+    newest = unclaimed.select_related("company").order_by("-newest_evidence_at", "id")[:SHOWN]
+    mine = list(
+        Handoff.objects.filter(owner=user, closed_at__isnull=True)
+        .select_related("company")
+        .order_by("-newest_evidence_at", "id")[: CAP + 1]
+    )
+    # what needs the owner first: an outcome to confirm, then a first touch, then the newest evidence
+    mine.sort(key=lambda handoff: (handoff.paid_at is None, handoff.first_touch_at is not None))
+    return [
+        Card(
+            "Unclaimed",
+            "inbox",
+            "/inbox/",
+            "Open the inbox",
+            _counted(unclaimed),
+            tuple(_handoff_line(handoff) for handoff in newest),
+            "Nothing waits. New accounts appear here as they qualify.",
+        ),
+        Card(
+            "Mine",
+            "user-check",
+            "/inbox/?tab=mine",
+            "All of mine",
+            len(mine),
+            tuple(_mine_line(handoff) for handoff in mine[:SHOWN]),
+            "You have no open account. Claim one in the inbox.",
+            "accent",
+        ),
+    ]
+
+
+def _mine_line(handoff: Handoff) -> Line:
+    if handoff.paid_at:
+        return _handoff_line(handoff, note="Paid: confirm the outcome", tone="ok")
+    if handoff.rule_lapsed_at:
+        return _handoff_line(handoff, note="No longer qualifies", tone="warn")
+    if not handoff.first_touch_at:
+        return _handoff_line(handoff, note="Not contacted yet", tone="accent")
+    return _handoff_line(handoff, note=handoff.get_status_display())
+
+
+def _support(user: StaffUser, *, now: dt.datetime) -> list[Card]:
+    unsolved = Ticket.objects.exclude(status=Ticket.Status.SOLVED)
+    mine = list(unsolved.filter(assignee=user).order_by(F("due_at").asc(nulls_last=True), "id")[: CAP + 1])
+    late = unsolved.filter(due_at__lte=now)
+    first_late = late.order_by("due_at", "id")[:SHOWN]
+    return [
+        Card(
+            "Past their time",
+            "timer",
+            "/tickets/",
+            "All tickets",
+            _counted(late),
+            tuple(_ticket_line(ticket, now=now) for ticket in first_late),
+            "Every promise is kept so far.",
+            "bad",
+        ),
+        Card(
+            "My tickets",
+            "life-buoy",
+            "/tickets/",
+            "All tickets",
+            len(mine),
+            tuple(_ticket_line(ticket, now=now) for ticket in mine[:SHOWN]),
+            "No ticket is assigned to you.",
+        ),
+    ]
+
+
+def _ticket_line(ticket: Ticket, *, now: dt.datetime) -> Line:
+    late = ticket.due_at is not None and ticket.due_at <= now
+    return Line(
+        str(ticket),
+        f"/tickets/{ticket.pk}/",
+        "Late" if late else ticket.get_status_display(),
+        ticket.due_at,
+        "bad" if late else "",
+    )
+
+
+def _house(*, now: dt.datetime) -> Card:
+    """What an administrator should look at: nothing here is normal to have."""
+    quarantined = _counted(QuarantinedMessage.objects.filter(replayed_at__isnull=True))
+    waiting = _counted(Qualification.objects.filter(release=Qualification.Release.WAITING, closed_at__isnull=True))
+    due = due_state(now=now)
+    poison = sum(state["poison_accounts"] for state in due.values())
+    behind = max((state["oldest_due_seconds"] for state in due.values()), default=0)
+
+    def said(count: int, one: str, many: str) -> str:
+        return f"{'99+' if count > CAP else count} {one if count == 1 else many}"
+
+    lines = []
+    if quarantined:
+        lines.append(
+            Line(
+                said(quarantined, "message was not understood", "messages were not understood"),
+                "/quarantine/",
+                tone="warn",
+            )
+        )
+    if waiting:
+        lines.append(
+            Line(
+                said(waiting, "account waits for release", "accounts wait for release"), "/definitions/", tone="accent"
+            )
+        )
+    if poison:
+        lines.append(
+            Line(
+                said(poison, "account cannot be evaluated", "accounts cannot be evaluated"),
+                "/admin/accounts/accountdue/?state=poison",
+                tone="bad",
+            )
+        )
+    if behind > 60:
+        lines.append(Line(f"Evaluation is {behind // 60} minutes behind", "/admin/accounts/accountdue/", tone="bad"))
+    return Card(
+        "The house",
+        "activity",
+        "/admin/",
+        "Operations desk",
+        len(lines),
+        tuple(lines),
+        "Every message was understood and every account is up to date.",
+    )

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import Group
 
+from accounts import workspace
 from accounts.models import StaffUser
 from plgops.lib import access
 
@@ -41,6 +42,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _password_hash() -> str:
     """Hashing is slow on purpose; once per test process is enough."""
     return make_password(PASSWORD)
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup, django_db_blocker):
+    """The frame reads the workspace's name once per process; here before anything counts queries."""
+    with django_db_blocker.unblock():
+        workspace.name()
 
 
 def make_staff(username: str, role: str | None, **extra) -> StaffUser:

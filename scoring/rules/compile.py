@@ -546,7 +546,7 @@ class _Builder:
         if not isinstance(window, tree.LastDays):
             return measured, _NO_DAY
         # days only leave the window: what is below the lowest accepted number stays there
-        compare = node.compare  # type: ignore[union-attr]
+        compare = node.compare
         falls = f"{measured} > {compare.high}" if compare.op == "at_most" else f"{measured} >= {compare.low}"
         return measured, f"CASE WHEN {falls} THEN {oldest} + {window.days} END"
 

@@ -287,7 +287,7 @@ def _kind(value: object) -> str:
         (list, "a list"),
         (dict, "an object"),
     ):
-        if isinstance(value, kinds):  # type: ignore[arg-type]
+        if isinstance(value, kinds):
             return word
     return "something that is not JSON"
 

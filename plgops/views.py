@@ -116,7 +116,7 @@ def shell(request: HttpRequest) -> dict[str, Any]:
             "tabbar": [item for item in items if item.name in TABBAR],
             "active": f"/{first}/" if first else "/",
             "roles": "Superuser" if user.is_superuser else ", ".join(sorted(roles)).capitalize() or "No role yet",
-            "is_staff": user.is_staff,
+            "is_staff": access.may(user, "workspace.admin"),
             "finds_accounts": access.may(user, "accounts.view"),
         }
     }

@@ -53,7 +53,10 @@ class Account(models.Model):
             models.Index(fields=["-mrr", "id"], name="account_by_mrr"),  # accounts list
             models.Index(fields=["name", "id"], name="account_by_name"),  # accounts list
             models.Index(fields=["-signed_up_at", "id"], name="account_by_signup"),  # accounts list
-            models.Index(fields=["domain"], name="account_by_domain"),
+            models.Index(fields=["-seats", "id"], name="account_by_seats"),  # accounts list
+            models.Index(fields=["plan", "id"], name="account_by_plan"),  # accounts list: sort, filter, its choices
+            # equality for identity, prefixes for the search; upper(name) has its index in 0003 (PostgreSQL)
+            models.Index(fields=["domain"], name="account_by_domain", opclasses=["varchar_pattern_ops"]),
         ]
 
     def __str__(self) -> str:

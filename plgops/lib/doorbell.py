@@ -16,6 +16,7 @@ from celery import current_app
 logger = logging.getLogger(__name__)
 
 AT_MOST_EVERY = 1.0  # seconds, per process and task
+TIMEOUT = 0.5  # seconds
 AFTER_FAILURE = 10.0  # seconds in which a broker that did not answer is not asked again
 
 _lock = threading.Lock()
@@ -32,7 +33,16 @@ def ring(task_name: str) -> None:
             return
         _not_before[task_name] = now + AT_MOST_EVERY
     try:
-        current_app.send_task(task_name, expires=5, retry=False, ignore_result=True)
+        with current_app.connection_for_write() as connection:
+            # A connection of its own, because the worker's patience with a broker that is away would hang a request.
+            connection.connect_timeout = TIMEOUT
+            connection.transport_options = connection.transport_options | {
+                "max_retries": 0,
+                "connect_retries_timeout": TIMEOUT,
+                "socket_connect_timeout": TIMEOUT,
+                "socket_timeout": TIMEOUT,
+            }
+            current_app.send_task(task_name, connection=connection, expires=5, retry=False, ignore_result=True)
     except Exception as error:  # whatever the broker's client raises: the sweep does the work anyway
         with _lock:
             failures += 1

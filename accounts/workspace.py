@@ -32,3 +32,9 @@ def name() -> str:
     """The workspace's name, read once per process: a renamed workspace shows after a restart."""
     row = Workspace.objects.filter(pk=1).values_list("name", flat=True).first()
     return row or settings.WORKSPACE_NAME
+
+
+@cache
+def currency() -> str:
+    """The code of the currency that amounts are shown in (USD), read once per process."""
+    return Workspace.objects.filter(pk=1).values_list("currency", flat=True).first() or "USD"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from django import forms
 from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
 from django.core.exceptions import ValidationError
 
 from accounts import throttle
+from accounts.models import EventType
 
 
 class LoginForm(AuthenticationForm):
@@ -40,3 +42,28 @@ class PasswordForm(PasswordChangeForm):
         **PasswordChangeForm.error_messages,
         "password_incorrect": "That is not your present password.",
     }
+
+
+class SourceForm(forms.Form):
+    """A new source."""
+
+    name = forms.CharField(max_length=100, label="New source", help_text="What sends, e.g. production backend.")
+
+
+class EventTypeForm(forms.ModelForm):
+    """What an event type means."""
+
+    class Meta:
+        model = EventType
+        fields = ("meaning", "description", "is_activity", "metered_property", "distinct_property")
+        labels = {
+            "is_activity": "Counts as activity",
+            "metered_property": "Measured property",
+            "distinct_property": "Property whose different values count",
+        }
+        help_texts = {
+            "description": "For people: one sentence.",
+            "is_activity": "Part of “any event” in a rule, and of when somebody was last seen.",
+            "metered_property": "A number in its properties that is summed, e.g. rows.",
+            "distinct_property": "Counted once per different value, e.g. invitee_email.",
+        }

@@ -144,6 +144,13 @@ def finish(
     )
 
 
+def give_back(claimed: Claimed, *, consumer: str) -> None:
+    """End the lease without a verdict: what it was made from no longer stands. The account stays behind."""
+    AccountDue.objects.filter(account_id=claimed.account_id, consumer=consumer, lease_token=claimed.token).update(
+        lease_until=None, lease_token=""
+    )
+
+
 def fail(claimed: Claimed, *, consumer: str, now: dt.datetime, error: str) -> None:
     """Push a poison account back, doubling up to an hour, with the error kept to be shown."""
     row = AccountDue.objects.filter(account_id=claimed.account_id, consumer=consumer, lease_token=claimed.token).first()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+from collections.abc import Iterator
 from typing import Any, TypeVar
 
 from django.db import connection, models, transaction
@@ -27,3 +29,18 @@ def lock_free_rows(rows: models.QuerySet[M]) -> models.QuerySet[M]:
     query is already alone.
     """
     return rows.select_for_update(skip_locked=True, of=("self",)) if is_postgres() else rows
+
+
+@contextlib.contextmanager
+def snapshot() -> Iterator[None]:
+    """Read everything inside as of one moment, holding no row lock.
+
+    PostgreSQL: a read-only REPEATABLE READ transaction; inside a transaction that is already open its owner
+    has decided. SQLite: a transaction there is alone anyway.
+    """
+    outermost = not connection.in_atomic_block
+    with transaction.atomic():
+        if outermost and is_postgres():
+            with connection.cursor() as cursor:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        yield

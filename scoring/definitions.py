@@ -1,0 +1,199 @@
+"""Definitions: publish a version, archive, and read what is live.
+
+Publishing writes one version and points the definition at it; nothing else. Who has to be judged again is a
+fact that already stands in the database: every account whose AccountDue.followed_version is lower than the
+newest live version's id. Evaluation works it off in batches, after what has changed and what is due by time,
+so a population of any size needs no long transaction, and a worker that dies in between loses nothing: what
+is left is still behind. Archiving is the same: open episodes of an archived definition are what is left to do.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import Q
+
+from accounts.models import AccountDue, StaffUser, Workspace
+from accounts.team import audit
+from plgops.lib.db import after_commit, is_postgres
+from plgops.lib.doorbell import ring
+from scoring.models import Definition, DefinitionVersion
+from scoring.rules import describe, tree
+
+logger = logging.getLogger(__name__)
+CONSUMER = "evaluation"
+
+
+@dataclass(frozen=True, slots=True)
+class LiveRule:
+    """A live version, read: what evaluation works with."""
+
+    definition_id: int
+    version_id: int
+    slug: str
+    purpose: str
+    published_at: dt.datetime
+    number: int
+    doc: tree.DefinitionDoc
+
+
+class Stale(Exception):
+    """Somebody published meanwhile; `version` is the one that is live now."""
+
+    def __init__(self, version: DefinitionVersion) -> None:
+        super().__init__(f"Version {version.number} was published meanwhile.")
+        self.version = version
+
+
+def publish(
+    *, document: object, by: StaffUser | None, now: dt.datetime, reason: str = "", replaces: int | None = None
+) -> DefinitionVersion:
+    """Publish a definition's text. The same text as the live version's changes nothing and returns that one.
+
+    `replaces` is the number of the version that was edited (0: a new definition): Stale if another one is live by
+    now. None publishes over whatever is live, as a file does.
+    RuleError (with the places in the document) if it is not a definition, or if it reads a stage that it
+    writes through other definitions. One publication at a time.
+    """
+    doc = tree.parse_definition(document)
+    with transaction.atomic():
+        _alone()
+        _refuse_cycle(doc)
+        definition = Definition.objects.select_for_update(of=("self",)).select_related("live_version").filter(
+            slug=doc.slug
+        ).first() or Definition(slug=doc.slug, created_at=now)
+        canonical = tree.to_json(doc)
+        live = definition.live_version
+        if live is not None and definition.archived_at is None and live.document == canonical:
+            return live
+        if replaces is not None and live is not None and live.number != replaces:
+            raise Stale(live)
+        definition.name, definition.purpose, definition.level = doc.name, doc.purpose, doc.level
+        definition.archived_at = None
+        definition.save()
+        last = definition.versions.order_by("-number").values_list("number", flat=True).first() or 0
+        version = DefinitionVersion.objects.create(
+            definition=definition,
+            number=last + 1,
+            document=canonical,
+            english=describe.describe(doc),
+            reason=reason,
+            published_at=now,
+            published_by=by,
+        )
+        definition.live_version = version
+        definition.save(update_fields=["live_version"])
+        audit.record(
+            action="definition.published",
+            obj=definition,
+            by=by,
+            now=now,
+            detail={"version": version.number, "version_id": version.pk, "reason": reason},
+        )
+        after_commit(ring, settings.DUE_CONSUMERS[CONSUMER])
+    return version
+
+
+def archive(*, definition_id: int, by: StaffUser | None, now: dt.datetime) -> None:
+    """Take a definition out of use; its open episodes end as redefined with the next sweeps. Again: no-op."""
+    with transaction.atomic():
+        _alone()
+        definition = Definition.objects.select_for_update().get(pk=definition_id)
+        if definition.archived_at is not None:
+            return
+        definition.archived_at = now
+        definition.save(update_fields=["archived_at"])
+        audit.record(action="definition.archived", obj=definition, by=by, now=now)
+        after_commit(ring, settings.DUE_CONSUMERS[CONSUMER])
+
+
+def live_rules() -> list[LiveRule]:
+    """What is live, in order of slug. A text that this program cannot read is left out and logged.
+
+    That can only be one written by a newer program; its open episodes stay as they are.
+    """
+    rules = []
+    for version in live_versions():
+        try:
+            doc = tree.parse_definition(version.document)
+        except tree.RuleError as error:
+            logger.error("definition %s v%s cannot be read: %s", version.definition.slug, version.number, error)
+            continue
+        rules.append(
+            LiveRule(
+                definition_id=version.definition_id,
+                version_id=version.pk,
+                slug=doc.slug,
+                purpose=doc.purpose,
+                published_at=version.published_at,
+                number=version.number,
+                doc=doc,
+            )
+        )
+    return rules
+
+
+def live_versions() -> list[DefinitionVersion]:
+    """The live version of every definition that is not archived, in order of slug."""
+    rows = DefinitionVersion.objects.filter(live_for__isnull=False, live_for__archived_at=None)
+    return list(rows.select_related("definition").order_by("definition__slug"))
+
+
+def still_stand(rules: Mapping[int, int]) -> bool:
+    """Whether exactly these versions (definition id -> version id) are live, held so until the commit."""
+    share = " FOR SHARE" if is_postgres() else ""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id, live_version_id FROM scoring_definition"
+            f" WHERE archived_at IS NULL AND live_version_id IS NOT NULL ORDER BY id{share}"
+        )
+        live = dict(cursor.fetchall())
+    return all(live.get(definition_id) == version_id for definition_id, version_id in rules.items())
+
+
+def behind(version_id: int, *, cap: int = 1000) -> int:
+    """How many accounts a version has not been applied to yet; at most `cap`."""
+    rows = AccountDue.objects.filter(
+        Q(followed_version__isnull=True) | Q(followed_version__lt=version_id), consumer=CONSUMER
+    )
+    return len(rows.values_list("pk", flat=True)[:cap])
+
+
+def _alone() -> None:
+    """One publication at a time: two that are each sound could make a cycle together."""
+    Workspace.objects.select_for_update().get(pk=1)
+
+
+def _refuse_cycle(doc: tree.DefinitionDoc) -> None:
+    """RuleError if `doc`, live beside the others, reads a stage that it writes through them."""
+    written = tree.stage_written(doc)
+    if written is None:
+        return
+    others = [rule.doc for rule in live_rules() if rule.slug != doc.slug]
+    feeds: dict[str, list[tuple[str, str]]] = {}  # a stage -> (a stage written by who reads it, that one's name)
+    for other in others:
+        stage = tree.stage_written(other)
+        if stage:
+            for read in tree.stages_read(other):
+                feeds.setdefault(read, []).append((stage, other.name))
+    paths: list[tuple[str, tuple[str, ...]]] = [(written, ())]
+    seen = {written}
+    reached: dict[str, tuple[str, ...]] = {}
+    while paths:
+        stage, through = paths.pop()
+        for following, name in feeds.get(stage, ()):
+            reached.setdefault(following, (*through, name))
+            if following not in seen:
+                seen.add(following)
+                paths.append((following, (*through, name)))
+    for leaf in tree.leaves(doc.rule, subject=doc.level):
+        stage = getattr(leaf.node, "stage", None)
+        if stage in reached:
+            names = ", ".join(f"“{name}”" for name in reached[stage])
+            message = f"expected a stage that does not follow from this definition; “{stage}” does, through {names}"
+            raise tree.RuleError([tree.Problem(leaf.path, message)])

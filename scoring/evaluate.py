@@ -1,0 +1,236 @@
+"""Due accounts -> verdicts -> episodes, stages and handoffs.
+
+One sweep leases a batch of accounts, judges them by all live definitions in one snapshot without holding a
+lock, and then settles each: episodes, stages, handoffs and `done_seq` in one transaction, in which the
+lease, the definitions and the account's place must still be what the verdict was made from. Accounts for
+which nothing changes are settled together. What no longer stands is given back and comes again; an account
+that raises is pushed back with its error, alone.
+
+Locks are taken in this order: the accounts of the companies concerned (by id), the handoff, the definitions
+(shared), AccountDue, qualifications. Ingest takes accounts before AccountDue too.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from django.db import OperationalError, transaction
+
+from accounts import due
+from accounts.models import Account
+from accounts.workspace import day_of
+from plgops.lib.db import snapshot
+from scoring import definitions, handoffs, openings
+from scoring.definitions import CONSUMER, LiveRule
+from scoring.judge import Case, judge
+from scoring.models import Purpose, Qualification
+from scoring.qualifications import (
+    QUIET_CAUSES,
+    CloseCause,
+    Decision,
+    Release,
+    Step,
+    apply,
+    newest_of,
+    open_episode,
+)
+
+logger = logging.getLogger(__name__)
+LEASE = dt.timedelta(seconds=60)  # far longer than a batch takes; a dead worker's accounts wait so long
+DEADLOCK_TRIES = 3
+
+
+class _Stale(Exception):
+    """What the verdict was made from no longer stands; nothing was written."""
+
+
+@dataclass(slots=True)
+class Swept:
+    """What one sweep did. `opened` and `closed` count episodes by definition slug."""
+
+    claimed: int = 0
+    failed: int = 0
+    stale: int = 0
+    opened: Counter[str] = field(default_factory=Counter)
+    closed: Counter[str] = field(default_factory=Counter)
+
+    def add(self, other: Swept) -> None:
+        self.claimed += other.claimed
+        self.failed += other.failed
+        self.stale += other.stale
+        self.opened += other.opened
+        self.closed += other.closed
+
+
+def evaluate_due(*, now: dt.datetime, limit: int = 500) -> Swept:
+    """One sweep over at most `limit` accounts: changed ones first, then time-due ones, then those that a
+    publication has not reached yet. Episodes of archived definitions end too."""
+    today = day_of(now)
+    version = _newest(definitions.live_rules())
+    claimed = due.claim(consumer=CONSUMER, now=now, today=today, limit=limit, lease=LEASE, version=version)
+    swept = Swept(claimed=len(claimed))
+    if claimed:
+        _evaluate(claimed, now=now, today=today, swept=swept)
+    _end_archived(now=now, limit=limit, swept=swept)
+    return swept
+
+
+def _evaluate(claimed: Sequence[due.Claimed], *, now: dt.datetime, today: int, swept: Swept) -> None:
+    try:
+        with snapshot():
+            rules = definitions.live_rules()
+            cases = judge(claimed, rules, now=now, today=today)
+    except Exception as error:  # one bad account must not hold up the others: find it by itself
+        if len(claimed) > 1:
+            logger.warning("a batch of %s could not be judged (%r); one by one", len(claimed), error)
+            for one in claimed:
+                _evaluate([one], now=now, today=today, swept=swept)
+            return
+        _push_back(claimed[0], error, now=now, swept=swept)
+        return
+    _settle_quiet([case for case in cases if case.quiet], rules, now=now, swept=swept)
+    for case in cases:
+        if not case.quiet:
+            _settle_or_push_back(case, rules, now=now, today=today, swept=swept)
+
+
+# --- settling: short transactions -----------------------------------------------------------------------
+
+
+def _settle_quiet(cases: Sequence[Case], rules: Sequence[LiveRule], *, now: dt.datetime, swept: Swept) -> None:
+    """Finish the accounts for which nothing changes, together. A lease that is lost is another worker's."""
+    if not cases:
+        return
+    with transaction.atomic():
+        if definitions.still_stand(_versions(rules)):
+            for case in sorted(cases, key=lambda c: c.account.pk):
+                due.finish(case.claimed, consumer=CONSUMER, now=now, due_day=case.due_day, version=_newest(rules))
+            return
+    for case in cases:
+        due.give_back(case.claimed, consumer=CONSUMER)
+        swept.stale += 1
+
+
+def _settle_or_push_back(case: Case, rules: Sequence[LiveRule], *, now: dt.datetime, today: int, swept: Swept) -> None:
+    for attempt in range(1, DEADLOCK_TRIES + 1):
+        own = Swept()
+        try:
+            with transaction.atomic():
+                _settle(case, rules, now=now, today=today, swept=own)
+        except _Stale:
+            due.give_back(case.claimed, consumer=CONSUMER)
+            swept.stale += 1
+        except OperationalError as error:  # a deadlock's victim: everything was rolled back
+            if attempt < DEADLOCK_TRIES:
+                continue
+            _push_back(case.claimed, error, now=now, swept=swept)
+        except Exception as error:  # poison: this account waits, with its error to be seen
+            _push_back(case.claimed, error, now=now, swept=swept)
+        else:
+            swept.add(own)
+        return
+
+
+def _settle(case: Case, rules: Sequence[LiveRule], *, now: dt.datetime, today: int, swept: Swept) -> None:
+    """Write one account's verdict; _Stale (and a rollback) if what it was made from has changed."""
+    locked = {a.pk: a for a in handoffs.lock_company(case.company.pk, case.account.pk)}
+    account, company = locked.get(case.account.pk), locked.get(case.company.pk)
+    if account is None or company is None or _place(account) != _place(case.account) or company.merged_into_id:
+        raise _Stale
+    if not definitions.still_stand(_versions(rules)):
+        raise _Stale
+    if not due.finish(case.claimed, consumer=CONSUMER, now=now, due_day=case.due_day, version=_newest(rules)):
+        raise _Stale
+    open_now = {q.definition_id: q for q in Qualification.objects.filter(account=account, closed_at=None)}
+    for rule in rules:
+        step = case.steps[rule.version_id]
+        episode = open_now.get(rule.definition_id)
+        if step.step is Step.OPEN:
+            if episode is not None:
+                raise _Stale
+            open_now[rule.definition_id] = open_episode(
+                account=account,
+                rule=rule,
+                cause=case.cause(rule),
+                evidence=case.evidence[rule.version_id],
+                now=now,
+            )
+            swept.opened[rule.slug] += 1
+        elif step.step is not Step.NOTHING:
+            if episode is None:
+                raise _Stale
+            apply(step, episode, now=now, today=today)
+            if step.step is Step.CLOSE:
+                swept.closed[rule.slug] += 1
+                del open_now[rule.definition_id]
+    if case.moved:
+        openings.rehome(old_company_id=account.pk, company=company, now=now)
+        due.mark_changed([company.pk], now=now, consumers=[CONSUMER])
+    for rule in rules:
+        episode = open_now.get(rule.definition_id)
+        if rule.purpose == Purpose.PQL and episode is not None and rule.version_id in case.evidence:
+            _hand_over(case, rule, episode, company=company, now=now)
+    if not account.merged_into_id:  # a moved handoff is judged with the winner, which is due
+        openings.review(company_id=company.pk, now=now)
+    if case.wake:
+        due.mark_changed(case.wake, now=now, consumers=[CONSUMER])
+
+
+def _hand_over(case: Case, rule: LiveRule, episode: Qualification, *, company: Account, now: dt.datetime) -> None:
+    """Open or join a handoff for an episode that is live or released; below the motion rule it stays self-serve."""
+    if episode.handoff_id or episode.release == Release.WAITING:
+        return
+    if not case.worth[rule.version_id]:
+        release: str = Release.SELF_SERVE
+    elif episode.release == Release.SELF_SERVE:
+        quiet = episode.cause in QUIET_CAUSES
+        release = Release.RELEASED if quiet else Release.LIVE
+    else:
+        release = episode.release
+    if release != episode.release:
+        episode.release = release
+        episode.save(update_fields=["release"])
+    if release != Release.SELF_SERVE:
+        newest_at = newest_of(case.evidence[rule.version_id]) or episode.since_at or episode.opened_at
+        openings.open_or_join(qualification=episode, company=company, newest_at=newest_at, now=now)
+
+
+def _end_archived(*, now: dt.datetime, limit: int, swept: Swept) -> None:
+    """Close open episodes of archived definitions as redefined, an account at a time."""
+    rows = Qualification.objects.filter(definition__archived_at__isnull=False, closed_at=None).order_by("pk")
+    for pk, account_id in list(rows.values_list("pk", "account_id")[:limit]):
+        with transaction.atomic():
+            account = Account.objects.select_related("parent").get(pk=account_id)
+            handoffs.lock_company(account.company_id, account.pk)
+            episode = (
+                Qualification.objects.select_related("definition")
+                .filter(pk=pk, closed_at=None, definition__archived_at__isnull=False)
+                .first()
+            )
+            if episode is None:
+                continue
+            apply(Decision(Step.CLOSE, CloseCause.REDEFINED), episode, now=now, today=day_of(now))
+            swept.closed[episode.definition.slug] += 1
+            openings.review(company_id=account.company_id, now=now)
+
+
+def _push_back(claimed: due.Claimed, error: Exception, *, now: dt.datetime, swept: Swept) -> None:
+    logger.error("account %s could not be evaluated: %r", claimed.account_id, error, exc_info=error)
+    due.fail(claimed, consumer=CONSUMER, now=now, error=repr(error))
+    swept.failed += 1
+
+
+def _place(account: Account) -> tuple[int | None, int | None, bool]:
+    return account.parent_id, account.merged_into_id, account.is_internal
+
+
+def _versions(rules: Sequence[LiveRule]) -> dict[int, int]:
+    return {rule.definition_id: rule.version_id for rule in rules}
+
+
+def _newest(rules: Sequence[LiveRule]) -> int | None:
+    return max((rule.version_id for rule in rules), default=None)

@@ -1,0 +1,269 @@
+"""What is read before an account is settled: verdicts, open episodes, payments, handoffs; reads only.
+
+`judge` runs in one snapshot, so that the evidence of what opens is from the same moment as its verdict.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db.models import Exists, OuterRef, Q
+
+from accounts import due
+from accounts.models import Account, StageEntry
+from accounts.workspace import day_of
+from scoring import openings
+from scoring.definitions import LiveRule
+from scoring.engines import appdb as engine
+from scoring.models import Handoff, Purpose, Qualification
+from scoring.qualifications import (
+    Cause,
+    CloseCause,
+    Decision,
+    Payment,
+    Release,
+    Step,
+    decide,
+    may_open_again,
+    newest_of,
+)
+from scoring.rules.tree import DefinitionDoc
+
+
+@dataclass(slots=True)
+class Case:
+    """One account in a sweep: what was read of it, and what follows."""
+
+    claimed: due.Claimed
+    account: Account
+    company: Account
+    episodes: dict[int, Qualification]  # open ones by definition
+    verdicts: dict[int, engine.Verdict]  # by version
+    worth: dict[int, bool]  # by version: the motion rule holds for the account or its company
+    payments: list[Payment]
+    converted: frozenset[int]  # definitions that an earlier episode converted under
+    due_day: int | None
+    steps: dict[int, Decision] = field(default_factory=dict)  # by version
+    evidence: dict[int, dict[str, Any]] = field(default_factory=dict)  # by version
+    hand_over: set[int] = field(default_factory=set)  # definitions whose open episode may need a handoff
+    review: bool = False  # the company's handoff may no longer fit its reasons
+    moved: bool = False  # the account is not the company that its open handoff stands on
+    wake: list[int] = field(default_factory=list)  # child accounts to judge again
+
+    @property
+    def quiet(self) -> bool:
+        """Nothing but AccountDue is to be written."""
+        busy = self.hand_over or self.review or self.moved or self.wake
+        return not busy and all(d.step is Step.NOTHING for d in self.steps.values())
+
+    @property
+    def out(self) -> str:
+        if self.account.merged_into_id:
+            return CloseCause.MERGED
+        return CloseCause.LAPSED if self.account.is_internal else ""
+
+    def cause(self, rule: LiveRule) -> str:
+        """Why an episode opens now."""
+        if self.claimed.importing:
+            return Cause.IMPORT
+        if self.is_new(rule) and self.account.recorded_at <= rule.published_at:
+            return Cause.PUBLISH
+        return Cause.EVENT if self.claimed.changed else Cause.TIME
+
+    def is_new(self, rule: LiveRule) -> bool:
+        """Whether this account has not been judged by this version yet."""
+        return self.claimed.followed_version is None or self.claimed.followed_version < rule.version_id
+
+    def decide(self, rule: LiveRule, episode: Qualification | None, *, today: int) -> Decision:
+        verdict = self.verdicts.get(rule.version_id)
+        return decide(
+            episode=episode,
+            holds=verdict is not None and verdict.holds,
+            out=self.out,
+            redefined=episode is not None and episode.version_id != rule.version_id and self.is_new(rule),
+            payments=self.payments,
+            purpose=rule.purpose,
+            grace_days=rule.doc.grace_days,
+            today=today,
+        )
+
+
+def motion_docs(rules: Sequence[LiveRule]) -> dict[int, DefinitionDoc]:
+    """The motion rules as definitions of their own, keyed by minus the version id."""
+    return {
+        -rule.version_id: DefinitionDoc(
+            slug=rule.slug, name=rule.doc.name, purpose="risk", level="account", rule=rule.doc.motion
+        )
+        for rule in rules
+        if rule.doc.motion is not None
+    }
+
+
+def judge(claimed: Sequence[due.Claimed], rules: Sequence[LiveRule], *, now: dt.datetime, today: int) -> list[Case]:
+    """A case for each claimed account, decided; nothing is written and no lock is held."""
+    accounts = {
+        a.pk: a
+        for a in Account.objects.filter(pk__in=[c.account_id for c in claimed]).select_related(
+            "parent", "merged_into", "merged_into__parent"
+        )
+    }
+    companies = {a.pk: _company(a) for a in accounts.values()}
+    asked = sorted({*accounts, *(c.pk for c in companies.values())})
+    docs = {rule.version_id: rule.doc for rule in rules} | motion_docs(rules)
+    verdicts: dict[int, dict[int, engine.Verdict]] = defaultdict(dict)
+    if docs:
+        for version_id, found in engine.verdicts(docs, account_ids=asked, as_of_day=today).items():
+            for verdict in found:
+                verdicts[verdict.account_id][version_id] = verdict
+    episodes: dict[int, dict[int, Qualification]] = defaultdict(dict)
+    for q in Qualification.objects.filter(account_id__in=accounts, closed_at=None).defer("evidence"):
+        episodes[q.account_id][q.definition_id] = q
+    payments: dict[int, list[Payment]] = defaultdict(list)
+    paid = StageEntry.objects.filter(account_id__in=accounts, stage__in=openings.PAID_STAGES)
+    for account_id, at, day, recorded_at in paid.values_list("account_id", "at", "day", "recorded_at"):
+        payments[account_id].append(Payment(at, day, recorded_at))
+    converted: dict[int, set[int]] = defaultdict(set)
+    for account_id, definition_id in Qualification.objects.filter(
+        account_id__in=payments, close_cause=CloseCause.CONVERTED
+    ).values_list("account_id", "definition_id"):
+        converted[account_id].add(definition_id)
+
+    cases = []
+    for one in claimed:
+        account, company = accounts[one.account_id], companies[one.account_id]
+        own, firms = verdicts[account.pk], verdicts[company.pk]
+        motions = [v for key in docs if key < 0 for v in (own.get(key), firms.get(key)) if v]
+        cases.append(
+            Case(
+                claimed=one,
+                account=account,
+                company=company,
+                episodes=episodes[account.pk],
+                verdicts=own,
+                worth={
+                    rule.version_id: rule.doc.motion is None
+                    or any(v is not None and v.holds for v in (own.get(-rule.version_id), firms.get(-rule.version_id)))
+                    for rule in rules
+                },
+                payments=payments[account.pk],
+                converted=frozenset(converted[account.pk]),
+                due_day=_soonest([own[key].next_day for key in own if key > 0] + [v.next_day for v in motions], today),
+            )
+        )
+    for case in cases:
+        _decide_all(case, rules, today=today)
+    _look_at_handoffs(cases, rules, now=now, today=today)
+    return cases
+
+
+def _company(account: Account) -> Account:
+    """The root account: of the winner where the account was merged away."""
+    while account.merged_into is not None:
+        account = account.merged_into
+    return account.parent or account
+
+
+def _soonest(days: Sequence[int | None], today: int) -> int | None:
+    """The first of these days, tomorrow at the earliest."""
+    known = [max(day, today + 1) for day in days if day is not None]
+    return min(known, default=None)
+
+
+def _decide_all(case: Case, rules: Sequence[LiveRule], *, today: int) -> None:
+    """Every definition's step, with the evidence of what opens: from the snapshot of the verdict."""
+    for rule in rules:
+        episode = case.episodes.get(rule.definition_id)
+        step = case.decide(rule, episode, today=today)
+        if step.step is Step.OPEN:
+            evidence = engine.evidence(rule.doc, account_id=case.account.pk, as_of_day=today)
+            if rule.definition_id in case.converted and not may_open_again(
+                newest_at=newest_of(evidence), payments=case.payments
+            ):
+                step = Decision(Step.NOTHING)
+            else:
+                case.evidence[rule.version_id] = evidence
+        lapsing = episode.lapsing_since_day if episode is not None else None
+        if step.step is Step.START_LAPSING:
+            lapsing = today
+        if lapsing is not None and step.step not in (Step.RECOVER, Step.CLOSE):
+            case.due_day = _soonest([case.due_day, lapsing + rule.doc.grace_days], today)
+        case.steps[rule.version_id] = step
+
+
+def _look_at_handoffs(cases: Sequence[Case], rules: Sequence[LiveRule], *, now: dt.datetime, today: int) -> None:
+    """Which cases have to do with a handoff: reasons without one, handoffs that no longer fit."""
+    ids = {case.company.pk for case in cases} | {case.account.pk for case in cases}
+    misfits, elsewhere = _open_handoffs(ids)
+    until = openings.quiet_until(ids)
+    waiting_children = _self_serve_children(cases)
+    for case in cases:
+        case.review = case.company.pk in misfits
+        case.moved = case.account.pk != case.company.pk and case.account.pk in elsewhere
+        cools = until.get(case.company.pk)
+        if cools is not None and (cools <= now or case.company.pk in elsewhere):
+            cools = None
+        for rule in rules:
+            if rule.purpose != Purpose.PQL or case.steps[rule.version_id].step is Step.CLOSE or case.out:
+                continue
+            episode = case.episodes.get(rule.definition_id)
+            if episode is None or episode.handoff_id or episode.release == Release.WAITING:
+                continue
+            step = case.steps[rule.version_id].step
+            if step is Step.START_LAPSING or (episode.lapsing_since_day is not None and step is not Step.RECOVER):
+                continue
+            worth = case.worth[rule.version_id]
+            if episode.release == Release.SELF_SERVE and not worth:
+                continue
+            if worth and cools is not None and episode.release != Release.SELF_SERVE:
+                case.due_day = _soonest([case.due_day, day_of(cools) + 1], today)
+                continue
+            case.hand_over.add(rule.definition_id)
+            if rule.version_id not in case.evidence:
+                evidence = engine.evidence(rule.doc, account_id=case.account.pk, as_of_day=today)
+                case.evidence[rule.version_id] = evidence
+        if case.claimed.changed:
+            case.wake = [
+                child
+                for child, definition_id in waiting_children.get(case.account.pk, ())
+                for rule in rules
+                if rule.definition_id == definition_id and case.worth[rule.version_id]
+            ]
+
+
+def _open_handoffs(company_ids: set[int]) -> tuple[set[int], set[int]]:
+    """Companies whose open handoff no longer fits its reasons or payments, and all that have an open one."""
+    reasons = Qualification.objects.filter(handoff=OuterRef("pk"), closed_at=None)
+    company = Q(account_id=OuterRef("company_id")) | Q(account__parent_id=OuterRef("company_id"))
+    paid = StageEntry.objects.filter(company, stage__in=openings.PAID_STAGES, at__gte=OuterRef("opened_at"))
+    misfits, every = set(), set()
+    for company_id, status, lapsed_at, paid_at, holds, has_paid in (
+        Handoff.objects.filter(company_id__in=company_ids, closed_at=None)
+        .annotate(holds=Exists(reasons), has_paid=Exists(paid))
+        .values_list("company_id", "status", "rule_lapsed_at", "paid_at", "holds", "has_paid")
+    ):
+        every.add(company_id)
+        unclaimed = status == Handoff.Status.UNCLAIMED
+        lapses = not holds and (unclaimed or lapsed_at is None)
+        returns = holds and not unclaimed and lapsed_at is not None
+        pays = has_paid and not unclaimed and paid_at is None
+        if lapses or returns or pays:
+            misfits.add(company_id)
+    return misfits, every
+
+
+def _self_serve_children(cases: Sequence[Case]) -> dict[int, list[tuple[int, int]]]:
+    """By root account: (child, definition) of the open self-serve episodes, which the root's facts may lift."""
+    found: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    rows = Qualification.objects.filter(
+        account__parent_id__in=[c.account.pk for c in cases if c.claimed.changed],
+        closed_at=None,
+        release=Release.SELF_SERVE,
+    )
+    for parent_id, account_id, definition_id in rows.values_list("account__parent_id", "account_id", "definition_id"):
+        if parent_id is not None:
+            found[parent_id].append((account_id, definition_id))
+    return found

@@ -1,0 +1,60 @@
+"""`manage.py evaluate`: who qualifies, for whole populations; today's answer is applied, a past day's only read."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from argparse import ArgumentParser
+from dataclasses import asdict
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+
+from plgops.lib import days
+from scoring import recompute
+from scoring.models import Definition
+
+
+class Command(BaseCommand):
+    help = "Evaluate definitions for everybody. Without --as-of the result is applied; as of a past day it only reads."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--definition", metavar="SLUG", help="only this definition (default: all live ones)")
+        parser.add_argument(
+            "--as-of", metavar="YYYY-MM-DD", type=dt.date.fromisoformat, help="as of the end of that day"
+        )
+        parser.add_argument("--list", action="store_true", help="also list who qualifies, by external id")
+        parser.add_argument("--json", action="store_true", help="print a JSON list")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        now = timezone.now()
+        slug, date, with_ids = options["definition"], options["as_of"], options["list"]
+        try:
+            if date is None:
+                found = recompute.recompute(now=now, slug=slug, with_ids=with_ids)
+            else:
+                found = recompute.as_of(day=days.day_number(date), slug=slug, with_ids=with_ids)
+        except Definition.DoesNotExist as error:
+            raise CommandError(str(error)) from error
+        if options["json"]:
+            self.stdout.write(json.dumps([_plain(p, with_ids) for p in found], indent=2))
+            return
+        for p in found:
+            self.stdout.write(
+                f"{p.slug} v{p.version} as of {p.as_of}: {p.accounts:,} accounts, {p.users:,} users;"
+                f" {p.entered:,} entered, {p.left:,} left ({p.seconds:.1f} s)"
+            )
+            for title, ids in (("accounts", p.account_ids), ("users", p.user_ids)):
+                if ids:
+                    self.stdout.write(f"  {title}: {', '.join(ids)}")
+        if not found:
+            self.stdout.write("No definition is live. Publish one with: manage.py define FILE.json")
+
+
+def _plain(population: recompute.Population, with_ids: bool) -> dict[str, Any]:
+    row = asdict(population)
+    row["as_of"] = population.as_of.isoformat()
+    if not with_ids:
+        del row["user_ids"], row["account_ids"]
+    return row

@@ -1,0 +1,230 @@
+"""What evaluation does to handoffs: open or join one, mark, withdraw, move after a merge; and an admin's release.
+
+All but `release` need a transaction and the company's lock (`handoffs.lock_company`). The database's
+constraint is the judge of "one open handoff per company"; whoever comes second joins.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+
+from django.db import IntegrityError, models, transaction
+from django.db.models import F, Q
+
+from accounts import due
+from accounts.models import Account, StaffUser, Stage, StageEntry
+from accounts.team import audit
+from plgops.lib import access
+from scoring.handoffs import NotAllowed, end, take
+from scoring.models import Definition, Handoff, HandoffActivity, Qualification
+
+Status = Handoff.Status
+Release = Qualification.Release
+CONVERTED_COOLDOWN_DAYS = 90  # the company bought by itself: quiet like a won one
+RELEASE_CHUNK = 500
+PAID_STAGES = (Stage.PAID, Stage.EXPANDED)
+
+
+def open_of(company_id: int) -> Handoff | None:
+    """The company's open handoff, locked."""
+    rows = Handoff.objects.select_for_update(of=("self",)).select_related("company", "owner")
+    return rows.filter(company_id=company_id, closed_at=None).first()
+
+
+def open_or_join(
+    *, qualification: Qualification, company: Account, newest_at: dt.datetime, now: dt.datetime
+) -> Handoff | None:
+    """Hand the company over for this reason, or add the reason to the handoff that is open.
+
+    None: a closed one still cools down, or nothing has happened since it was closed (`newest_at`, the newest
+    event behind the reason). An active owner of the company receives it directly.
+    """
+    handoff = open_of(company.pk)
+    if handoff is None:
+        if _is_quiet(company.pk, newest_at=newest_at, now=now):
+            return None
+        try:
+            with transaction.atomic():
+                handoff = Handoff.objects.create(company=company, opened_at=now, newest_evidence_at=newest_at)
+        except IntegrityError:
+            handoff = open_of(company.pk)  # the constraint judged: somebody else opened it just now
+            if handoff is None:
+                raise
+        else:
+            _attach(qualification, handoff)
+            audit.record(
+                action="handoff.opened",
+                obj=handoff,
+                by=None,
+                now=now,
+                account_id=company.pk,
+                detail={"qualification": qualification.pk},
+            )
+            if company.owner and company.owner.is_active:
+                take(handoff, owner=company.owner, now=now, assigned=True)
+                audit.record(
+                    action="handoff.assigned",
+                    obj=handoff,
+                    by=None,
+                    now=now,
+                    account_id=company.pk,
+                    detail={"to": company.owner.label, "why": "owns the account"},
+                )
+            return handoff
+    _attach(qualification, handoff)
+    handoff.newest_evidence_at = max(handoff.newest_evidence_at, newest_at)
+    handoff.save(update_fields=["newest_evidence_at"])
+    audit.record(
+        action="handoff.joined",
+        obj=handoff,
+        by=None,
+        now=now,
+        account_id=company.pk,
+        detail={"qualification": qualification.pk},
+    )
+    return handoff
+
+
+def review(*, company_id: int, now: dt.datetime) -> None:
+    """Bring the company's open handoff in line with its reasons and payments.
+
+    Unclaimed without an open reason: withdrawn. Claimed: never taken away; marked while no reason holds,
+    and once the company has paid since it was opened, so that its owner is asked for the outcome.
+    """
+    handoff = open_of(company_id)
+    if handoff is None:
+        return
+    reasons = list(Qualification.objects.filter(handoff=handoff).order_by("closed_at", "pk"))
+    holds = any(reason.closed_at is None for reason in reasons)
+    paid_at = _paid_at(handoff)
+    if handoff.status == Status.UNCLAIMED:
+        if not holds:
+            cause = "converted" if paid_at else reasons[-1].close_cause if reasons else "lapsed"
+            days = CONVERTED_COOLDOWN_DAYS if paid_at else 0
+            end(handoff, status=Status.WITHDRAWN, now=now, by=None, reason=cause, cooldown_days=days)
+            _note_change(handoff, "withdrawn", now=now, cause=cause)
+        return
+    if paid_at and handoff.paid_at is None:
+        handoff.paid_at = paid_at
+        _note_change(handoff, "paid", now=now, at=paid_at.isoformat())
+    if holds and handoff.rule_lapsed_at:
+        handoff.rule_lapsed_at = None
+        _note_change(handoff, "held_again", now=now)
+    elif not holds and handoff.rule_lapsed_at is None:
+        handoff.rule_lapsed_at = now
+        _note_change(handoff, "lapsed", now=now)
+    handoff.save(update_fields=["paid_at", "rule_lapsed_at"])
+
+
+def rehome(*, old_company_id: int, company: Account, now: dt.datetime) -> None:
+    """The account is no company of its own any more (merged, or given a parent): its open handoff moves.
+
+    Where the new company has one already, reasons and activities join that one, which also takes the owner
+    if it had none; the old one closes as withdrawn. Needs both companies' locks.
+    """
+    handoff = open_of(old_company_id)
+    if handoff is None:
+        return
+    other = open_of(company.pk)
+    if other is None:
+        handoff.company = company
+        handoff.save(update_fields=["company"])
+        if handoff.owner and company.owner_id is None:
+            Account.objects.filter(pk=company.pk).update(owner=handoff.owner)
+        _note_change(handoff, "moved", now=now, from_account=old_company_id)
+        return
+    Qualification.objects.filter(handoff=handoff).update(handoff=other)
+    HandoffActivity.objects.filter(handoff=handoff).update(handoff=other)
+    owner = handoff.owner
+    end(handoff, status=Status.WITHDRAWN, now=now, by=None, reason="merged")
+    _note_change(handoff, "withdrawn", now=now, cause="merged", into=other.pk, owner=owner.label if owner else "")
+    other.newest_evidence_at = max(other.newest_evidence_at, handoff.newest_evidence_at)
+    other.save(update_fields=["newest_evidence_at"])
+    if owner and other.owner_id is None:
+        take(other, owner=owner, now=now, assigned=True)
+    _note_change(other, "moved", now=now, from_account=old_company_id, joined=handoff.pk)
+
+
+def release(*, definition_id: int, largest: int | None, by: StaffUser, now: dt.datetime) -> int:
+    """Let waiting episodes become handoffs: all, or the `largest` by seats, then employees, then MRR.
+
+    How many were released. Each is released once, whoever else clicks. In chunks, each marking its accounts
+    due in its own transaction: the next sweep opens the handoffs, and after a crash the rest still waits.
+    """
+    if not access.may(by, "definitions.release"):
+        raise NotAllowed("This needs the right “definitions.release”.")
+    definition = Definition.objects.get(pk=definition_id)
+    done, seen = 0, 0
+    while largest is None or seen < largest:
+        size = RELEASE_CHUNK if largest is None else min(RELEASE_CHUNK, largest - seen)
+        with transaction.atomic():
+            chunk = list(_waiting(definition_id).values_list("pk", "account_id")[:size])
+            if not chunk:
+                break
+            seen += len(chunk)  # also those that somebody else releases first: the same click, made twice
+            due.mark_changed([account_id for _, account_id in chunk], now=now, consumers=["evaluation"])
+            released = Qualification.objects.filter(
+                pk__in=[pk for pk, _ in chunk], release=Release.WAITING, closed_at=None
+            ).update(release=Release.RELEASED)
+            if released:
+                audit.record(
+                    action="definition.released",
+                    obj=definition,
+                    by=by,
+                    now=now,
+                    detail={"episodes": released, "asked": largest, "accounts": [a for _, a in chunk]},
+                )
+        done += released
+    return done
+
+
+def waiting(definition_id: int, *, cap: int = 1000) -> int:
+    """How many episodes of a definition wait for release; at most `cap`."""
+    rows = Qualification.objects.filter(definition_id=definition_id, closed_at=None, release=Release.WAITING)
+    return len(rows.values_list("pk", flat=True)[:cap])
+
+
+def _waiting(definition_id: int) -> models.QuerySet[Qualification]:
+    rows = Qualification.objects.filter(definition_id=definition_id, closed_at=None, release=Release.WAITING)
+    return rows.order_by(
+        F("account__seats").desc(nulls_last=True),
+        F("account__employees").desc(nulls_last=True),
+        "-account__mrr",
+        "pk",
+    )
+
+
+def _is_quiet(company_id: int, *, newest_at: dt.datetime, now: dt.datetime) -> bool:
+    last = Handoff.objects.filter(company_id=company_id, closed_at__isnull=False).order_by("-closed_at", "-pk").first()
+    if last is None:
+        return False
+    if last.cooldown_until and last.cooldown_until > now:
+        return True
+    return bool(last.evidence_watermark and newest_at <= last.evidence_watermark)
+
+
+def quiet_until(company_ids: Iterable[int]) -> dict[int, dt.datetime]:
+    """The end of the newest cooldown of each of these companies that has one."""
+    rows = Handoff.objects.filter(company_id__in=company_ids, cooldown_until__isnull=False).order_by("closed_at", "pk")
+    return {company_id: until for company_id, until in rows.values_list("company_id", "cooldown_until") if until}
+
+
+def _attach(qualification: Qualification, handoff: Handoff) -> None:
+    qualification.handoff = handoff
+    qualification.save(update_fields=["handoff"])
+
+
+def _paid_at(handoff: Handoff) -> dt.datetime | None:
+    """When the company first paid, or paid more, after this was opened (or as one of its reasons found)."""
+    paid = StageEntry.objects.filter(
+        Q(account_id=handoff.company_id) | Q(account__parent_id=handoff.company_id), stage__in=PAID_STAGES
+    )
+    later = paid.filter(at__gte=handoff.opened_at).order_by("at").values_list("at", flat=True).first()
+    if later is None and handoff.reasons.filter(close_cause=Qualification.CloseCause.CONVERTED).exists():
+        later = paid.order_by("-at").values_list("at", flat=True).first()
+    return later
+
+
+def _note_change(handoff: Handoff, what: str, *, now: dt.datetime, **detail: object) -> None:
+    audit.record(action=f"handoff.{what}", obj=handoff, by=None, now=now, account_id=handoff.company_id, detail=detail)

@@ -1,0 +1,161 @@
+"""Episodes: what a verdict does to an account's open qualification under one definition.
+
+`decide` is pure. The writers need a transaction in which the account's company and AccountDue row are locked.
+
+An episode *converts* when the account is found to have paid (stage paid or expanded) after the episode was
+opened, and the payment is no older than its evidence; where the rule no longer holds, a payment of the
+same day counts too, since the payment is what ended it. Only `pql` episodes convert. After a conversion the
+same definition opens again only for evidence newer than the last payment.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from accounts import due, lifecycle
+from accounts.models import Account
+from accounts.workspace import day_of, zone
+from plgops.lib import days
+from scoring.definitions import LiveRule
+from scoring.models import Purpose, Qualification
+from scoring.rules import tree
+
+Cause = Qualification.Cause
+CloseCause = Qualification.CloseCause
+Release = Qualification.Release
+QUIET_CAUSES = (Cause.PUBLISH, Cause.IMPORT)  # these open no handoff until an admin releases them
+
+
+class Step(Enum):
+    """What to do with an account under a definition."""
+
+    NOTHING = "nothing"
+    OPEN = "open"
+    START_LAPSING = "start_lapsing"
+    RECOVER = "recover"
+    CLOSE = "close"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    step: Step
+    close_cause: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """The account paid, or paid more: when, and when plgops heard of it."""
+
+    at: dt.datetime
+    day: int
+    recorded_at: dt.datetime
+
+
+NOTHING = Decision(Step.NOTHING)
+
+
+def decide(
+    *,
+    episode: Qualification | None,
+    holds: bool,
+    out: str,
+    redefined: bool,
+    payments: Iterable[Payment],
+    purpose: str,
+    grace_days: int,
+    today: int,
+) -> Decision:
+    """The step for one account and definition.
+
+    `out` is why the account is out of every figure (a close cause), empty if it is not; `redefined`: this is
+    the first verdict by the live version, and the open episode is of an older one.
+    """
+    if episode is None:
+        return Decision(Step.OPEN) if holds and not out else NOTHING
+    if out:
+        return Decision(Step.CLOSE, out)
+    if purpose == Purpose.PQL and any(_converts(episode, p, holds=holds) for p in payments):
+        return Decision(Step.CLOSE, CloseCause.CONVERTED)
+    if holds:
+        return Decision(Step.RECOVER) if episode.lapsing_since_day is not None else NOTHING
+    if redefined:
+        return Decision(Step.CLOSE, CloseCause.REDEFINED)
+    since = today if episode.lapsing_since_day is None else episode.lapsing_since_day
+    if today - since >= grace_days:
+        return Decision(Step.CLOSE, CloseCause.LAPSED)
+    return Decision(Step.START_LAPSING) if episode.lapsing_since_day is None else NOTHING
+
+
+def _converts(episode: Qualification, payment: Payment, *, holds: bool) -> bool:
+    if payment.recorded_at <= episode.opened_at:
+        return False
+    if payment.at >= (episode.since_at or episode.opened_at):
+        return True
+    return not holds and episode.since_day is not None and payment.day >= episode.since_day
+
+
+def may_open_again(*, newest_at: dt.datetime | None, payments: Iterable[Payment]) -> bool:
+    """After a conversion: whether there is evidence newer than the last payment."""
+    last = max((p.at for p in payments), default=None)
+    return last is None or (newest_at is not None and newest_at > last)
+
+
+def newest_of(evidence: dict[str, Any]) -> dt.datetime | None:
+    """The time of the newest event in an evidence; None where no event is behind it (traits, absence)."""
+    newest = evidence.get("newest_us")
+    return None if newest is None else days.from_micros(newest)
+
+
+def open_episode(
+    *, account: Account, rule: LiveRule, cause: str, evidence: dict[str, Any], now: dt.datetime
+) -> Qualification:
+    """Open an episode with its frozen evidence, and write the stage that the purpose stands for.
+
+    The stage's time is that of the newest event; where there is none, the start of today or the sign-up.
+    """
+    newest_at = newest_of(evidence)
+    quiet = cause in QUIET_CAUSES
+    episode = Qualification.objects.create(
+        account=account,
+        definition_id=rule.definition_id,
+        version_id=rule.version_id,
+        opened_at=now,
+        since_at=newest_at,
+        since_day=day_of(newest_at or now),
+        cause=cause,
+        release=Release.WAITING if quiet and rule.purpose == Purpose.PQL else Release.LIVE,
+        evidence=evidence,
+    )
+    stage = tree.stage_written(rule.doc)
+    if stage:
+        start = days.start_of(day_of(now), zone())
+        new = lifecycle.reach(
+            account_id=account.pk,
+            stage=stage,
+            at=newest_at or min(now, max(start, account.signed_up_at)),
+            now=now,
+            cause=cause,
+            reference=f"qualification:{episode.pk}",
+            definition_version_id=rule.version_id,
+        )
+        if new and quiet:
+            # what follows from this stage is as quiet as its cause
+            due.mark_changed([account.pk], now=now, importing=True, consumers=["evaluation"])
+    return episode
+
+
+def apply(decision: Decision, episode: Qualification, *, now: dt.datetime, today: int) -> None:
+    """Write a decision about an open episode."""
+    if decision.step is Step.START_LAPSING:
+        episode.lapsing_since_day = today
+        episode.save(update_fields=["lapsing_since_day"])
+    elif decision.step is Step.RECOVER:
+        episode.lapsing_since_day = None
+        episode.save(update_fields=["lapsing_since_day"])
+    elif decision.step is Step.CLOSE:
+        episode.closed_at, episode.close_cause = now, decision.close_cause
+        episode.save(update_fields=["closed_at", "close_cause"])

@@ -1,0 +1,21 @@
+"""Background work of scoring: thin, named, and only a doorbell. What is due stands in the database."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from celery import shared_task
+from django.utils import timezone
+
+from scoring import evaluate
+
+BUDGET = 20.0  # seconds; what is left then is found by the next sweep
+
+
+@shared_task(name="scoring.evaluate_due")
+def evaluate_due(**kwargs: Any) -> None:
+    """Sweep until nothing is due or the time is up; several of these share the work through leases."""
+    until = time.monotonic() + BUDGET
+    while evaluate.evaluate_due(now=timezone.now()).claimed and time.monotonic() < until:
+        pass

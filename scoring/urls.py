@@ -1,5 +1,24 @@
 """URLs of this floor."""
 
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from scoring.views import definitions, inbox, panels
+
+urlpatterns = [
+    path("inbox/", inbox.queue, name="inbox"),
+    path("inbox/news/", inbox.news, name="inbox_news"),
+    path("inbox/<int:handoff_id>/", inbox.handoff, name="inbox_handoff"),
+    path("inbox/<int:handoff_id>/claim/", inbox.claim, name="inbox_claim"),
+    path("inbox/<int:handoff_id>/unclaim/", inbox.unclaim, name="inbox_unclaim"),
+    path("inbox/<int:handoff_id>/assign/", inbox.assign, name="inbox_assign"),
+    path("inbox/<int:handoff_id>/touch/", inbox.touch, name="inbox_touch"),
+    path("inbox/<int:handoff_id>/note/", inbox.note, name="inbox_note"),
+    path("inbox/<int:handoff_id>/close/", inbox.close, name="inbox_close"),
+    path("definitions/", definitions.catalogue_page, name="definitions"),
+    path("definitions/new/", definitions.new, name="definition_new"),
+    path("definitions/<slug:slug>/", definitions.definition, name="definition"),
+    path("definitions/<slug:slug>/edit/", definitions.edit, name="definition_edit"),
+    path("definitions/<slug:slug>/archive/", definitions.archive, name="definition_archive"),
+    path("definitions/<slug:slug>/release/", definitions.release, name="definition_release"),
+    path("accounts/<int:account_id>/panels/qualification/", panels.qualification, name="panel_qualification"),
+]

@@ -1,0 +1,103 @@
+"""Forms of the scoring pages: the JSON of a definition, and how many episodes to release."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from django import forms
+
+from scoring import json_lines
+from scoring.rules.tree import RuleError
+
+
+@dataclass(frozen=True, slots=True)
+class LineProblem:
+    """What is wrong with a document, at its line and column (from 1)."""
+
+    line: int
+    column: int
+    message: str
+    path: str = ""
+
+
+class DocumentForm(forms.Form):
+    """The text of a definition with the reason for publishing it; `document` is what the text says.
+
+    `replaces` is the number of the version that was edited (0: none), so that publishing can see that somebody
+    else published meanwhile.
+    """
+
+    text = forms.CharField(
+        label="Definition",
+        max_length=200_000,
+        strip=False,
+        widget=forms.Textarea(attrs={"rows": 24, "spellcheck": "false"}),
+    )
+    reason = forms.CharField(
+        label="Why this change",
+        max_length=300,
+        required=False,
+        help_text="Stands in the version history.",
+    )
+    replaces = forms.IntegerField(min_value=0, required=False, widget=forms.HiddenInput)
+
+    problems: list[LineProblem]
+
+    def __init__(self, *args: Any, slug: str = "", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.slug = slug  # of the definition that is edited; empty: a new one
+        self.problems = []
+        self.document: object = None
+
+    def clean_text(self) -> str:
+        text: str = self.cleaned_data["text"].replace("\r\n", "\n")
+        try:
+            self.document = json.loads(text)
+        except json.JSONDecodeError as error:
+            self.problems.append(LineProblem(error.lineno, error.colno, _plain(error)))
+            raise forms.ValidationError("This is not JSON yet.", code="json") from error
+        except RecursionError as error:
+            self.problems.append(LineProblem(1, 1, "The JSON is nested too deeply."))
+            raise forms.ValidationError("This is nested too deeply.", code="json") from error
+        if self.slug and isinstance(self.document, dict) and self.document.get("slug") != self.slug:
+            place = json_lines.place_of(json_lines.locate(text), "/slug")
+            self.problems.append(LineProblem(place.line, place.column, f"Expected “{self.slug}”.", "/slug"))
+            raise forms.ValidationError("The slug of a definition never changes; make a new one instead.", code="slug")
+        return text
+
+    def refuse(self, error: RuleError) -> None:
+        """Show what the rule language says is wrong, each problem at the line its path leads to."""
+        places = json_lines.locate(self.cleaned_data["text"])
+        for problem in error.problems:
+            place = json_lines.place_of(places, problem.path)
+            self.problems.append(LineProblem(place.line, place.column, problem.message, problem.path))
+        self.problems.sort(key=lambda p: (p.line, p.column))
+        count = len(self.problems)
+        self.add_error("text", f"{count} thing{'' if count == 1 else 's'} to correct.")
+
+    @property
+    def problem_lines(self) -> set[int]:
+        return {problem.line for problem in self.problems}
+
+
+class ReleaseForm(forms.Form):
+    """All that wait, or the largest so many."""
+
+    largest = forms.IntegerField(label="The largest", min_value=1, max_value=100_000, required=False)
+
+
+def _plain(error: json.JSONDecodeError) -> str:
+    """What the JSON reader says, in words for somebody who edits it."""
+    told = {
+        "Expecting ',' delimiter": "Expected a comma or the end of the list or object here.",
+        "Expecting ':' delimiter": "Expected a colon after the key.",
+        "Expecting value": "Expected a value here.",
+        "Expecting property name enclosed in double quotes": "Expected a key in double quotes here.",
+        "Illegal trailing comma before end of object": "There is a comma too many before the end of the object.",
+        "Illegal trailing comma before end of array": "There is a comma too many before the end of the list.",
+        "Extra data": "There is more text after the end of the definition.",
+        "Unterminated string starting at": "This string does not end.",
+    }
+    return told.get(error.msg, f"{error.msg}.")

@@ -1,0 +1,240 @@
+"""Why now: frozen evidence in words, numbers and small series. Pure; `scoring/inbox.py` brings the rows.
+
+A qualification's evidence holds ids and numbers only. This module says it to a person: each condition with
+what was measured, what was needed, who is behind it and how it got there day by day.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from plgops.lib import days
+
+SERIES_DAYS = 30  # a sparkline shows at most so many days
+
+_ICONS = {
+    "count": "repeat-2",
+    "distinct": "shapes",
+    "users": "users",
+    "days": "calendar-days",
+    "recency": "clock",
+    "trait": "tag",
+    "stage": "milestone",
+    "users_who": "user-check",
+    "value": "gauge",
+    "change": "trending-up",
+    "sequence": "route",
+    "first": "sparkles",
+}
+# Which conditions have a course over days, and how it adds up to what was measured.
+_RUNNING = {"count", "distinct", "days"}
+_DAILY = {"users", "recency"}
+_NEEDS = {"at_least": "at least {}", "at_most": "at most {}", "exactly": "exactly {}"}
+_UNITS = {"count": "times", "distinct": "different values", "users": "people", "days": "days", "users_who": "people"}
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """One row of the roll-up, or of the distinct values (`value` set): what a series is made of."""
+
+    account_id: int
+    user_id: int
+    event_type_id: int
+    day: int
+    count: int
+    value: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """One condition of a definition, as a person reads it."""
+
+    icon: str
+    english: str
+    holds: bool
+    negated: bool
+    measured: str  # "5 times"; empty where a number says nothing (a trait, a stage)
+    needed: str  # "at least 3"
+    people: tuple[str, ...]
+    more_people: int
+    newest_at: dt.datetime | None
+    series: tuple[int, ...]
+    series_label: str
+    threshold: float | None  # where the needed number lies on the series; None: the series is not measured in it
+
+
+def has_series(condition: Mapping[str, Any]) -> bool:
+    """Whether a condition is about what happened on days."""
+    return condition.get("kind") in _RUNNING | _DAILY
+
+
+def signals(
+    evidence: Mapping[str, Any],
+    *,
+    names: Mapping[int, str],
+    usage: Sequence[Usage],
+    values: Sequence[Usage] = (),
+) -> tuple[Signal, ...]:
+    """Every condition of `evidence` in reading order, positive ones that hold first.
+
+    `names` gives people their names by id (one without is left out), `usage` the daily rows of the account,
+    `values` its distinct values.
+    """
+    as_of = int(evidence.get("as_of_day") or 0)
+    told = [_signal(c, as_of, names, usage, values) for c in evidence.get("conditions", ())]
+    return tuple(sorted(told, key=lambda s: (not s.holds, s.negated, not s.measured)))  # stable: reading order else
+
+
+def headline(evidence: Mapping[str, Any], event_types: Mapping[int, str]) -> tuple[str, str]:
+    """The icon and a few words for the strongest condition: what a row of the inbox has room for."""
+    conditions = [c for c in evidence.get("conditions", ()) if c.get("holds") and not c.get("negated")]
+    counted = [c for c in conditions if c.get("kind") in _UNITS and c.get("measured") is not None]
+    if not counted:
+        text = conditions[0]["english"] if conditions else "Qualifies"
+        return _ICONS.get(conditions[0]["kind"] if conditions else "", "sparkles"), _capital(text)
+    best = max(counted, key=_strength)
+    kind, number = best["kind"], best["measured"]
+    types = [event_types[i] for i in best.get("event_type_ids") or () if i in event_types]
+    what = types[0] if len(types) == 1 else ""
+    if kind == "count":
+        text = f"{what} {number:,} times" if what else f"{number:,} events"
+    elif kind == "distinct":
+        text = f"{what}: {number:,} different" if what else f"{number:,} different values"
+    elif kind == "days":
+        text = f"Active on {number:,} days" if not what else f"{what} on {number:,} days"
+    else:
+        text = f"{number:,} people active" if not what else f"{what} by {number:,} people"
+    return _ICONS[kind], text
+
+
+def people_of(evidence: Mapping[str, Any]) -> set[int]:
+    """The ids of everybody whom the evidence names."""
+    ids = set(evidence.get("users") or ())
+    for condition in evidence.get("conditions", ()):
+        ids.update(condition.get("people") or ())
+    return ids
+
+
+def event_types_of(evidences: Iterable[Mapping[str, Any]]) -> set[int]:
+    """The ids of every event type that the evidences are about."""
+    return {i for e in evidences for c in e.get("conditions", ()) for i in c.get("event_type_ids") or ()}
+
+
+def series_days(condition: Mapping[str, Any], as_of_day: int) -> tuple[int, int]:
+    """The days `[first, last]` that count for a condition; two weeks where it has no window."""
+    window = condition.get("window") or {}
+    end: int | None = window.get("to_day")
+    last = as_of_day if end is None else min(end, as_of_day)
+    first: int | None = window.get("from_day")
+    return (last - 13 if first is None else min(first, last)), last
+
+
+def _signal(
+    condition: Mapping[str, Any],
+    as_of: int,
+    names: Mapping[int, str],
+    usage: Sequence[Usage],
+    values: Sequence[Usage],
+) -> Signal:
+    kind = condition.get("kind", "")
+    people = tuple(names[i] for i in condition.get("people") or () if i in names)
+    series, label, threshold = _series(condition, as_of, values if kind == "distinct" else usage)
+    newest = condition.get("newest_us")
+    return Signal(
+        icon=_ICONS.get(kind, "sparkles"),
+        english=_capital(str(condition.get("english", ""))),
+        holds=bool(condition.get("holds")),
+        negated=bool(condition.get("negated")),
+        measured=_measured(condition),
+        needed=_needed(condition),
+        people=people[:3],
+        more_people=max(0, int(condition.get("people_total") or 0) - len(people[:3])),
+        newest_at=days.from_micros(newest) if newest else None,
+        series=series,
+        series_label=label,
+        threshold=threshold,
+    )
+
+
+def _measured(condition: Mapping[str, Any]) -> str:
+    number, kind = condition.get("measured"), condition.get("kind")
+    if number is None or kind in ("trait", "stage"):
+        return ""
+    if kind == "recency":
+        return "today" if number == 0 else "1 day ago" if number == 1 else f"{number:,} days ago"
+    unit = _UNITS.get(str(kind), str(condition.get("unit") or ""))
+    if number == 1:
+        unit = {"times": "time", "different values": "value", "people": "person", "days": "day"}.get(unit, unit)
+    return f"{number:,} {unit}".strip() if isinstance(number, int | float) else str(number)
+
+
+def _needed(condition: Mapping[str, Any]) -> str:
+    threshold, comparison = condition.get("threshold"), condition.get("comparison")
+    if threshold is None or condition.get("kind") in ("trait", "stage", "recency"):
+        return ""
+    if comparison == "between" and isinstance(threshold, list | tuple):
+        return f"between {threshold[0]:,} and {threshold[1]:,}"
+    return _NEEDS.get(str(comparison), "{}").format(f"{threshold:,}" if isinstance(threshold, int) else threshold)
+
+
+def _series(
+    condition: Mapping[str, Any], as_of: int, rows: Sequence[Usage]
+) -> tuple[tuple[int, ...], str, float | None]:
+    if not has_series(condition):
+        return (), "", None
+    kind = condition["kind"]
+    start, last = series_days(condition, as_of)
+    first = max(start, last - SERIES_DAYS + 1)
+    types, people = set(condition.get("event_type_ids") or ()), set(condition.get("people") or ())
+    # a condition of one person ("users who …") is told by that person's own days
+    alone = people if "users_who" in str(condition.get("path", "")) and len(people) == 1 else set()
+    by_day: dict[int, list[Usage]] = defaultdict(list)
+    for row in rows:
+        if (
+            start <= row.day <= last
+            and (not types or row.event_type_id in types)
+            and (not alone or row.user_id in alone)
+        ):
+            by_day[row.day].append(row)
+    if not by_day:
+        return (), "", None
+    shown, span = range(first, last + 1), f"{last - first + 1} days"
+    if kind == "users":
+        return tuple(len({r.user_id for r in by_day[day]}) for day in shown), f"People a day, {span}", None
+    if kind == "recency":
+        return tuple(_sum(by_day[day]) for day in shown), f"Events a day, {span}", None
+    unbounded = not condition.get("window")
+    if kind == "distinct" and unbounded:  # a value may have been seen before the days that are shown
+        return tuple(_sum(by_day[day]) for day in shown), f"Events a day, {span}", None
+    seen: set[str | int] = set()
+    total, running = 0, {}
+    for day in range(start, last + 1):
+        if kind == "count":
+            total += _sum(by_day[day])
+        else:
+            seen.update((r.value if kind == "distinct" else r.day) for r in by_day[day])
+            total = len(seen)
+        running[day] = total
+    threshold = condition.get("threshold")
+    line = float(threshold) if isinstance(threshold, int) and condition.get("comparison") == "at_least" else None
+    before = max(0, int(condition.get("measured") or 0) - total) if unbounded else 0
+    return tuple(before + running[day] for day in shown), f"Running total, {span}", line
+
+
+def _sum(rows: Iterable[Usage]) -> int:
+    return sum(r.count for r in rows)
+
+
+def _strength(condition: Mapping[str, Any]) -> tuple[float, int]:
+    """How far past what was needed; ties go to the newer."""
+    threshold = condition.get("threshold")
+    needed = threshold if isinstance(threshold, int) and threshold > 0 else 1
+    return condition["measured"] / needed, int(condition.get("newest_us") or 0)
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -29,6 +29,17 @@ def urgency(ticket: Promised, now: dt.datetime) -> str:
 
 
 @register.filter
+def promise(ticket: Promised, now: dt.datetime) -> str:
+    """How long the running promise still holds, or how late it is, in at most two units: 1 h 12 min left."""
+    if ticket.due_at is None:
+        return ""
+    late = ticket.due_at < now
+    days, rest = divmod(int(abs(ticket.due_at - now).total_seconds()) // 60, 24 * 60)
+    said = f"{days} d {rest // 60} h" if days else minutes(rest) if rest else "under 1 min"
+    return f"{said} late" if late else f"{said} left"
+
+
+@register.filter
 def minutes(value: int | None) -> str:
     """A target in minutes as people say it: 30 min, 4 h, 1 h 30 min."""
     if not value:

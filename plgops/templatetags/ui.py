@@ -159,7 +159,7 @@ def field(bound: BoundField, label: str = "", autofocus: bool = False) -> SafeSt
     """A form field with its label, help and errors, tied together for screen readers."""
     widget = bound.field.widget
     shape = "check" if isinstance(widget, CheckboxInput) else "select" if isinstance(widget, Select) else "input"
-    attrs: dict[str, str | bool] = {"class": f"{shape} area" if isinstance(widget, Textarea) else shape}
+    attrs: dict[str, str | bool] = {"class": f"{shape} multiline" if isinstance(widget, Textarea) else shape}
     described = []
     if bound.help_text:
         described.append(f"{bound.auto_id}_helptext")

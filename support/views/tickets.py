@@ -134,7 +134,7 @@ def ticket_say(request: StaffRequest, pk: int, kind: str) -> HttpResponse:
             tickets.reply(ticket_id=pk, body=body, by=by, now=now, solve=kind == "reply-solve")
     except tickets.NotAllowed as error:
         return _refused(request, pk, str(error))
-    return _done(request, pk, {"note": "Note added", "customer": "Customer's message added"}.get(kind, "Reply sent"))
+    return _done(request, pk, {"note": "Note added", "customer": "Customer's message added"}.get(kind, "Reply kept"))
 
 
 _ACTIONS: dict[str, tuple[Callable[..., Ticket], str]] = {

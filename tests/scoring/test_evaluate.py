@@ -1,0 +1,268 @@
+"""From due accounts to episodes, stages and handoffs."""
+
+import datetime as dt
+
+import pytest
+
+from accounts import due, lifecycle
+from accounts.models import AccountDue, StageEntry
+from accounts.workspace import day_of
+from plgops.lib.days import from_micros, micros
+from scoring import evaluate
+from scoring.engines import appdb
+from scoring.models import Handoff, Qualification
+from tests.conftest import NOW
+from tests.factories.scoring import make_account, make_user, publish, sweep, use
+
+pytestmark = pytest.mark.django_db
+DAY = dt.timedelta(days=1)
+
+
+def live_world(**changes):
+    """TEAM is live and applied, then an account comes and does nothing yet."""
+    version = publish(NOW - 10 * DAY, **changes)
+    account = make_account(recorded_at=NOW - 5 * DAY)
+    sweep(NOW - 5 * DAY)
+    return version, account
+
+
+def only(account, **filters) -> Qualification:
+    return Qualification.objects.get(account=account, **filters)
+
+
+def test_evaluation_opens_an_episode_with_its_stage_and_its_handoff():
+    version, account = live_world()
+    user = make_user(account, "kim")
+    use(account, "Invite Sent", at=NOW, count=3, user=user)
+    swept = sweep(NOW + dt.timedelta(seconds=1))
+    episode = only(account)
+    assert (swept.opened["team-expansion"], swept.failed, swept.stale) == (1, 0, 0)
+    assert (episode.cause, episode.release, episode.since_at, episode.version) == ("event", "live", NOW, version)
+    assert (episode.evidence["conditions"][0]["measured"], episode.evidence["newest_us"]) == (3, micros(NOW))
+    entry = StageEntry.objects.get(account=account, stage="pql")
+    assert (entry.at, entry.definition_version_id) == (NOW, version.pk)
+    handoff = Handoff.objects.get(company=account)
+    assert (handoff.status, handoff.newest_evidence_at, episode.handoff) == ("unclaimed", NOW, handoff)
+    row = AccountDue.objects.get(account=account, consumer="evaluation")
+    assert row.done_seq == row.changed_seq
+
+
+def test_evaluation_writes_the_day_on_which_time_may_change_the_verdict():
+    _, account = live_world()
+    use(account, "Invite Sent", at=NOW, count=3)
+    sweep(NOW)
+    row = AccountDue.objects.get(account=account, consumer="evaluation")
+    assert row.due_day is not None
+    assert day_of(NOW) < row.due_day <= day_of(NOW) + 7
+
+
+def test_episode_lapses_by_time_only_after_its_grace_period():
+    _, account = live_world()
+    use(account, "Invite Sent", at=NOW, count=3)
+    for passed in range(7):
+        sweep(NOW + passed * DAY)
+    assert only(account).lapsing_since_day is None
+    sweep(NOW + 7 * DAY)
+    assert only(account).lapsing_since_day == day_of(NOW) + 7
+    sweep(NOW + 8 * DAY)
+    assert only(account).closed_at is None
+    sweep(NOW + 9 * DAY)
+    assert (only(account).close_cause, only(account).closed_at) == ("lapsed", NOW + 9 * DAY)
+
+
+def test_episode_that_holds_again_within_its_grace_period_stays_the_same_one():
+    _, account = live_world()
+    use(account, "Invite Sent", at=NOW, count=3)
+    sweep(NOW)
+    sweep(NOW + 7 * DAY)
+    use(account, "Invite Sent", at=NOW + 8 * DAY, count=3)
+    sweep(NOW + 8 * DAY)
+    assert (only(account).lapsing_since_day, only(account).closed_at) == (None, None)
+
+
+def test_episode_without_grace_closes_at_once():
+    _, account = live_world(grace_days=0)
+    use(account, "Invite Sent", at=NOW, count=3)
+    sweep(NOW)
+    sweep(NOW + 7 * DAY)
+    assert only(account).close_cause == "lapsed"
+
+
+def test_import_opens_waiting_episodes_and_no_handoff():
+    _, account = live_world()
+    use(account, "Invite Sent", at=NOW, count=3, importing=True)
+    sweep(NOW)
+    assert (only(account).cause, only(account).release) == ("import", "waiting")
+    assert Handoff.objects.count() == 0
+
+
+def test_what_follows_from_an_imported_stage_waits_too():
+    publish(NOW - 10 * DAY, slug="active", name="Active", purpose="activation")
+    publish(NOW - 10 * DAY, rule={"stage": {"reached": "activated"}})
+    account = make_account(recorded_at=NOW - DAY)
+    sweep(NOW - DAY)
+    use(account, "Invite Sent", at=NOW, count=3, importing=True)
+    sweep(NOW)
+    assert dict(Qualification.objects.values_list("definition__slug", "release")) == {
+        "active": "live",
+        "team-expansion": "waiting",
+    }
+    assert set(StageEntry.objects.values_list("stage", flat=True)) == {"activated", "pql"}
+    assert Handoff.objects.count() == 0
+
+
+def test_publication_reaches_everybody_quietly_in_batches():
+    accounts = [make_account(f"Acme {n}") for n in range(5)]
+    for account in accounts:
+        use(account, "Invite Sent", at=NOW - DAY, count=3)
+    sweep(NOW - DAY)
+    publish(NOW)
+    assert evaluate.evaluate_due(now=NOW, limit=2).claimed == 2
+    assert Qualification.objects.count() == 2  # a worker that dies here leaves the rest behind, not lost
+    sweep(NOW)
+    assert list(Qualification.objects.values_list("cause", "release").distinct()) == [("publish", "waiting")]
+    assert Qualification.objects.count() == 5
+    assert Handoff.objects.count() == 0
+
+
+def test_account_that_comes_after_the_publication_is_live():
+    publish(NOW - DAY)
+    account = make_account(recorded_at=NOW)
+    use(account, "Invite Sent", at=NOW, count=3)
+    sweep(NOW)
+    assert (only(account).cause, only(account).release) == ("event", "live")
+
+
+def test_new_version_closes_what_no_longer_holds_as_redefined_and_keeps_the_rest():
+    first, account = live_world()
+    other = make_account("Beta")
+    use(account, "Invite Sent", at=NOW, count=3)
+    use(other, "Invite Sent", at=NOW, count=9)
+    sweep(NOW)
+    second = publish(NOW, rule={"count": {"event": "Invite Sent", "at_least": 5, "window": {"last_days": 7}}})
+    sweep(NOW)
+    assert (second.number, only(account).close_cause) == (2, "redefined")
+    assert (only(other).closed_at, only(other).version) == (None, first)
+
+
+def test_poison_account_is_pushed_back_with_its_error_and_others_go_on(monkeypatch):
+    _, account = live_world()
+    other = make_account("Beta")
+    for one in (account, other):
+        use(one, "Invite Sent", at=NOW, count=3)
+    ask = appdb.verdicts
+
+    def breaks(docs, *, account_ids, as_of_day):
+        if account.pk in account_ids:
+            raise ValueError("a broken row")
+        return ask(docs, account_ids=account_ids, as_of_day=as_of_day)
+
+    monkeypatch.setattr(appdb, "verdicts", breaks)
+    swept = sweep(NOW)
+    assert swept.failed == 1
+    row = AccountDue.objects.get(account=account, consumer="evaluation")
+    assert (row.attempts, "a broken row" in row.last_error, row.retry_at > NOW) == (1, True, True)
+    assert list(Qualification.objects.values_list("account", flat=True)) == [other.pk]
+    monkeypatch.undo()
+    sweep(NOW + dt.timedelta(minutes=1))
+    assert Qualification.objects.count() == 2
+    row.refresh_from_db()
+    assert (row.attempts, row.last_error) == (0, "")
+
+
+def test_verdict_of_a_definition_published_over_meanwhile_is_not_written(monkeypatch):
+    _, account = live_world()
+    use(account, "Invite Sent", at=NOW, count=3)
+    ask = appdb.evidence
+
+    def publishes_meanwhile(doc, *, account_id, as_of_day):
+        publish(NOW, rule={"count": {"event": "Invite Sent", "at_least": 99, "window": "ever"}})
+        return ask(doc, account_id=account_id, as_of_day=as_of_day)
+
+    monkeypatch.setattr(appdb, "evidence", publishes_meanwhile)
+    assert evaluate.evaluate_due(now=NOW).stale == 1
+    assert Qualification.objects.count() == 0
+    sweep(NOW)
+    assert Qualification.objects.count() == 0
+
+
+def test_verdict_is_not_written_when_the_lease_was_lost(monkeypatch):
+    _, account = live_world()
+    use(account, "Invite Sent", at=NOW, count=3)
+    ask = appdb.evidence
+
+    def loses_the_lease(doc, *, account_id, as_of_day):
+        AccountDue.objects.filter(account=account).update(lease_token="another")
+        return ask(doc, account_id=account_id, as_of_day=as_of_day)
+
+    monkeypatch.setattr(appdb, "evidence", loses_the_lease)
+    assert evaluate.evaluate_due(now=NOW).stale == 1
+    assert (Qualification.objects.count(), StageEntry.objects.count()) == (0, 0)
+
+
+def test_change_during_the_evaluation_leaves_the_account_behind(monkeypatch):
+    _, account = live_world()
+    use(account, "Invite Sent", at=NOW, count=2)
+    ask = appdb.verdicts
+
+    def another_comes(docs, *, account_ids, as_of_day):
+        found = ask(docs, account_ids=account_ids, as_of_day=as_of_day)
+        use(account, "Invite Sent", at=NOW)
+        return found
+
+    monkeypatch.setattr(appdb, "verdicts", another_comes)
+    evaluate.evaluate_due(now=NOW)
+    monkeypatch.undo()
+    assert Qualification.objects.count() == 0
+    sweep(NOW)
+    assert Qualification.objects.count() == 1
+
+
+def test_internal_account_is_out_of_every_figure():
+    _, account = live_world()
+    use(account, "Invite Sent", at=NOW, count=3)
+    sweep(NOW)
+    account.is_internal = True
+    account.save()
+    due.mark_changed([account.pk], now=NOW)
+    sweep(NOW + DAY)
+    assert only(account).close_cause == "lapsed"
+    assert Handoff.objects.get().status == "withdrawn"
+
+
+def test_paying_account_converts_and_comes_back_only_for_newer_evidence():
+    _, account = live_world()
+    use(account, "Invite Sent", at=NOW, count=3)
+    sweep(NOW)
+    paid_at = NOW + dt.timedelta(hours=1)
+    lifecycle.reach(account_id=account.pk, stage="paid", at=paid_at, now=paid_at, cause="billing", reference="1")
+    sweep(paid_at)
+    assert only(account).close_cause == "converted"
+    handoff = Handoff.objects.get()
+    assert (handoff.status, handoff.outcome_reason) == ("withdrawn", "converted")
+    sweep(NOW + DAY)
+    assert Qualification.objects.filter(closed_at=None).count() == 0
+    use(account, "Invite Sent", at=NOW + DAY)
+    sweep(NOW + DAY)
+    assert Qualification.objects.filter(closed_at=None).count() == 1
+    assert Handoff.objects.filter(closed_at=None).count() == 0  # cooling down
+
+
+def test_payment_from_before_the_episode_converts_nothing():
+    _, account = live_world()
+    early = NOW - 2 * DAY
+    lifecycle.reach(account_id=account.pk, stage="paid", at=early, now=early, cause="billing", reference="1")
+    use(account, "Invite Sent", at=NOW, count=3)
+    sweep(NOW)
+    sweep(NOW + DAY)
+    assert only(account).closed_at is None
+
+
+def test_stage_without_an_event_behind_it_dates_from_the_start_of_its_day():
+    publish(NOW - 10 * DAY, rule={"trait": {"name": "plan", "in": ["free"]}})
+    account = make_account(recorded_at=NOW - DAY, plan="free")
+    sweep(NOW)
+    if Qualification.objects.filter(account=account).exists():
+        entry = StageEntry.objects.get(account=account, stage="pql")
+        assert entry.at <= NOW
+        assert from_micros(micros(entry.at)) == entry.at

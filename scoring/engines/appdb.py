@@ -6,13 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import connection
-
-from accounts.models import EventType
-from plgops.lib.db import is_postgres
+from scoring.engines import reading
+from scoring.engines.explain import evidence
 from scoring.rules import compile as compiler
 from scoring.rules import tree
-from scoring.rules.compile import Dialect, EventTypes, Statement
+
+__all__ = ["Verdict", "evidence", "motion_holds", "qualifying_users", "verdicts"]
 
 # a statement measures at most so many different conditions: engines limit the columns of a table
 WIDEST = 200
@@ -32,21 +31,6 @@ class Verdict:
     user_ids: tuple[int, ...]
 
 
-def event_types() -> EventTypes:
-    """The catalogue, as the compiler needs it (one query)."""
-    ids: dict[str, int] = {}
-    activity: list[int] = []
-    collects: dict[int, str] = {}
-    rows = EventType.objects.order_by("id").values_list("id", "name", "is_activity", "base_id", "distinct_property")
-    for number, name, is_activity, base_id, distinct_property in rows:
-        ids[name] = number
-        if is_activity and base_id is None:
-            activity.append(number)
-        if distinct_property:
-            collects[number] = distinct_property
-    return EventTypes(ids, tuple(activity), collects)
-
-
 def verdicts(
     docs: Mapping[int, tree.DefinitionDoc], *, account_ids: Sequence[int] | None, as_of_day: int
 ) -> dict[int, list[Verdict]]:
@@ -59,20 +43,20 @@ def verdicts(
     found: dict[int, list[Verdict]] = {key: [] for key in docs}
     if not docs or (account_ids is not None and not account_ids):
         return found
-    types = event_types()
+    types = reading.event_types()
     for keys in _batches(docs):
         statement = compiler.compile_verdicts(
             [docs[key] for key in keys],
             types=types,
             as_of_day=as_of_day,
             account_ids=account_ids,
-            dialect=_dialect(),
+            dialect=reading.dialect(),
         )
-        found.update(_fold({key: docs[key] for key in keys}, _rows(statement)))
+        found.update(_fold({key: docs[key] for key in keys}, reading.rows(statement)))
     return found
 
 
-def qualifying_users(doc: tree.DefinitionDoc, *, as_of_day: int) -> list[tuple[int, int]]:
+def qualifying_users(doc: tree.DefinitionDoc, as_of_day: int) -> list[tuple[int, int]]:
     """(account id, user id) of everybody whom a definition of level user holds for, in order; else empty.
 
     A person in several accounts is judged in each. Account 0: the person has no account on that day, and
@@ -81,9 +65,9 @@ def qualifying_users(doc: tree.DefinitionDoc, *, as_of_day: int) -> list[tuple[i
     if doc.level != "user":
         return []
     statement = compiler.compile_people(
-        doc, types=event_types(), as_of_day=as_of_day, account_ids=None, dialect=_dialect()
+        doc, types=reading.event_types(), as_of_day=as_of_day, account_ids=None, dialect=reading.dialect()
     )
-    return sorted((account_id, user_id) for account_id, user_id in _rows(statement))
+    return sorted((account_id, user_id) for account_id, user_id in reading.rows(statement))
 
 
 def motion_holds(doc: tree.DefinitionDoc, *, account_ids: Sequence[int], as_of_day: int) -> set[int]:
@@ -141,14 +125,3 @@ def _batches(docs: Mapping[int, tree.DefinitionDoc]) -> Iterator[list[int]]:
         batch.append(key)
         asked |= more
     yield batch
-
-
-def _dialect() -> Dialect:
-    return "postgresql" if is_postgres() else "sqlite"
-
-
-def _rows(statement: Statement) -> Iterator[tuple[int, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement.sql, statement.params)
-        while batch := cursor.fetchmany(2000):
-            yield from batch

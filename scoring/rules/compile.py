@@ -98,18 +98,55 @@ def compile_measures(
     as_of_day: int,
     account_ids: Sequence[int],
     dialect: Dialect,
+    best: int | None = None,
 ) -> Statement:
-    """What every condition measured: rows (account id, user id, holds, then measured and 1/0 a leaf).
+    """What every condition measured: rows (account id, user id, holds, then measured and 1/0 for each leaf).
 
-    Leaves are those of `subject` in reading order; user id is 0 for accounts. Deepest of all: the same
-    expressions as the verdict's.
+    Leaves are those of `subject` in reading order; user id is 0 for accounts. The expressions are the
+    verdict's own. With `best`, only so many people: who qualifies and whom most conditions hold for first.
     """
-    return _Builder(types, as_of_day, account_ids, dialect).measures(rule, subject)
+    return _Builder(types, as_of_day, account_ids, dialect).measures(rule, subject, best)
+
+
+def compile_stretches(
+    nodes: Sequence[tuple[Leafy, int]], *, types: EventTypes, as_of_day: int, account_id: int, dialect: Dialect
+) -> Statement:
+    """For conditions with a window `any_days`: rows (place in `nodes`, last day of the best stretch, measured).
+
+    Each comes with the person it is asked of (0: the account). Of equally good stretches, the latest.
+    """
+    return _Builder(types, as_of_day, [account_id], dialect).stretches(nodes)
+
+
+def compile_behind(
+    nodes: Sequence[tuple[Leafy, Sequence[int]]],
+    *,
+    types: EventTypes,
+    as_of_day: int,
+    account_id: int,
+    dialect: Dialect,
+    people: int,
+    days: int,
+) -> Statement:
+    """The people and days behind usage conditions of one account: rows (place in `nodes`, what, id, n, newest).
+
+    Each node comes with the people it is about (none named: everybody in the account). `what` is 0 for totals
+    (id: different people, n: different days, newest: microseconds), 1 for a person (n: events; most first, at
+    most `people`) and 2 for a day (n: events; newest first, at most `days`).
+    """
+    return _Builder(types, as_of_day, [account_id], dialect).behind(nodes, people, days)
 
 
 def distinct_conditions(docs: Iterable[tree.DefinitionDoc]) -> set[tuple[Subject, Leafy]]:
     """The measurements that a statement over `docs` makes; a caller splits what would be too wide."""
     return {(leaf.subject, leaf.node) for doc in docs for leaf in tree.leaves(doc.rule, "/rule", subject=doc.level)}
+
+
+def ids_of(node: Leafy, types: EventTypes) -> tuple[int, ...]:
+    """The event types that a condition counts."""
+    if isinstance(node, tree.Distinct):
+        return types.resolve_collecting(node.events, node.of)
+    return types.resolve(node.events) if isinstance(node, tree.UsageCondition) else ()
 
 
 class _Builder:
@@ -168,17 +205,52 @@ class _Builder:
         rule = self.people_rules[doc.rule]
         return self.statement(f"SELECT account_id, user_id FROM people WHERE h{rule} = 1")
 
-    def measures(self, rule: tree.Node, subject: Subject) -> Statement:
+    def measures(self, rule: tree.Node, subject: Subject, best: int | None) -> Statement:
         self.register(rule, subject)
         self.tables()
         nodes = [leaf.node for leaf in tree.leaves(rule, subject=subject) if leaf.subject == subject]
-        columns = [f"{self.measured(node, subject)}, {_truth(self.holds(node, subject))}" for node in nodes]
+        answers = [_truth(self.holds(node, subject)) for node in nodes]
+        columns = [f"{self.measured(node, subject)}, {answer}" for node, answer in zip(nodes, answers, strict=True)]
         table, user = ("accts", "0") if subject == "account" else ("pairs", "user_id")
+        first = "" if best is None else f" ORDER BY 3 DESC, {' + '.join(answers)} DESC, 2 LIMIT {int(best)}"
         return self.statement(
             f"SELECT account_id, {user} AS user_id, {_truth(self.holds(rule, subject))} AS holds, "
             + ", ".join(columns)
-            + f" FROM {table}"
+            + f" FROM {table}{first}"
         )
+
+    def stretches(self, nodes: Sequence[tuple[Leafy, int]]) -> Statement:
+        self.with_parts.append(("acct", self.accounts()))
+        rows = []
+        for place, (node, user_id) in enumerate(nodes):
+            keys = "account_id, user_id" if user_id else "account_id"
+            only = f" WHERE user_id = {int(user_id)}" if user_id else ""
+            rows.append(
+                f"SELECT * FROM (SELECT {place} AS place, day, m FROM ({self.sliding(node, keys)}) w{place}{only}"
+                f" ORDER BY m DESC, day DESC LIMIT 1) b{place}"
+            )
+        return self.statement("\nUNION ALL ".join(rows))
+
+    def behind(self, nodes: Sequence[tuple[Leafy, Sequence[int]]], people: int, days: int) -> Statement:
+        self.with_parts.append(("acct", self.accounts()))
+        rows = []
+        for place, (node, user_ids) in enumerate(nodes):
+            ids = self.ids_of(node)
+            scan = self.usage_scan("accounts_usageday", ids, by_person=_needs_person(node))
+            scan += f" AND {self.match(ids, _window(node))}"
+            scan += f" AND u.user_id IN {_numbers(user_ids)}" if user_ids else ""
+            head = f"SELECT {place} AS place,"
+            newest = "MAX(u.last_us) AS newest"
+            events = "CAST(SUM(u.count) AS BIGINT) AS n"
+            rows += [
+                f"{head} 0 AS what, COUNT(DISTINCT CASE WHEN u.user_id > 0 THEN u.user_id END) AS id,"
+                f" COUNT(DISTINCT u.day) AS n, {newest}{scan}",
+                f"SELECT * FROM ({head} 1 AS what, u.user_id AS id, {events}, {newest}{scan} AND u.user_id > 0"
+                f" GROUP BY u.user_id ORDER BY n DESC, id LIMIT {int(people)}) p{place}",
+                f"SELECT * FROM ({head} 2 AS what, u.day AS id, {events}, {newest}{scan}"
+                f" GROUP BY u.day ORDER BY id DESC LIMIT {int(days)}) d{place}",
+            ]
+        return self.statement("\nUNION ALL ".join(rows))
 
     def statement(self, final: str) -> Statement:
         parts = ",\n".join(f"{name} AS ({text})" for name, text in self.with_parts)
@@ -208,13 +280,14 @@ class _Builder:
 
     def tables(self) -> None:
         self.with_parts.append(("acct", self.accounts()))
+        if self.people_rules:
+            self.with_parts.append(("members", self.members()))
         self.usage_tables()
         self.value_tables()
         self.sliding_tables()
         self.trait_tables()
         self.stage_table()
         if self.people_rules:
-            self.with_parts.append(("members", self.members()))
             self.wide("user")
             self.people_table()
         if self.leaves["account"]:
@@ -281,11 +354,7 @@ class _Builder:
                 return ""
 
     def ids_of(self, node: Leafy) -> tuple[int, ...]:
-        if isinstance(node, tree.Distinct):
-            return self.types.resolve_collecting(node.events, node.of)
-        if isinstance(node, tree.UsageCondition):
-            return self.types.resolve(node.events)
-        return ()
+        return ids_of(node, self.types)
 
     def usage_tables(self) -> None:
         """`base`: account and person; `abase`: the account; `daily`: distinct days of the account."""
@@ -376,7 +445,7 @@ class _Builder:
             self.with_parts.append((name, f"SELECT {keys}, {pivot} FROM {name}_rows GROUP BY {keys}"))
 
     def sliding(self, node: Leafy, keys: str) -> str:
-        """Rows (keys, m): what was counted in the stretch that ends on each day with a row."""
+        """Rows (keys, day, m): what was counted in the stretch that ends on each day with a row."""
         window = _window(node)
         length = window.days - 1 if isinstance(window, tree.AnyDays) else 0
         ids = self.ids_of(node)
@@ -386,7 +455,7 @@ class _Builder:
             scan = self.usage_scan("accounts_usageday", ids, by_person=False)
             what = f"SUM(c) {over}" if isinstance(node, tree.Count) else f"COUNT(*) {over}"
             daily = f"SELECT {prefixed}, u.day, CAST(SUM(u.count) AS BIGINT) AS c{scan} GROUP BY {prefixed}, u.day"
-            return f"SELECT {keys}, {what} AS m FROM ({daily}) d"
+            return f"SELECT {keys}, day, {what} AS m FROM ({daily}) d"
         # different people or values cannot be summed: each ending day looks back over its stretch
         table = "accounts_usagevalue" if isinstance(node, tree.Distinct) else "accounts_usageday"
         thing = "u.value" if isinstance(node, tree.Distinct) else "u.user_id"
@@ -396,7 +465,7 @@ class _Builder:
         same = " AND ".join(f"h.{key} = e.{key}" for key in keys.split(", "))
         listed = ", ".join(f"e.{key}" for key in keys.split(", "))
         return (
-            f"SELECT {listed}, COUNT(DISTINCT h.thing) AS m FROM (SELECT DISTINCT {prefixed}, u.day{scan}) e"
+            f"SELECT {listed}, e.day, COUNT(DISTINCT h.thing) AS m FROM (SELECT DISTINCT {prefixed}, u.day{scan}) e"
             f" JOIN (SELECT DISTINCT {prefixed}, u.day, {thing} AS thing{scan}) h"
             f" ON {same} AND h.day <= e.day AND h.day >= e.day - {length} GROUP BY {listed}, e.day"
         )

@@ -885,12 +885,12 @@ def rule_json(rule: Node, *, subject: Subject) -> dict[str, Any]:
         case AtLeast(k, of):
             return {"at_least": k, "of": [rule_json(part, subject=subject) for part in of]}
         case UsersWho(compare, inner):
-            return {"users_who": _compare_json(compare) | {"rule": rule_json(inner, subject="user")}}
+            return {"users_who": compare_json(compare) | {"rule": rule_json(inner, subject="user")}}
         case Count() | Users() | Days():
-            inside = {"event": _event_json(rule.events)} | _compare_json(rule.compare) | _window_json(rule.window)
+            inside = {"event": _event_json(rule.events)} | compare_json(rule.compare) | _window_json(rule.window)
             return {kind_of(rule): inside}
         case Distinct(events, of, compare, window):
-            inside = {"event": _event_json(events), "of": of} | _compare_json(compare) | _window_json(window)
+            inside = {"event": _event_json(events), "of": of} | compare_json(compare) | _window_json(window)
             return {"distinct": inside}
         case Recency(events, within_days, not_for_days):
             length = {"within_days": within_days} if within_days is not None else {"not_for_days": not_for_days}
@@ -908,7 +908,8 @@ def _event_json(events: tuple[str, ...]) -> str | list[str]:
     return events[0] if len(events) == 1 else list(events)
 
 
-def _compare_json(compare: Compare) -> dict[str, Any]:
+def compare_json(compare: Compare) -> dict[str, Any]:
+    """The comparison as its one key and value."""
     values: Mapping[str, Any] = {
         "at_least": compare.low,
         "at_most": compare.high,

@@ -1,0 +1,40 @@
+"""What an engine over Django's connection needs: the dialect, the catalogue, and the rows of a statement."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.db import connection
+
+from accounts.models import EventType
+from plgops.lib.db import is_postgres
+from scoring.rules.compile import Dialect, EventTypes, Statement
+
+
+def dialect() -> Dialect:
+    """Which SQL the app database speaks."""
+    return "postgresql" if is_postgres() else "sqlite"
+
+
+def event_types() -> EventTypes:
+    """The catalogue, as the compiler needs it (one query)."""
+    ids: dict[str, int] = {}
+    activity: list[int] = []
+    collects: dict[int, str] = {}
+    rows = EventType.objects.order_by("id").values_list("id", "name", "is_activity", "base_id", "distinct_property")
+    for number, name, is_activity, base_id, distinct_property in rows:
+        ids[name] = number
+        if is_activity and base_id is None:
+            activity.append(number)
+        if distinct_property:
+            collects[number] = distinct_property
+    return EventTypes(ids, tuple(activity), collects)
+
+
+def rows(statement: Statement) -> Iterator[tuple[Any, ...]]:
+    """The rows of a statement."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement.sql, statement.params)
+        while batch := cursor.fetchmany(2000):
+            yield from batch

@@ -1,0 +1,166 @@
+"""What a qualification freezes: numbers, people and days behind each condition."""
+
+from __future__ import annotations
+
+import pytest
+
+from scoring.engines import appdb
+from scoring.rules.tree import parse_definition
+
+from . import world
+
+pytestmark = pytest.mark.django_db
+
+DAY = 100
+
+
+def noon(day: int) -> int:
+    return day * 86_400_000_000 + 43_200_000_000
+
+
+def explained(rule: dict, whose, **more) -> dict:
+    doc = parse_definition(world.document(rule, **more))
+    return appdb.evidence(doc, account_id=whose.pk, as_of_day=DAY)
+
+
+@pytest.fixture
+def acme():
+    return world.account(signup_day=10)
+
+
+@pytest.fixture
+def invite():
+    return world.event_type("Invite Sent", distinct_property="email")
+
+
+def test_count_of_an_account(acme, invite):
+    ann, bob = world.person(10, acme), world.person(10, acme)
+    world.used(acme, ann, invite, 75, 2)
+    world.used(acme, bob, invite, 80, 3)
+    world.used(acme, bob, invite, 20, 9)
+    found = explained({"count": {"event": "Invite Sent", "at_least": 3, "window": {"last_days": 30}}}, acme)
+    assert found == {
+        "as_of_day": DAY,
+        "newest_us": noon(80),
+        "users": [bob.pk, ann.pk],
+        "users_total": 2,
+        "conditions": [
+            {
+                "path": "/rule/count",
+                "kind": "count",
+                "english": "“Invite Sent” at least 3 times in the last 30 days",
+                "holds": True,
+                "measured": 5,
+                "threshold": 3,
+                "comparison": "at_least",
+                "unit": "events",
+                "event_type_ids": [invite.pk],
+                "window": {"from_day": 71, "to_day": 100},
+                "people": [bob.pk, ann.pk],
+                "people_total": 2,
+                "days": [75, 80],
+                "days_total": 2,
+                "newest_us": noon(80),
+            }
+        ],
+    }
+
+
+def test_negated_conditions_are_no_reason(acme, invite):
+    ann = world.person(10, acme)
+    world.used(acme, ann, invite, 75)
+    world.stage(acme, "activated", 60)
+    found = explained(
+        {
+            "all": [
+                {"stage": {"reached": "activated"}},
+                {"not": {"count": {"event": "Invite Sent", "at_least": 3}}},
+            ]
+        },
+        acme,
+    )
+    assert (found["newest_us"], found["users"]) == (noon(60), [])
+    reached, negated = found["conditions"]
+    assert (reached["measured"], reached["days"], reached["comparison"]) == (40, [60], "reached")
+    assert (negated["path"], negated["holds"], negated["negated"]) == ("/rule/all/1/not/count", False, True)
+    assert negated["measured"] == 1
+
+
+def test_people_who_carry_the_best_persons_values(acme, invite):
+    ann, bob = world.person(10, acme), world.person(40, acme)
+    world.used(acme, ann, invite, 30, 5)  # after her first 14 days
+    world.used(acme, bob, invite, 45, 4)
+    world.used(acme, bob, invite, 90, 4)
+    inner = {"count": {"event": "Invite Sent", "at_least": 3, "window": {"first_days": 14, "of": "user"}}}
+    found = explained({"users_who": {"at_least": 1, "rule": inner}}, acme)
+    assert (found["users"], found["users_total"], found["newest_us"]) == ([bob.pk], 1, noon(45))
+    who, count = found["conditions"]
+    assert (who["measured"], who["threshold"], who["people"], who["people_total"]) == (1, 1, [bob.pk], 1)
+    assert count["path"] == "/rule/users_who/rule/count"
+    assert (count["measured"], count["days"], count["window"]) == (4, [45], {"from_day": 40, "to_day": 53})
+
+
+def test_best_stretch_of_any_days(acme, invite):
+    ann = world.person(10, acme)
+    for day in (20, 24, 26, 60, 61, 62, 63, 64, 90):
+        world.used(acme, ann, invite, day)
+    found = explained({"days": {"event": "*", "at_least": 3, "window": {"any_days": 7}}}, acme)
+    (days,) = found["conditions"]
+    assert (days["measured"], days["days"], days["window"]) == (5, [60, 61, 62, 63, 64], {"from_day": 58, "to_day": 64})
+    assert found["newest_us"] == noon(64)
+
+
+def test_traits_show_the_accounts_value_but_no_text_of_a_person(acme):
+    world.trait(acme, "plan", "free")
+    world.trait(acme, "seats", 12.5)
+    ann = world.person(10, acme)
+    world.trait(ann, "city", "Riga")
+    found = explained(
+        {
+            "all": [
+                {"trait": {"name": "plan", "in": ["free", "trial"]}},
+                {"trait": {"name": "seats", "at_least": 10}},
+                {"users_who": {"at_least": 1, "rule": {"trait": {"name": "city", "exactly": "Riga"}}}},
+            ]
+        },
+        acme,
+    )
+    told = [(item["kind"], item["holds"], item["measured"], item["threshold"]) for item in found["conditions"]]
+    assert told == [
+        ("trait", True, "free", ["free", "trial"]),
+        ("trait", True, 12.5, 10),
+        ("users_who", True, 1, 1),
+        ("trait", True, None, "Riga"),
+    ]
+
+
+def test_recency_counts_days_since(acme, invite):
+    ann = world.person(10, acme)
+    world.used(acme, ann, invite, 70)
+    world.used(acme, ann, invite, 60)
+    found = explained({"recency": {"event": "*", "not_for_days": 14}}, acme)
+    (seen,) = found["conditions"]
+    assert (seen["measured"], seen["threshold"], seen["comparison"], seen["days"]) == (30, 14, "not_for_days", [70])
+    assert seen["window"] == {"from_day": 87, "to_day": 100}
+
+
+def test_level_user_totals_everybody_who_qualifies(acme, invite):
+    people = [world.person(10, acme) for _ in range(12)]
+    for number, who in enumerate(people):
+        world.used(acme, who, invite, 20 + number, 3)
+    found = explained({"count": {"event": "Invite Sent", "at_least": 3}}, acme, level="user")
+    assert (found["users"], found["users_total"]) == ([who.pk for who in people[:10]], 12)
+    (count,) = found["conditions"]
+    assert (count["measured"], count["days"], count["people_total"]) == (3, [20], 12)
+    assert count["newest_us"] == noon(29)
+
+
+def test_unknown_internal_and_merged_accounts_have_none(acme, invite):
+    gone = world.account(10, merged_into=acme)
+    ours = world.account(10, is_internal=True)
+    rule = {"count": {"event": "Invite Sent", "at_most": 3}}
+    nothing = {"as_of_day": DAY, "newest_us": None, "users": [], "users_total": 0, "conditions": []}
+    for whose in (gone, ours):
+        assert explained(rule, whose) == nothing
+    doc = parse_definition(world.document(rule))
+    assert appdb.evidence(doc, account_id=10**9, as_of_day=DAY) == nothing

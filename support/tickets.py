@@ -41,8 +41,9 @@ class AlreadyTaken(Exception):
 
 
 def _locked(ticket_id: int) -> Ticket:
-    # the lock is on the ticket alone: what it points to may be null
-    return Ticket.objects.select_for_update(of=("self",)).select_related("tier__calendar", "assignee").get(pk=ticket_id)
+    # No select_related: PostgreSQL re-reads only the locked row after a wait, and would pair it with what the
+    # other tables held before.
+    return Ticket.objects.select_for_update().get(pk=ticket_id)
 
 
 def _move(ticket: Ticket, verb: str) -> None:
@@ -218,7 +219,7 @@ def retier(*, account_id: int, tier: Tier | None, now: dt.datetime) -> int:
 
     To be called in the transaction that changes the tier.
     """
-    rows = Ticket.objects.select_for_update(of=("self",)).filter(account_id=account_id).exclude(status=SOLVED)
+    rows = Ticket.objects.select_for_update().filter(account_id=account_id).exclude(status=SOLVED)
     moved = list(rows.order_by("pk"))
     for ticket in moved:
         ticket.tier, ticket.route = tier, tier.route if tier else Route.BOT

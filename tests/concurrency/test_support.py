@@ -1,0 +1,52 @@
+"""Two agents at once, and a tier that is removed while somebody falls into it."""
+
+import pytest
+
+from accounts import due
+from accounts.models import AccountDue, AuditEntry
+from support import tickets, tiers
+from support.models import AccountTier, Tier
+from tests.concurrency.races import at_once
+from tests.conftest import NOW
+from tests.support.worlds import make_account, make_tier
+
+pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True, serialized_rollback=True)]
+
+
+def test_of_two_who_take_a_ticket_exactly_one_gets_it(agent, admin):
+    for _ in range(5):
+        ticket = tickets.open_ticket(subject="Hi", body="Hi", by=None, now=NOW)
+        results = at_once(
+            lambda ticket=ticket: tickets.take(ticket_id=ticket.pk, by=agent, now=NOW),
+            lambda ticket=ticket: tickets.take(ticket_id=ticket.pk, by=admin, now=NOW),
+        )
+        lost = [result for result in results if isinstance(result, tickets.AlreadyTaken)]
+        ticket.refresh_from_db()
+        assert len(lost) == 1
+        assert lost[0].owner == ticket.assignee
+    assert AuditEntry.objects.filter(action="ticket.taken").count() == 5
+
+
+def test_two_sweeps_assign_each_account_once():
+    make_tier("Free", 1, plans=["free"])
+    accounts = [make_account(f"acme-{number}", plan="free") for number in range(20)]
+    due.mark_changed([account.pk for account in accounts], now=NOW)
+    looked_at = at_once(*[lambda: tiers.assign_due(now=NOW, limit=10)] * 4)
+    assert sum(looked_at) == 20
+    assert AccountTier.objects.count() == 20
+    assert AuditEntry.objects.filter(action="account.tier_changed").count() == 20
+
+
+def test_a_tier_is_not_removed_under_an_account(admin):
+    for number in range(5):
+        tier = make_tier(f"Free {number}", number, plans=[f"free-{number}"])
+        account = make_account(f"acme-{number}", plan=f"free-{number}")
+        due.mark_changed([account.pk], now=NOW)
+        at_once(
+            lambda: tiers.assign_due(now=NOW),
+            lambda tier=tier: tiers.remove_tier(tier_id=tier.pk, by=admin, now=NOW),
+        )
+        assigned = AccountTier.objects.filter(account=account).exists()
+        row = AccountDue.objects.get(account=account, consumer="tiers")
+        assert assigned == Tier.objects.filter(pk=tier.pk).exists()
+        assert row.done_seq == 1 or "Error" in row.last_error  # settled, or it comes again

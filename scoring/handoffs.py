@@ -289,7 +289,8 @@ def allowed(handoff: Handoff, by: StaffUser) -> frozenset[str]:
 def lock_company(*company_ids: int) -> list[Account]:
     """Lock the accounts of these companies, roots and children, in order of id; needs a transaction."""
     group = Q(pk__in=company_ids) | Q(parent_id__in=company_ids)
-    rows = Account.objects.select_for_update(of=("self",)).select_related("owner")
+    # No select_related: after a wait PostgreSQL re-reads only the locked row and pairs it with old joined ones.
+    rows = Account.objects.select_for_update()
     return list(rows.filter(group).order_by("pk"))
 
 
@@ -338,7 +339,7 @@ def _locked(handoff_id: int) -> Handoff:
     while True:
         company_id = Handoff.objects.values_list("company_id", flat=True).get(pk=handoff_id)
         lock_company(company_id)
-        rows = Handoff.objects.select_for_update(of=("self",)).select_related("company", "owner")
+        rows = Handoff.objects.select_for_update()
         handoff = rows.get(pk=handoff_id)
         if handoff.company_id == company_id:  # else a merge moved it between the two reads
             return handoff

@@ -28,7 +28,7 @@ PAID_STAGES = (Stage.PAID, Stage.EXPANDED)
 
 def open_of(company_id: int) -> Handoff | None:
     """The company's open handoff, locked."""
-    rows = Handoff.objects.select_for_update(of=("self",)).select_related("company", "owner")
+    rows = Handoff.objects.select_for_update()
     return rows.filter(company_id=company_id, closed_at=None).first()
 
 

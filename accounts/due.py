@@ -16,7 +16,8 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Case, F, Q, Value, When
 
-from accounts.models import AccountDue
+from accounts.models import AccountDue, StaffUser
+from accounts.team import audit
 from plgops.lib.db import after_commit, lock_free_rows
 from plgops.lib.doorbell import ring
 
@@ -160,3 +161,22 @@ def fail(claimed: Claimed, *, consumer: str, now: dt.datetime, error: str) -> No
     AccountDue.objects.filter(pk=row.pk, lease_token=claimed.token).update(
         lease_until=None, lease_token="", retry_at=now + backoff, attempts=F("attempts") + 1, last_error=error[:2000]
     )
+
+
+def retry_now(*, row_ids: Collection[int], by: StaffUser, now: dt.datetime) -> int:
+    """Let the next sweep take pushed-back rows at once, whatever their back-off; how many there were."""
+    with transaction.atomic():
+        rows = list(lock_free_rows(AccountDue.objects.filter(pk__in=row_ids, attempts__gt=0).order_by("pk")))
+        AccountDue.objects.filter(pk__in=[row.pk for row in rows]).update(retry_at=None)
+        for row in rows:
+            audit.record(
+                action="accountdue.retried",
+                obj=row,
+                by=by,
+                now=now,
+                account_id=row.account_id,
+                detail={"consumer": row.consumer, "attempts": row.attempts, "error": row.last_error[:300]},
+            )
+        for name in sorted({row.consumer for row in rows} & set(settings.DUE_CONSUMERS)):
+            after_commit(ring, settings.DUE_CONSUMERS[name])
+    return len(rows)

@@ -77,4 +77,4 @@ class ArticleAdmin(DeskAdmin):
         ids = list(rows.values_list("pk", flat=True))
         for article_id in ids:
             kb.set_published(article_id=article_id, published=published, by=by, now=now)
-        tell(request, len(ids), "articles published" if published else "articles taken back to draft")
+        tell(request, len(ids), "article", "published" if published else "taken back to draft")

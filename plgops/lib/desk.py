@@ -8,13 +8,13 @@ for its filters, or sorts a log by a column without an index.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from django.contrib import admin, messages
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.db.models import Model, QuerySet
+from django.db.models import BinaryField, Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.functional import cached_property
@@ -60,14 +60,14 @@ class CappedPaginator(_Paginator):
 class DeskAdmin(_ModelAdmin):
     """A table on the desk. Read-only unless `editable` names the fields that may be changed here."""
 
-    editable: Sequence[str] = ()
+    editable: ClassVar[tuple[str, ...]] = ()
     addable = False
     deletable = False
     paginator = CappedPaginator
     show_full_result_count = False
     list_per_page = 50
     list_max_show_all = 50
-    ordering: Sequence[str] = ("-pk",)
+    ordering = cast("tuple[str, ...]", ("-pk",))
 
     def _may(self, request: HttpRequest) -> bool:
         return access.may(request.user, "workspace.admin")
@@ -87,18 +87,41 @@ class DeskAdmin(_ModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return self.deletable and self._may(request)
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> Sequence[Any]:
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:
         given = tuple(super().get_readonly_fields(request, obj))
         if obj is None:
             return given
-        fields = (field.name for field in self.model._meta.fields)
-        return given + tuple(name for name in fields if name not in self.editable and name not in given)
+        hidden = self.get_exclude(request, obj) or ()
+        fields = (field.name for field in self.model._meta.fields if not isinstance(field, BinaryField))
+        return given + tuple(
+            name for name in fields if name not in self.editable and name not in given and name not in hidden
+        )
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         actions = super().get_actions(request)
         if not self.deletable:
             actions.pop("delete_selected", None)
         return actions
+
+
+class StateFilter(admin.SimpleListFilter):
+    """A filter whose choices are written down, so that no list asks a table for its distinct values."""
+
+    title = "state"
+    parameter_name = "state"
+    states: ClassVar[dict[str, tuple[str, Q]]] = {}  # value -> what is said, which rows
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(value, said) for value, (said, _) in self.states.items()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        chosen = self.states.get(self.value() or "")
+        return queryset.filter(chosen[1]) if chosen else queryset
+
+
+def state_filter(**states: tuple[str, Q]) -> type[StateFilter]:
+    """A StateFilter of these states: `waiting=("Waiting", Q(...))`."""
+    return type("StatesFilter", (StateFilter,), {"states": states})
 
 
 class LogAdmin(DeskAdmin):
@@ -108,9 +131,9 @@ class LogAdmin(DeskAdmin):
     that a search is two index look-ups and never a join over the log.
     """
 
-    sortable_by: Sequence[str] = ()
-    found_by: dict[str, Callable[[str], list[int]]] = {}  # noqa: RUF012
-    search_fields: Sequence[str] = ("pk",)  # shows the box; get_search_results does not use it
+    sortable_by = ()
+    found_by: ClassVar[dict[str, Callable[[str], list[int]]]] = {}
+    search_fields = ("pk",)  # shows the box; get_search_results does not use it
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -130,13 +153,12 @@ def page_link(path: str, text: str) -> SafeString:
     return format_html('<a href="{}">{}</a>', path, text)
 
 
-def tell(request: HttpRequest, done: int, what: str, refused: Sequence[str] = ()) -> None:
-    """Say how many rows an action changed, and why it left others (the first five)."""
-    if done:
-        messages.success(request, f"{done} {what}.")
+def tell(request: HttpRequest, done: int, noun: str, what: str, refused: Sequence[str] = ()) -> None:
+    """Say how many rows an action changed (`2 write keys revoked.`), and why it left others (the first five)."""
+    if done or not refused:
+        level = messages.SUCCESS if done else messages.INFO
+        messages.add_message(request, level, f"{done} {noun}{'' if done == 1 else 's'} {what}.")
     for reason in refused[:5]:
         messages.warning(request, reason)
     if len(refused) > 5:
         messages.warning(request, f"…and {len(refused) - 5} more.")
-    if not done and not refused:
-        messages.info(request, f"0 {what}.")

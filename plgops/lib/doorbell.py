@@ -36,7 +36,7 @@ def ring(task_name: str) -> None:
         with current_app.connection_for_write() as connection:
             # A connection of its own, because the worker's patience with a broker that is away would hang a request.
             connection.connect_timeout = TIMEOUT
-            connection.transport_options = connection.transport_options | {
+            connection.transport_options = (connection.transport_options or {}) | {
                 "max_retries": 0,
                 "connect_retries_timeout": TIMEOUT,
                 "socket_connect_timeout": TIMEOUT,

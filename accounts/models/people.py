@@ -284,6 +284,7 @@ class AccountMerge(models.Model):
     loser = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="merges_lost")
     winner = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="merges_won")
     account_keys = models.JSONField(help_text="The keys that pointed to the loser.")
+    child_ids = models.JSONField(default=list, help_text="The loser's children, which went to the winner's company.")
     cause = models.CharField(max_length=20, default="manual")
     merged_at = models.DateTimeField()
     merged_by = models.ForeignKey(

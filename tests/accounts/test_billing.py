@@ -41,7 +41,7 @@ def make_account(external_id="acme", **extra) -> Account:
         recorded_at=NOW,
         **extra,
     )
-    AccountKey.objects.create(key=f"g:{external_id}", account=account)
+    AccountKey.objects.create(key=f"g:{external_id}", account=account, home=account)
     return account
 
 

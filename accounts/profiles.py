@@ -1,0 +1,227 @@
+"""What stands on the rows of accounts and people, made from their keys and their traits of today."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from accounts import domains
+from accounts.models import Account, AccountKey, ProductUser, Stage, StageEntry, Subscription, UserKey
+from accounts.payload import read_time
+from accounts.traits import Standing
+from accounts.workspace import day_of
+from plgops.lib import bulk
+
+SIGNED_UP_BY = "signup"  # the cause of the stage entry
+_NUMBER = re.compile(r"\d{1,9}")
+
+_STAGE = bulk.Table(
+    StageEntry._meta.db_table,
+    (
+        ("account_id", "bigint"),
+        ("origin_id", "bigint"),
+        ("stage", "text"),
+        ("at", "timestamptz"),
+        ("day", "int"),
+        ("recorded_at", "timestamptz"),
+        ("cause", "text"),
+        ("reference", "text"),
+    ),
+)
+
+
+def told_signup(traits: Mapping[str, Any], *, now: dt.datetime) -> dt.datetime | None:
+    """The createdAt that came with traits (their names made uniform); None if there is none or it cannot be."""
+    at = read_time(traits.get("created_at"))
+    if at is None or at.year < 1971 or at > now + dt.timedelta(days=1):
+        return None
+    return at
+
+
+def domain_of(traits: Mapping[str, Any]) -> str:
+    """The company's domain that a person's e-mail speaks for; empty if there is none."""
+    email = traits.get("email")
+    return domains.of_company(email) if isinstance(email, str) else ""
+
+
+def text(value: Any, longest: int) -> str:
+    """A trait as a short text for a column."""
+    return str(value).strip()[:longest] if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
+
+
+def whole(value: Any) -> int | None:
+    """A trait as a whole number; ranges like 51-200 and other texts are none."""
+    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return int(value) if 0 <= value <= 2_000_000_000 else None
+
+
+def told(value: Any) -> bool:
+    """A trait as yes or no."""
+    return value is True or value == 1 or (isinstance(value, str) and value.strip().lower() in {"true", "yes", "1"})
+
+
+def _signups(table: str, column: str, ids: Collection[int]) -> dict[int, tuple[dt.datetime, bool]]:
+    """When each signed up, by its keys: the earliest explicit time, else the earliest message."""
+    found: dict[int, tuple[dt.datetime, bool]] = {}
+    for pk, explicit, first, linked in bulk.fetch(
+        f"SELECT {column}, MIN(explicit_signup_at), MIN(first_seen_at),"
+        f" {'MIN(linked_at)' if column == 'user_id' else 'NULL'}"
+        f" FROM {table} WHERE {bulk.among(column)} GROUP BY {column}",
+        [bulk.many(sorted(ids))],
+    ):
+        at = bulk.read_time(explicit) or bulk.read_time(first) or bulk.read_time(linked)
+        if at is not None:
+            found[pk] = (at, explicit is not None)
+    return found
+
+
+def refresh_signups_of_people(user_ids: Collection[int]) -> set[int]:
+    """Bring the signup of these people up to date; whose changed."""
+    return _refresh_signups(ProductUser._meta.db_table, UserKey._meta.db_table, "user_id", user_ids)
+
+
+def refresh_signups_of_accounts(account_ids: Collection[int], *, now: dt.datetime) -> set[int]:
+    """Bring the signup of these accounts up to date, and their stage signed_up; whose changed."""
+    changed = _refresh_signups(Account._meta.db_table, AccountKey._meta.db_table, "account_id", account_ids)
+    _reach_signed_up(account_ids, now=now)
+    return changed
+
+
+def _refresh_signups(table: str, keys: str, column: str, ids: Collection[int]) -> set[int]:
+    if not ids:
+        return set()
+    signups = _signups(keys, column, ids)
+    rows = []
+    for pk, signed_up_at, explicit in bulk.fetch(
+        f"SELECT id, signed_up_at, signup_is_explicit FROM {table} WHERE {bulk.among('id')}",
+        [bulk.many(sorted(ids))],
+    ):
+        at, is_explicit = signups.get(pk, (bulk.read_time(signed_up_at), bool(explicit)))
+        if at is not None and (at, is_explicit) != (bulk.read_time(signed_up_at), bool(explicit)):
+            rows.append((pk, at, day_of(at), is_explicit))
+    bulk.update(
+        table,
+        ("id", "bigint"),
+        [("signed_up_at", "timestamptz"), ("signup_day", "int"), ("signup_is_explicit", "boolean")],
+        sorted(rows),
+    )
+    return {row[0] for row in rows}
+
+
+def _reach_signed_up(account_ids: Collection[int], *, now: dt.datetime) -> None:
+    """The ledger's signed_up of each account stands at its signup, wherever that moved."""
+    name = _STAGE.name
+    rows = []
+    for pk, merged_into, signed_up_at, day in bulk.fetch(
+        f"SELECT id, merged_into_id, signed_up_at, signup_day FROM {Account._meta.db_table}"
+        f" WHERE {bulk.among('id')} ORDER BY id",
+        [bulk.many(sorted(account_ids))],
+    ):
+        if merged_into is None:
+            rows.append((pk, pk, Stage.SIGNED_UP.value, bulk.read_time(signed_up_at), day, now, SIGNED_UP_BY, ""))
+    bulk.write(
+        _STAGE,
+        rows,
+        "ON CONFLICT (origin_id, stage, reference) DO UPDATE SET at = excluded.at, day = excluded.day"
+        f" WHERE {name}.at <> excluded.at",
+    )
+
+
+def project_people(standing: Mapping[int, Standing]) -> None:
+    """Write today's traits of people onto their rows."""
+    rows = []
+    for pk, one in sorted(standing.items()):
+        values = one.values
+        full = text(values.get("name"), 200)
+        if not full:
+            full = f"{text(values.get('first_name'), 100)} {text(values.get('last_name'), 99)}".strip()
+        rows.append(
+            (
+                pk,
+                text(values.get("email"), 254).lower(),
+                full,
+                text(values.get("title"), 200),
+                text(values.get("invited_by"), 210),
+                bulk.json_text(values),
+            )
+        )
+    bulk.update(
+        ProductUser._meta.db_table,
+        ("id", "bigint"),
+        [("email", "text"), ("name", "text"), ("title", "text"), ("invited_by_key", "text"), ("traits", "jsonb")],
+        rows,
+    )
+
+
+def project_accounts(standing: Mapping[int, Standing]) -> None:
+    """Write today's traits of accounts onto their rows; the plan only where no subscription says it."""
+    if not standing:
+        return
+    ids = sorted(standing)
+    paying = set(Subscription.objects.filter(account_id__in=ids).values_list("account_id", flat=True))
+    own_domain = dict(
+        bulk.fetch(
+            f"SELECT account_id, MIN(key) FROM {AccountKey._meta.db_table}"
+            f" WHERE key LIKE 'd:%%' AND {bulk.among('account_id')} GROUP BY account_id",
+            [bulk.many(ids)],
+        )
+    )
+    rows = []
+    for pk, external_id, plan, provisional in bulk.fetch(
+        f"SELECT id, external_id, plan, is_provisional FROM {Account._meta.db_table} WHERE {bulk.among('id')}",
+        [bulk.many(ids)],
+    ):
+        values = standing[pk].values
+        domain = domains.of_website(text(values.get("domain"), 200)) or domains.of_website(
+            text(values.get("website"), 200)
+        )
+        if not domain and pk in own_domain:
+            domain = own_domain[pk][2:]
+        bare = external_id.removeprefix("domain:") if provisional else external_id
+        rows.append(
+            (
+                pk,
+                text(values.get("name"), 200) or bare,
+                domain,
+                plan if pk in paying else text(values.get("plan"), 100),
+                whole(values.get("seats")),
+                whole(values.get("employees")),
+                told(values.get("is_internal")) or told(values.get("is_test")),
+                bulk.json_text(values),
+            )
+        )
+    bulk.update(
+        Account._meta.db_table,
+        ("id", "bigint"),
+        [
+            ("name", "text"),
+            ("domain", "text"),
+            ("plan", "text"),
+            ("seats", "int"),
+            ("employees", "int"),
+            ("is_internal", "boolean"),
+            ("traits", "jsonb"),
+        ],
+        sorted(rows),
+    )
+
+
+def seen(table: str, times: Mapping[int, dt.datetime]) -> None:
+    """Raise the newest activity of people or accounts; never lowers it."""
+    bulk.update(
+        table,
+        ("id", "bigint"),
+        [("last_seen_at", "timestamptz")],
+        sorted(times.items()),
+        "t.last_seen_at IS NULL OR t.last_seen_at < v.last_seen_at",
+    )
+
+
+def set_seen(table: str, times: Mapping[int, dt.datetime | None]) -> None:
+    """Set the newest activity, also lower, after events went elsewhere."""
+    bulk.update(table, ("id", "bigint"), [("last_seen_at", "timestamptz")], sorted(times.items(), key=lambda r: r[0]))

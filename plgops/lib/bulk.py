@@ -1,0 +1,150 @@
+"""Many rows in one statement, on PostgreSQL and on SQLite: what the ORM cannot say (increment on conflict).
+
+Columns carry a PostgreSQL type, so that rows travel as one array a column; SQLite takes the same rows one
+by one through a prepared statement. Table and column names are our own constants, values are always bound.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from django.db import connection
+
+from plgops.lib.db import is_postgres
+
+Row = Sequence[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table to write to: its name and the columns written, with their PostgreSQL types."""
+
+    name: str
+    columns: tuple[tuple[str, str], ...]
+
+    @property
+    def names(self) -> str:
+        return ", ".join(name for name, _ in self.columns)
+
+    @property
+    def unnested(self) -> str:
+        """`SELECT` over one array parameter a column; JSON travels as text."""
+        picked = ", ".join(f"c{i}::jsonb" if kind == "jsonb" else f"c{i}" for i, (_, kind) in enumerate(self.columns))
+        arrays = ", ".join(f"%s::{'text' if kind == 'jsonb' else kind}[]" for _, kind in self.columns)
+        aliases = ", ".join(f"c{i}" for i in range(len(self.columns)))
+        return f"SELECT {picked} FROM unnest({arrays}) AS t({aliases})"
+
+
+def json_text(value: Any) -> str:
+    """The JSON text of plain data, as both databases store it."""
+    return orjson.dumps(value).decode()
+
+
+def sql_time(at: dt.datetime | None) -> Any:
+    """An instant as this database's driver wants it (SQLite: text in UTC, the form that the ORM writes)."""
+    return connection.ops.adapt_datetimefield_value(at) if at is not None else None
+
+
+def _bindable(rows: Sequence[Row]) -> list[tuple[Any, ...]]:
+    adapt = connection.ops.adapt_datetimefield_value
+    return [tuple(adapt(v) if isinstance(v, dt.datetime) else v for v in row) for row in rows]
+
+
+def write(table: Table, rows: Sequence[Row], tail: str = "") -> None:
+    """Insert rows; `tail` is what follows, usually `ON CONFLICT …`. No row: no statement."""
+    if not rows:
+        return
+    with connection.cursor() as cursor:
+        if is_postgres():
+            cursor.execute(
+                f"INSERT INTO {table.name} ({table.names}) {table.unnested} {tail}",
+                [list(column) for column in zip(*rows, strict=True)],
+            )
+        else:
+            marks = ", ".join(["%s"] * len(table.columns))
+            cursor.executemany(f"INSERT INTO {table.name} ({table.names}) VALUES ({marks}) {tail}", _bindable(rows))
+
+
+def write_returning(table: Table, rows: Sequence[Row], tail: str, returning: str) -> list[tuple[Any, ...]]:
+    """As `write`, with what the rows written return. A row left alone by ON CONFLICT DO NOTHING returns nothing."""
+    if not rows:
+        return []
+    tail = f"{tail} RETURNING {returning}"
+    with connection.cursor() as cursor:
+        if is_postgres():
+            cursor.execute(
+                f"INSERT INTO {table.name} ({table.names}) {table.unnested} {tail}",
+                [list(column) for column in zip(*rows, strict=True)],
+            )
+            return cursor.fetchall()
+        found: list[tuple[Any, ...]] = []
+        step = 30_000 // len(table.columns)
+        mark = "(" + ", ".join(["%s"] * len(table.columns)) + ")"
+        for start in range(0, len(rows), step):
+            part = _bindable(rows[start : start + step])
+            marks = ", ".join([mark] * len(part))
+            cursor.execute(
+                f"INSERT INTO {table.name} ({table.names}) VALUES {marks} {tail}", [v for row in part for v in row]
+            )
+            found.extend(cursor.fetchall())
+        return found
+
+
+def update(
+    name: str, key: tuple[str, str], columns: Sequence[tuple[str, str]], rows: Sequence[Row], guard: str = ""
+) -> None:
+    """Set `columns` of the rows named by their `key` (first value of each row); `guard` narrows it, e.g. to newer ones.
+
+    In `guard` the table is `t` and the new values are `v.<column>`.
+    """
+    if not rows:
+        return
+    where = f" AND ({guard})" if guard else ""
+    with connection.cursor() as cursor:
+        sets = ", ".join(f"{c} = v.{c}{'::jsonb' if kind == 'jsonb' and is_postgres() else ''}" for c, kind in columns)
+        every = [key, *columns]
+        names = ", ".join(c for c, _ in every)
+        if is_postgres():
+            arrays = ", ".join(f"%s::{'text' if kind == 'jsonb' else kind}[]" for _, kind in every)
+            cursor.execute(
+                f"UPDATE {name} AS t SET {sets} FROM unnest({arrays}) AS v({names})"
+                f" WHERE t.{key[0]} = v.{key[0]}{where}",
+                [list(column) for column in zip(*rows, strict=True)],
+            )
+        else:
+            picked = ", ".join(f"%s AS {c}" for c, _ in every)
+            cursor.executemany(
+                f"UPDATE {name} AS t SET {sets} FROM (SELECT {picked}) AS v WHERE t.{key[0]} = v.{key[0]}{where}",
+                _bindable(rows),
+            )
+
+
+def among(column: str) -> str:
+    """`column` is one of many: a condition with a single parameter, `many(values)`."""
+    if is_postgres():
+        return f"{column} = ANY(%s)"
+    return f"{column} IN (SELECT value FROM json_each(%s))"
+
+
+def many(values: Iterable[Any]) -> Any:
+    """The parameter of `among`."""
+    return list(values) if is_postgres() else json_text(list(values))
+
+
+def fetch(sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """The rows of a query. Times come back as the driver gives them: see `read_time`."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql, params)
+        return cursor.fetchall()
+
+
+def read_time(value: Any) -> dt.datetime | None:
+    """The aware instant of a time read by `fetch` (SQLite gives text, or a naive instant in UTC)."""
+    if value is None:
+        return None
+    at = value if isinstance(value, dt.datetime) else dt.datetime.fromisoformat(value)
+    return at if at.tzinfo is not None else at.replace(tzinfo=dt.UTC)

@@ -1,0 +1,223 @@
+"""A slow evaluator of the stored form, in plain Python over lists of facts: the judge of the compiler.
+
+It reads the JSON itself and shares nothing with scoring.rules, so that both would have to be wrong in the
+same way. Loops over everything for every question.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Facts:
+    """Everything as tuples; days are integers, the end of an interval is outside it."""
+
+    accounts: dict[int, tuple[int, bool, bool]] = field(default_factory=dict)  # signup day, internal, merged
+    users: dict[int, tuple[int, bool]] = field(default_factory=dict)  # signup day, merged
+    members: list[tuple[int, int, int, int]] = field(default_factory=list)  # account, user, from, to
+    types: dict[str, tuple[int, bool, bool, str]] = field(default_factory=dict)  # id, activity, derived, collects
+    usage: list[tuple[int, int, int, int, int]] = field(default_factory=list)  # account, user, type, day, count
+    values: list[tuple[int, int, int, int, str]] = field(default_factory=list)  # account, user, type, day, value
+    traits: list[tuple[str, int, str, object, int, int]] = field(
+        default_factory=list
+    )  # whose, id, name, value, from, to
+    stages: list[tuple[int, str, int]] = field(default_factory=list)  # account, stage, day
+
+
+def verdict(facts: Facts, document: dict, account: int, day: int) -> tuple[bool, tuple[int, ...]]:
+    """Whether the account qualifies at the end of the day, and (level user) who in it."""
+    if account not in population(facts, day):
+        return False, ()
+    if document.get("level", "account") == "account":
+        return holds(facts, document["rule"], day, account), ()
+    who = tuple(
+        sorted(user for user in people(facts, account, day) if holds(facts, document["rule"], day, account, user))
+    )
+    return len(who) >= document.get("account_when", {}).get("users_at_least", 1), who
+
+
+def population(facts: Facts, day: int) -> set[int]:
+    return {
+        number
+        for number, (signup, internal, merged) in facts.accounts.items()
+        if signup <= day and not internal and not merged
+    }
+
+
+def people(facts: Facts, account: int, day: int) -> set[int]:
+    found = set()
+    for where, user, start, end in facts.members:
+        signup, merged = facts.users[user]
+        if where == account and start <= day < end and signup <= day and not merged:
+            found.add(user)
+    return found
+
+
+def without_account(facts: Facts, day: int) -> set[int]:
+    """People who are nobody's member on the day."""
+    return {
+        user
+        for user, (signup, merged) in facts.users.items()
+        if signup <= day
+        and not merged
+        and not any(who == user and start <= day < end for _, who, start, end in facts.members)
+    }
+
+
+def holds(facts: Facts, rule: dict, day: int, account: int, user: int | None = None) -> bool:
+    if "of" in rule:
+        return sum(holds(facts, part, day, account, user) for part in rule["of"]) >= rule["at_least"]
+    ((kind, body),) = rule.items()
+    if kind == "all":
+        return all(holds(facts, part, day, account, user) for part in body)
+    if kind == "any":
+        return any(holds(facts, part, day, account, user) for part in body)
+    if kind == "not":
+        return not holds(facts, body, day, account, user)
+    found = measure(facts, kind, body, day, account, user)
+    if kind == "recency":
+        if "within_days" in body:
+            return found is not None and day - found < body["within_days"]
+        return found is None or day - found >= body["not_for_days"]
+    if kind == "stage":
+        if found is None:
+            return False
+        if "reached" in body:
+            return True
+        return body.get("at_least_days", 0) <= day - found <= body.get("at_most_days", day - found)
+    if kind == "trait":
+        return _trait_holds(facts, body, day, account, user)
+    return _judge(found, body)
+
+
+def _judge(found, body: dict) -> bool:
+    if "at_least" in body:
+        return found >= body["at_least"]
+    if "at_most" in body:
+        return found <= body["at_most"]
+    if "exactly" in body:
+        return found == body["exactly"]
+    if "between" in body:
+        return body["between"][0] <= found <= body["between"][1]
+    return found in body["in"]
+
+
+def measure(facts: Facts, kind: str, body: dict, day: int, account: int, user: int | None = None):
+    """What a condition measures: a number, for recency and stage a day, for a trait its number in millionths or 1."""
+    if kind == "users_who":
+        return sum(holds(facts, body["rule"], day, account, who) for who in people(facts, account, day))
+    if kind == "stage":
+        stage = body.get("reached") or body["since"]
+        entered = [when for where, name, when in facts.stages if where == account and name == stage]
+        if stage == "signed_up":
+            entered = [facts.accounts[account][0]] if account else []
+        inside = [when for when in entered if when <= day and _inside(facts, body, when, day, account, user)]
+        return max(inside) if inside else None
+    if kind == "trait":
+        stand = _standing(facts, body, day, account, user)
+        if not {"at_least", "at_most", "between"} & body.keys():
+            return 1 if stand else None
+        numbers = [round(value * 1_000_000) for value in stand if _is_number(value)]
+        return max(numbers) if numbers else None
+    ids = _ids(facts, body)
+    if kind == "distinct":
+        collecting = {number for number, _, _, collects in facts.types.values() if collects == body["of"]}
+        rows = [
+            (when, value)
+            for where, who, number, when, value in facts.values
+            if where == account and user in (None, who) and number in ids & collecting and when <= day
+        ]
+        return _most(facts, body, day, account, user, rows, lambda found: len({value for _, value in found}))
+    rows = [
+        (when, (who, count))
+        for where, who, number, when, count in facts.usage
+        if where == account and user in (None, who) and number in ids and when <= day
+    ]
+    if kind == "recency":
+        return max((when for when, _ in rows), default=None)
+    size = {
+        "count": lambda found: sum(count for _, (_, count) in found),
+        "days": lambda found: len({when for when, _ in found}),
+        "users": lambda found: len({who for _, (who, _) in found if who}),
+    }[kind]
+    return _most(facts, body, day, account, user, rows, size)
+
+
+def _most(facts, body, day, account, user, rows, size):
+    window = body.get("window", "ever")
+    if isinstance(window, dict) and "any_days" in window:
+        length = window["any_days"]
+        return max((size([row for row in rows if 0 <= row[0] - start < length]) for start, _ in rows), default=0)
+    return size([row for row in rows if _inside(facts, body, row[0], day, account, user)])
+
+
+def _inside(facts: Facts, body: dict, when: int, day: int, account: int, user: int | None) -> bool:
+    window = body.get("window", "ever")
+    if window == "ever":
+        return True
+    if "last_days" in window:
+        return 0 <= day - when < window["last_days"]
+    if "first_days" in window:
+        if window["of"] == "user":
+            start = facts.users[user][0]
+        elif account == 0:
+            return False
+        else:
+            start = facts.accounts[account][0]
+        return 0 <= when - start < window["first_days"]
+    return _day(window.get("from", when)) <= when <= _day(window.get("to", when))
+
+
+def _day(value) -> int:
+    if isinstance(value, int):
+        return value
+    return (dt.date.fromisoformat(value) - dt.date(1970, 1, 1)).days
+
+
+def _ids(facts: Facts, body: dict) -> set[int]:
+    if body["event"] == "*":
+        return {number for number, activity, derived, _ in facts.types.values() if activity and not derived}
+    names = [body["event"]] if isinstance(body["event"], str) else body["event"]
+    return {facts.types[name][0] for name in names if name in facts.types}
+
+
+def _is_number(value) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _standing(facts: Facts, body: dict, day: int, account: int, user: int | None) -> list:
+    of = body.get("of", "account" if user is None else "user")
+    number = account if of == "account" else user
+    return [
+        value
+        for whose, who, name, value, start, end in facts.traits
+        if whose == of
+        and who == number
+        and name == body["name"]
+        and start <= day < end
+        and value is not None
+        and value != ""
+    ]
+
+
+def _trait_holds(facts: Facts, body: dict, day: int, account: int, user: int | None) -> bool:
+    stand = _standing(facts, body, day, account, user)
+    if "is_set" in body:
+        return bool(stand) == body["is_set"]
+    if "exactly" in body or "in" in body:
+        wanted = [body["exactly"]] if "exactly" in body else body["in"]
+        return any(_same(value, other) for value in stand for other in wanted)
+    return any(_judge(value, body) for value in stand if _is_number(value))
+
+
+def _same(value, other) -> bool:
+    """Numbers equal numbers; everything else by its text, where a boolean is the text true or false."""
+    if _is_number(value) or _is_number(other):
+        return _is_number(value) and _is_number(other) and value == other
+    return _text(value) == _text(other)
+
+
+def _text(value) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,190 @@
+"""Random rules in the stored form, and random histories, small enough that edges meet often."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+from plgops.lib.days import FOREVER
+from tests.scoring.rules.reference import Facts
+
+LAST_DAY = 40
+days = st.integers(0, LAST_DAY)
+EVENTS = ["A", "B", "C", "D"]
+TRAITS = ["plan", "seats"]
+STAGES = ["signed_up", "activated", "paid"]
+VALUES = ["free", "team", "5", "true", True, False, 5, 0.5, 12, None, ""]
+lengths = st.sampled_from([1, 2, 3, 7, 14, 30])
+small = st.integers(0, 5)
+
+
+def either(*parts):
+    return st.one_of(*parts)
+
+
+events = either(
+    st.sampled_from([*EVENTS, "Unknown"]),
+    st.just("*"),
+    st.lists(st.sampled_from(EVENTS), min_size=1, max_size=3, unique=True),
+)
+
+
+@st.composite
+def comparisons(draw):
+    op = draw(st.sampled_from(["at_least", "at_least", "at_most", "exactly", "between", "in"]))
+    if op == "at_least":
+        return {op: draw(st.integers(1, 5))}
+    if op == "between":
+        return {op: sorted([draw(small), draw(small)])}
+    if op == "in":
+        return {op: draw(st.lists(small, min_size=1, max_size=3))}
+    return {op: draw(small)}
+
+
+@st.composite
+def windows(draw, subject, *, sliding=True):
+    kinds = ["ever", "last_days", "last_days", "first_days", "dates"] + (["any_days"] if sliding else [])
+    kind = draw(st.sampled_from(kinds))
+    if kind == "ever":
+        return draw(st.sampled_from([{}, {"window": "ever"}]))
+    if kind == "dates":
+        bounds = sorted([draw(days), draw(days)])
+        shape = draw(st.sampled_from([("from", "to"), ("from",), ("to",)]))
+        return {"window": {key: bounds[0] if key == "from" else bounds[1] for key in shape}}
+    if kind == "first_days":
+        of = draw(st.sampled_from(["user", "account"])) if subject == "user" else "account"
+        return {"window": {"first_days": draw(lengths), "of": of}}
+    return {"window": {kind: draw(lengths)}}
+
+
+@st.composite
+def conditions(draw, subject):
+    kinds = ["count", "count", "distinct", "days", "recency", "trait", "trait", "stage"]
+    kinds += ["users"] if subject == "account" else []
+    kind = draw(st.sampled_from(kinds))
+    if kind == "recency":
+        return {kind: {"event": draw(events), draw(st.sampled_from(["within_days", "not_for_days"])): draw(lengths)}}
+    if kind == "stage":
+        stage = draw(st.sampled_from(STAGES))
+        if draw(st.booleans()):
+            return {kind: {"reached": stage} | draw(windows("account", sliding=False))}
+        bounds = sorted([draw(st.integers(0, 20)), draw(st.integers(0, 20))])
+        shape = draw(st.sampled_from([("at_least_days", "at_most_days"), ("at_least_days",), ("at_most_days",)]))
+        return {kind: {"since": stage} | {key: bounds[key == "at_most_days"] for key in shape}}
+    if kind == "trait":
+        return {kind: draw(traits(subject))}
+    body = {"event": draw(events)} | draw(comparisons()) | draw(windows(subject))
+    return {kind: body | ({"of": "email"} if kind == "distinct" else {})}
+
+
+@st.composite
+def traits(draw, subject):
+    body = {"name": draw(st.sampled_from(TRAITS))}
+    if subject == "user" and draw(st.booleans()):
+        body["of"] = draw(st.sampled_from(["account", "user"]))
+    op = draw(st.sampled_from(["in", "exactly", "at_least", "at_most", "between", "is_set"]))
+    askable = st.sampled_from([value for value in VALUES if value not in (None, "")])
+    numbers = st.sampled_from([0, 0.5, 5, 5.5, 12])
+    if op == "in":
+        return body | {op: draw(st.lists(askable, min_size=1, max_size=3))}
+    if op == "exactly":
+        return body | {op: draw(askable)}
+    if op == "is_set":
+        return body | {op: draw(st.booleans())}
+    if op == "between":
+        return body | {op: sorted([draw(numbers), draw(numbers)])}
+    return body | {op: draw(numbers)}
+
+
+def rules(subject, leaf=None):
+    leaf = leaf if leaf is not None else leafs(subject)
+
+    def grown(inner):
+        several = st.lists(inner, min_size=1, max_size=4)
+        return either(
+            several.map(lambda parts: {"all": parts}),
+            several.map(lambda parts: {"any": parts}),
+            inner.map(lambda part: {"not": part}),
+            several.flatmap(lambda parts: st.integers(1, len(parts)).map(lambda k: {"at_least": k, "of": parts})),
+        )
+
+    return st.recursive(leaf, grown, max_leaves=5).filter(lambda rule: depth(rule) <= 4)
+
+
+def leafs(subject):
+    if subject == "user":
+        return conditions("user")
+    who = st.builds(
+        lambda compare, rule: {"users_who": compare | {"rule": rule}}, comparisons(), rules("user", conditions("user"))
+    )
+    return either(conditions("account"), conditions("account"), who)
+
+
+def depth(rule) -> int:
+    ((kind, body),) = ((key, value) for key, value in rule.items() if not ("of" in rule and key == "at_least"))
+    if kind == "not":
+        return 1 + depth(body)
+    if kind in ("all", "any", "of"):
+        return 1 + max(depth(part) for part in body)
+    return 1 + depth(body["rule"]) if kind == "users_who" else 1
+
+
+@st.composite
+def documents(draw, rule=None):
+    level = draw(st.sampled_from(["account", "user"]))
+    document = {"slug": "a", "name": "A", "purpose": "risk", "level": level}
+    document["rule"] = draw(rule(level) if rule else rules(level))
+    if level == "user" and draw(st.booleans()):
+        document["account_when"] = {"users_at_least": draw(st.integers(1, 3))}
+    return document
+
+
+@st.composite
+def wide_rules(draw, subject):
+    """64 conditions."""
+    parts = draw(st.lists(conditions(subject), min_size=64, max_size=64))
+    return draw(st.sampled_from([{"all": parts}, {"any": parts}, {"at_least": 20, "of": parts}]))
+
+
+@st.composite
+def histories(draw):
+    """Up to three accounts and four people; days on both sides of the day that is asked about."""
+    facts = Facts()
+    for number in range(1, draw(st.integers(1, 3)) + 1):
+        internal, merged = draw(st.sampled_from([(False, False)] * 6 + [(True, False), (False, True)]))
+        facts.accounts[number] = (draw(days), internal, merged)
+    for number in range(1, draw(st.integers(0, 4)) + 1):
+        facts.users[number] = (draw(days), draw(st.sampled_from([False] * 6 + [True])))
+    accounts, users = st.sampled_from(sorted(facts.accounts)), st.sampled_from([0, *facts.users])
+    for name, activity, derived, collects in (
+        ("A", True, False, "email"),
+        ("B", True, False, ""),
+        ("C", False, False, "email"),
+        ("D", False, True, "city"),
+    ):
+        facts.types[name] = (len(facts.types) + 1, activity, derived, collects)
+    if facts.users:
+        for _ in range(draw(st.integers(0, 6))):
+            start = draw(days)
+            end = draw(st.sampled_from([FOREVER, FOREVER, start, start + 1, start + 10]))
+            facts.members.append((draw(accounts), draw(st.sampled_from(sorted(facts.users))), start, end))
+    types = st.integers(1, 4)
+    where = st.one_of(accounts, accounts, st.just(0))
+    keys = st.tuples(where, users, types, days)
+    for key in draw(st.lists(keys, max_size=25, unique=True)):
+        facts.usage.append((*key, draw(st.integers(1, 3))))
+    values = st.tuples(where, users, types, days, st.sampled_from("xyz"))
+    # a value comes with the usage of its event
+    for value in draw(st.lists(values, max_size=12, unique=True)):
+        facts.values.append(value)
+        if not any(row[:4] == value[:4] for row in facts.usage):
+            facts.usage.append((*value[:4], 1))
+    for _ in range(draw(st.integers(0, 6))):
+        whose = draw(st.sampled_from(["account", "user"] if facts.users else ["account"]))
+        number = draw(st.sampled_from(sorted(facts.accounts if whose == "account" else facts.users)))
+        name, start = draw(st.sampled_from(TRAITS)), draw(days)
+        end = draw(st.sampled_from([FOREVER, start, start + 1, start + 8]))
+        if not any(row[:3] == (whose, number, name) and row[4] < end and start < row[5] for row in facts.traits):
+            facts.traits.append((whose, number, name, draw(st.sampled_from(VALUES)), start, end))
+    for _ in range(draw(st.integers(0, 4))):
+        facts.stages.append((draw(accounts), draw(st.sampled_from(["activated", "paid"])), draw(days)))
+    return facts

@@ -1,0 +1,229 @@
+"""The compiled statement against the slow reference, over random rules and histories.
+
+Verdicts, the people, every condition's measured value, and that nothing changes before `next_day`.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from decimal import Decimal
+
+import pytest
+from django.db import transaction
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from accounts.models import Account, EventType, Membership, ProductUser, StageEntry, TraitValue, UsageDay, UsageValue
+from plgops.lib.days import FOREVER
+from scoring.engines import appdb, reading
+from scoring.rules import compile as compiler
+from scoring.rules.tree import leaves, parse_definition
+
+from . import reference, strategies
+from .world import at
+
+pytestmark = pytest.mark.django_db
+
+quick = settings(deadline=None, database=None, suppress_health_check=list(HealthCheck), max_examples=60)
+FIRST = 5000  # ids that no other test's rows have
+
+
+@contextmanager
+def stored(facts: reference.Facts):
+    """The facts in the tables, for as long as the block lasts."""
+    with transaction.atomic():
+        types = {number: FIRST + number for number, *_ in facts.types.values()}
+        accounts = {0: 0} | {number: FIRST + number for number in facts.accounts}
+        users = {0: 0} | {number: FIRST + number for number in facts.users}
+        base = EventType.objects.create(id=FIRST, name="The base of D", is_activity=False)
+        EventType.objects.bulk_create(
+            EventType(
+                id=types[number],
+                name=name,
+                is_activity=activity,
+                base=base if derived else None,
+                property_filter={"name": "x", "in": [1]} if derived else None,
+                distinct_property=collects,
+            )
+            for name, (number, activity, derived, collects) in facts.types.items()
+        )
+        signed = {"signed_up_at": at(0), "recorded_at": at(0)}
+        Account.objects.create(id=FIRST, external_id="winner", name="W", signup_day=0, is_internal=True, **signed)
+        Account.objects.bulk_create(
+            Account(
+                id=accounts[number],
+                external_id=f"a{number}",
+                name="A",
+                signup_day=day,
+                is_internal=internal,
+                merged_into_id=FIRST if merged else None,
+                **signed,
+            )
+            for number, (day, internal, merged) in facts.accounts.items()
+        )
+        # merged from the first day on: it stays out of "people without an account" by that
+        ProductUser.objects.create(id=FIRST, external_id="someone", signup_day=FOREVER, **signed)
+        ProductUser.objects.bulk_create(
+            ProductUser(
+                id=users[number],
+                external_id=f"u{number}",
+                signup_day=day,
+                merged_into_id=FIRST if merged else None,
+                **signed,
+            )
+            for number, (day, merged) in facts.users.items()
+        )
+        Membership.objects.bulk_create(
+            Membership(
+                account_id=accounts[where],
+                user_id=users[who],
+                account_key=f"k{number}",
+                user_key="u",
+                origin="group",
+                valid_from=at(start),
+                from_day=start,
+                to_day=end,
+            )
+            for number, (where, who, start, end) in enumerate(facts.members)
+        )
+        UsageDay.objects.bulk_create(
+            UsageDay(
+                account_id=accounts[where],
+                user_id=users[who],
+                event_type_id=types[kind],
+                day=day,
+                count=count,
+                first_us=day,
+                last_us=day,
+            )
+            for where, who, kind, day, count in facts.usage
+        )
+        UsageValue.objects.bulk_create(
+            UsageValue(
+                account_id=accounts[where],
+                user_id=users[who],
+                event_type_id=types[kind],
+                day=day,
+                value=value,
+                count=1,
+            )
+            for where, who, kind, day, value in facts.values
+        )
+        TraitValue.objects.bulk_create(
+            TraitValue(
+                account_id=accounts[who] if whose == "account" else 0,
+                user_id=users[who] if whose == "user" else 0,
+                key=f"k{number}",
+                name=name,
+                value=value,
+                text="null" if value is None else str(value).lower() if isinstance(value, bool) else str(value),
+                number=None if isinstance(value, (bool, str)) or value is None else int(Decimal(str(value)) * 10**6),
+                valid_from=at(start),
+                recorded_at=at(start),
+                from_day=start,
+                to_day=end,
+            )
+            for number, (whose, who, name, value, start, end) in enumerate(facts.traits)
+        )
+        StageEntry.objects.bulk_create(
+            StageEntry(
+                account_id=accounts[where],
+                origin_id=accounts[where],
+                stage=stage,
+                at=at(day),
+                day=day,
+                recorded_at=at(day),
+                cause="test",
+                reference=f"r{number}",
+            )
+            for number, (where, stage, day) in enumerate(facts.stages)
+        )
+        yield
+        transaction.set_rollback(True)
+
+
+def agree(facts: reference.Facts, documents: list[dict], day: int) -> None:
+    docs = {number: parse_definition(document) for number, document in enumerate(documents)}
+    some = appdb.verdicts(docs, account_ids=[FIRST + number for number in facts.accounts], as_of_day=day)
+    assert appdb.verdicts(docs, account_ids=None, as_of_day=day) == some
+    for number, document in enumerate(documents):
+        given_by = {verdict.account_id - FIRST: verdict for verdict in some[number]}
+        assert given_by.keys() <= facts.accounts.keys()
+        for account in facts.accounts:
+            expected = reference.verdict(facts, document, account, day)
+            found = given_by.get(account, appdb.Verdict(account + FIRST, False, None, ()))
+            assert (found.holds, tuple(user - FIRST for user in found.user_ids)) == expected
+            assert found.next_day is None or found.next_day > day
+            lasts = strategies.LAST_DAY + 40 if found.next_day is None else found.next_day
+            for later in range(day + 1, min(lasts, strategies.LAST_DAY + 40)):
+                assert reference.verdict(facts, document, account, later) == expected, (account, later, found)
+        measured(facts, docs[number], document, day)
+        people(facts, docs[number], document, day)
+
+
+def measured(facts: reference.Facts, doc, document: dict, day: int) -> None:
+    """Every condition's value, for every subject of the day."""
+    inside = [(doc.rule, doc.level, "/rule")]
+    inside += [
+        (leaf.node.rule, "user", leaf.path + "/rule")
+        for leaf in leaves(doc.rule, subject=doc.level)
+        if leaf.path.endswith("/users_who")
+    ]
+    for rule, subject, path in inside:
+        statement = compiler.compile_measures(
+            rule,
+            subject=subject,
+            types=reading.event_types(),
+            as_of_day=day,
+            account_ids=[FIRST + number for number in facts.accounts],
+            dialect=reading.dialect(),
+        )
+        found = {(account - FIRST, user and user - FIRST): row for account, user, _, *row in reading.rows(statement)}
+        asked = [leaf for leaf in leaves(rule, path, subject=subject) if leaf.subject == subject]
+        expected = {}
+        for account in reference.population(facts, day):
+            for user in [0] if subject == "account" else reference.people(facts, account, day):
+                row = []
+                for leaf in asked:
+                    body = document
+                    for key in leaf.path.split("/")[1:-1]:
+                        body = body[int(key)] if isinstance(body, list) else body[key]
+                    ((kind, inner),) = body.items()
+                    row.append(reference.measure(facts, kind, inner, day, account, user or None))
+                    row.append(int(reference.holds(facts, body, day, account, user or None)))
+                expected[account, user] = row
+        assert found == expected
+
+
+def people(facts: reference.Facts, doc, document: dict, day: int) -> None:
+    if document["level"] == "user":
+        expected = [
+            (account + FIRST, user + FIRST)
+            for account in reference.population(facts, day)
+            for user in reference.people(facts, account, day)
+            if reference.holds(facts, document["rule"], day, account, user)
+        ]
+        expected += [
+            (0, user + FIRST)
+            for user in reference.without_account(facts, day)
+            if reference.holds(facts, document["rule"], day, 0, user)
+        ]
+        assert appdb.qualifying_users(doc, as_of_day=day) == sorted(expected)
+
+
+@quick
+@given(
+    facts=strategies.histories(),
+    documents=st.lists(strategies.documents(), min_size=1, max_size=3),
+    day=strategies.days,
+)
+def test_compiler_agrees_with_the_reference(facts, documents, day):
+    with stored(facts):
+        agree(facts, documents, day)
+
+
+@settings(quick, max_examples=5)
+@given(facts=strategies.histories(), document=strategies.documents(strategies.wide_rules), day=strategies.days)
+def test_rules_of_64_conditions_agree(facts, document, day):
+    with stored(facts):
+        agree(facts, [document], day)

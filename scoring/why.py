@@ -55,9 +55,9 @@ class Signal:
 
     icon: str
     english: str
-    holds: bool
+    holds: bool  # as the definition wants it: a negated condition holds when it is not so
     negated: bool
-    measured: str  # "5 times"; empty where a number says nothing (a trait, a stage)
+    measured: str  # "5 times"; empty where nothing was measured
     needed: str  # "at least 3"
     people: tuple[str, ...]
     more_people: int
@@ -86,7 +86,7 @@ def signals(
     """
     as_of = int(evidence.get("as_of_day") or 0)
     told = [_signal(c, as_of, names, usage, values) for c in evidence.get("conditions", ())]
-    return tuple(sorted(told, key=lambda s: (not s.holds, s.negated, not s.measured)))  # stable: reading order else
+    return tuple(sorted(told, key=lambda s: (not s.holds, s.negated, not s.series)))  # stable: reading order else
 
 
 def headline(evidence: Mapping[str, Any], event_types: Mapping[int, str]) -> tuple[str, str]:
@@ -144,11 +144,12 @@ def _signal(
     people = tuple(names[i] for i in condition.get("people") or () if i in names)
     series, label, threshold = _series(condition, as_of, values if kind == "distinct" else usage)
     newest = condition.get("newest_us")
+    negated, english = bool(condition.get("negated")), str(condition.get("english", ""))
     return Signal(
         icon=_ICONS.get(kind, "sparkles"),
-        english=_capital(str(condition.get("english", ""))),
-        holds=bool(condition.get("holds")),
-        negated=bool(condition.get("negated")),
+        english=f"Not: {english}" if negated else _capital(english),
+        holds=bool(condition.get("holds")) != negated,
+        negated=negated,
         measured=_measured(condition),
         needed=_needed(condition),
         people=people[:3],
@@ -162,8 +163,10 @@ def _signal(
 
 def _measured(condition: Mapping[str, Any]) -> str:
     number, kind = condition.get("measured"), condition.get("kind")
-    if number is None or kind in ("trait", "stage"):
+    if number is None or kind == "stage":
         return ""
+    if kind == "trait":
+        return f"{number:,}" if isinstance(number, int | float) and not isinstance(number, bool) else str(number)
     if kind == "recency":
         return "today" if number == 0 else "1 day ago" if number == 1 else f"{number:,} days ago"
     unit = _UNITS.get(str(kind), str(condition.get("unit") or ""))

@@ -292,7 +292,8 @@ def evidence(account: Account, definition: Definition, *, now: dt.datetime) -> d
             {
                 **condition("/rule/all/4", "stage", "paid", None, None, "", [], 1),
                 "negated": True,
-                "english": "not yet paid",
+                "holds": False,
+                "english": "has paid",
                 "window": None,
                 "people": [],
                 "people_total": 0,

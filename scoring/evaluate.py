@@ -149,9 +149,12 @@ def _settle(case: Case, rules: Sequence[LiveRule], *, now: dt.datetime, today: i
     for rule in rules:
         step = case.steps[rule.version_id]
         episode = open_now.get(rule.definition_id)
-        if step.step is Step.OPEN:
-            if episode is not None:
+        if step.step in (Step.OPEN, Step.RENEW):
+            if (episode is None) != (step.step is Step.OPEN):
                 raise _Stale
+            if episode is not None:
+                apply(Decision(Step.CLOSE, CloseCause.RENEWED), episode, now=now, today=today)
+                swept.closed[rule.slug] += 1
             open_now[rule.definition_id] = open_episode(
                 account=account,
                 rule=rule,

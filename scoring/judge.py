@@ -120,7 +120,11 @@ def judge(claimed: Sequence[due.Claimed], rules: Sequence[LiveRule], *, now: dt.
             for verdict in found:
                 verdicts[verdict.account_id][version_id] = verdict
     episodes: dict[int, dict[int, Qualification]] = defaultdict(dict)
-    for q in Qualification.objects.filter(account_id__in=accounts, closed_at=None).defer("evidence"):
+    for q in (
+        Qualification.objects.filter(account_id__in=accounts, closed_at=None)
+        .select_related("handoff")
+        .defer("evidence")
+    ):
         episodes[q.account_id][q.definition_id] = q
     payments: dict[int, list[Payment]] = defaultdict(list)
     paid = StageEntry.objects.filter(account_id__in=accounts, stage__in=openings.PAID_STAGES)
@@ -198,33 +202,15 @@ def _look_at_handoffs(cases: Sequence[Case], rules: Sequence[LiveRule], *, now: 
     """Which cases have to do with a handoff: reasons without one, handoffs that no longer fit."""
     ids = {case.company.pk for case in cases} | {case.account.pk for case in cases}
     misfits, elsewhere = _open_handoffs(ids)
-    until = openings.quiet_until(ids)
+    closed = openings.last_closed(ids)
     waiting_children = _self_serve_children(cases)
     for case in cases:
         case.review = case.company.pk in misfits
         case.moved = case.account.pk != case.company.pk and case.account.pk in elsewhere
-        cools = until.get(case.company.pk)
-        if cools is not None and (cools <= now or case.company.pk in elsewhere):
-            cools = None
+        last = None if case.company.pk in elsewhere else closed.get(case.company.pk)
         for rule in rules:
-            if rule.purpose != Purpose.PQL or case.steps[rule.version_id].step is Step.CLOSE or case.out:
-                continue
-            episode = case.episodes.get(rule.definition_id)
-            if episode is None or episode.handoff_id or episode.release == Release.WAITING:
-                continue
-            step = case.steps[rule.version_id].step
-            if step is Step.START_LAPSING or (episode.lapsing_since_day is not None and step is not Step.RECOVER):
-                continue
-            worth = case.worth[rule.version_id]
-            if episode.release == Release.SELF_SERVE and not worth:
-                continue
-            if worth and cools is not None and episode.release != Release.SELF_SERVE:
-                case.due_day = _soonest([case.due_day, day_of(cools) + 1], today)
-                continue
-            case.hand_over.add(rule.definition_id)
-            if rule.version_id not in case.evidence:
-                evidence = engine.evidence(rule.doc, account_id=case.account.pk, as_of_day=today)
-                case.evidence[rule.version_id] = evidence
+            if rule.purpose == Purpose.PQL and not case.out:
+                _look_for_handoff(case, rule, last, now=now, today=today)
         if case.claimed.changed:
             case.wake = [
                 child
@@ -232,6 +218,33 @@ def _look_at_handoffs(cases: Sequence[Case], rules: Sequence[LiveRule], *, now: 
                 for rule in rules
                 if rule.definition_id == definition_id and case.worth[rule.version_id]
             ]
+
+
+def _look_for_handoff(case: Case, rule: LiveRule, last: Handoff | None, *, now: dt.datetime, today: int) -> None:
+    """Whether an open episode without an open handoff may get one; `last` is the company's last closed one."""
+    episode, step = case.episodes.get(rule.definition_id), case.steps[rule.version_id].step
+    if episode is None or episode.release == Release.WAITING or step in (Step.CLOSE, Step.START_LAPSING):
+        return
+    if episode.lapsing_since_day is not None and step is not Step.RECOVER:
+        return
+    if episode.handoff is not None and episode.handoff.closed_at is None:
+        return
+    worth = case.worth[rule.version_id]
+    if not worth and (episode.release == Release.SELF_SERVE or episode.handoff is not None):
+        return
+    if worth and last is not None and last.cooldown_until is not None and last.cooldown_until > now:
+        case.due_day = _soonest([case.due_day, day_of(last.cooldown_until) + 1], today)
+        if episode.release != Release.SELF_SERVE:
+            return
+    evidence = engine.evidence(rule.doc, account_id=case.account.pk, as_of_day=today)
+    if episode.handoff is None:
+        case.hand_over.add(rule.definition_id)
+        case.evidence[rule.version_id] = evidence
+        return
+    newest_at, seen = newest_of(evidence), episode.handoff.evidence_watermark
+    if newest_at is not None and (seen is None or newest_at > seen):
+        case.steps[rule.version_id] = Decision(Step.RENEW)
+        case.evidence[rule.version_id] = evidence
 
 
 def _open_handoffs(company_ids: set[int]) -> tuple[set[int], set[int]]:

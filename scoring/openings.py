@@ -196,7 +196,7 @@ def _waiting(definition_id: int) -> models.QuerySet[Qualification]:
 
 
 def _is_quiet(company_id: int, *, newest_at: dt.datetime, now: dt.datetime) -> bool:
-    last = Handoff.objects.filter(company_id=company_id, closed_at__isnull=False).order_by("-closed_at", "-pk").first()
+    last = last_closed([company_id]).get(company_id)
     if last is None:
         return False
     if last.cooldown_until and last.cooldown_until > now:
@@ -204,10 +204,10 @@ def _is_quiet(company_id: int, *, newest_at: dt.datetime, now: dt.datetime) -> b
     return bool(last.evidence_watermark and newest_at <= last.evidence_watermark)
 
 
-def quiet_until(company_ids: Iterable[int]) -> dict[int, dt.datetime]:
-    """The end of the newest cooldown of each of these companies that has one."""
-    rows = Handoff.objects.filter(company_id__in=company_ids, cooldown_until__isnull=False).order_by("closed_at", "pk")
-    return {company_id: until for company_id, until in rows.values_list("company_id", "cooldown_until") if until}
+def last_closed(company_ids: Iterable[int]) -> dict[int, Handoff]:
+    """The handoff of each of these companies that was closed last: its cooldown and watermark are in force."""
+    rows = Handoff.objects.filter(company_id__in=company_ids, closed_at__isnull=False).order_by("closed_at", "pk")
+    return {handoff.company_id: handoff for handoff in rows}
 
 
 def _attach(qualification: Qualification, handoff: Handoff) -> None:

@@ -6,6 +6,10 @@ An episode *converts* when the account is found to have paid (stage paid or expa
 opened, and the payment is no older than its evidence; where the rule no longer holds, a payment of the
 same day counts too, since the payment is what ended it. Only `pql` episodes convert. After a conversion the
 same definition opens again only for evidence newer than the last payment.
+
+An episode whose handoff a person has closed stays open while the rule holds. Once the cooldown is over and
+there is evidence newer than that closing it is *renewed*: it ends, and one with fresh evidence takes its
+place, so that the closed handoff keeps the reasons that it was closed with.
 """
 
 from __future__ import annotations
@@ -38,6 +42,7 @@ class Step(Enum):
     START_LAPSING = "start_lapsing"
     RECOVER = "recover"
     CLOSE = "close"
+    RENEW = "renew"  # its handoff was closed long enough ago and there is newer evidence: a new episode
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ class Qualification(models.Model):
         LAPSED = "lapsed", "The rule no longer holds"
         REDEFINED = "redefined", "The definition changed"
         MERGED = "merged", "The account was merged"
+        RENEWED = "renewed", "New evidence after its handoff was closed"
 
     class Release(models.TextChoices):
         LIVE = "live", "Opens a handoff at once"

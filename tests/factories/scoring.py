@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime as dt
 
 from accounts import due
-from accounts.models import Account, EventType, Membership, ProductUser, UsageDay
+from accounts.models import Account, EventType, Membership, ProductUser, TraitValue, UsageDay
 from accounts.workspace import day_of
-from plgops.lib.days import micros
+from plgops.lib.days import MICRO, from_micros, micros
 from scoring import definitions
 from scoring.evaluate import Swept, evaluate_due
 
@@ -88,6 +88,35 @@ def use(
         row.first_us, row.last_us = min(row.first_us, micros(at)), max(row.last_us, micros(at))
         row.save()
     due.mark_changed([account.pk], now=now or at, importing=importing)
+
+
+def make_trait(account: Account, name: str, value: str | int, *, at: dt.datetime) -> None:
+    """The account has this trait from `at` on; it has changed."""
+    TraitValue.objects.create(
+        account_id=account.pk,
+        key=f"g:{account.external_id}",
+        name=name,
+        value=value,
+        text=str(value),
+        number=value * MICRO if isinstance(value, int) else None,
+        valid_from=at,
+        recorded_at=at,
+        from_day=day_of(at),
+    )
+    due.mark_changed([account.pk], now=at)
+
+
+def merge(loser: Account, winner: Account, *, now: dt.datetime, with_usage: bool = True) -> None:
+    """The loser becomes a tombstone; its usage goes to the winner."""
+    Account.objects.filter(pk=loser.pk).update(merged_into=winner)
+    usage = UsageDay.objects.filter(account_id=loser.pk)
+    if with_usage:
+        for row in usage:
+            at = from_micros(row.last_us)
+            event = EventType.objects.get(pk=row.event_type_id).name
+            use(winner, event, at=at, count=row.count, now=now)
+    usage.delete()
+    due.mark_changed([loser.pk, winner.pk], now=now)
 
 
 def publish(now: dt.datetime, **changes):

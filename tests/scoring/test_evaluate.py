@@ -7,12 +7,12 @@ import pytest
 from accounts import due, lifecycle
 from accounts.models import AccountDue, StageEntry
 from accounts.workspace import day_of
-from plgops.lib.days import from_micros, micros
-from scoring import evaluate
+from plgops.lib.days import micros
+from scoring import definitions, evaluate, handoffs
 from scoring.engines import appdb
 from scoring.models import Handoff, Qualification
 from tests.conftest import NOW
-from tests.factories.scoring import make_account, make_user, publish, sweep, use
+from tests.factories.scoring import make_account, make_trait, make_user, merge, publish, sweep, use
 
 pytestmark = pytest.mark.django_db
 DAY = dt.timedelta(days=1)
@@ -259,10 +259,198 @@ def test_payment_from_before_the_episode_converts_nothing():
 
 
 def test_stage_without_an_event_behind_it_dates_from_the_start_of_its_day():
-    publish(NOW - 10 * DAY, rule={"trait": {"name": "plan", "in": ["free"]}})
-    account = make_account(recorded_at=NOW - DAY, plan="free")
+    publish(NOW - 10 * DAY, rule={"trait": {"name": "country", "in": ["DE"]}})
+    account = make_account(recorded_at=NOW - DAY)
+    make_trait(account, "country", "DE", at=NOW)
     sweep(NOW)
-    if Qualification.objects.filter(account=account).exists():
-        entry = StageEntry.objects.get(account=account, stage="pql")
-        assert entry.at <= NOW
-        assert from_micros(micros(entry.at)) == entry.at
+    assert only(account).since_at is None
+    assert StageEntry.objects.get(account=account, stage="pql").at == NOW.replace(hour=0)
+
+
+def test_motion_rule_keeps_small_accounts_self_serve_until_it_holds():
+    live_world(motion={"rule": {"trait": {"name": "employees", "at_least": 50}}})
+    small, large = make_account("Small"), make_account("Large")
+    sweep(NOW - DAY)
+    make_trait(large, "employees", 80, at=NOW)
+    for account in (small, large):
+        use(account, "Invite Sent", at=NOW, count=3)
+    sweep(NOW)
+    assert (only(small).release, only(large).release) == ("self_serve", "live")
+    assert list(Handoff.objects.values_list("company", flat=True)) == [large.pk]
+    make_trait(small, "employees", 50, at=NOW)
+    sweep(NOW)
+    assert only(small).release == "live"
+    assert only(small).handoff.company == small
+
+
+def test_motion_of_the_company_lifts_its_child_accounts():
+    live_world(motion={"rule": {"trait": {"name": "employees", "at_least": 50}}})
+    root = make_account("Root")
+    child = make_account("Child", parent=root)
+    sweep(NOW - DAY)
+    use(child, "Invite Sent", at=NOW, count=3)
+    sweep(NOW)
+    assert only(child).release == "self_serve"
+    make_trait(root, "employees", 50, at=NOW)
+    sweep(NOW)
+    assert (only(child).release, only(child).handoff.company) == ("live", root)
+
+
+def test_two_reasons_of_one_company_share_its_handoff():
+    live_world()
+    publish(NOW - 10 * DAY, slug="builders", rule={"count": {"event": "Built", "at_least": 1, "window": "ever"}})
+    root = make_account("Root")
+    child = make_account("Child", parent=root)
+    sweep(NOW - DAY)
+    use(root, "Built", at=NOW)
+    sweep(NOW)
+    use(child, "Invite Sent", at=NOW + DAY, count=3)
+    sweep(NOW + DAY)
+    handoff = Handoff.objects.get()
+    assert (handoff.company, handoff.newest_evidence_at) == (root, NOW + DAY)
+    assert set(handoff.reasons.values_list("account", flat=True)) == {root.pk, child.pk}
+
+
+def test_existing_owner_receives_the_handoff_directly(rep):
+    _, account = live_world()
+    account.owner = rep
+    account.save()
+    use(account, "Invite Sent", at=NOW, count=3)
+    sweep(NOW)
+    handoff = Handoff.objects.get()
+    assert (handoff.status, handoff.owner, handoff.assigned, handoff.claimed_at) == ("claimed", rep, True, NOW)
+    assert StageEntry.objects.filter(account=account, stage="claimed").count() == 1
+
+
+def test_owner_who_left_does_not_receive_handoffs(rep):
+    _, account = live_world()
+    rep.is_active = False
+    rep.save()
+    account.owner = rep
+    account.save()
+    use(account, "Invite Sent", at=NOW, count=3)
+    sweep(NOW)
+    assert Handoff.objects.get().status == "unclaimed"
+
+
+def test_unclaimed_handoff_without_a_reason_is_withdrawn_and_may_come_back():
+    _, account = live_world(grace_days=0)
+    use(account, "Invite Sent", at=NOW, count=3)
+    sweep(NOW)
+    sweep(NOW + 7 * DAY)
+    first = Handoff.objects.get()
+    assert (first.status, first.outcome_reason, first.cooldown_until) == ("withdrawn", "lapsed", None)
+    use(account, "Invite Sent", at=NOW + 8 * DAY, count=3)
+    sweep(NOW + 8 * DAY)
+    assert Handoff.objects.exclude(pk=first.pk).get().status == "unclaimed"
+
+
+def test_claimed_handoff_is_marked_and_never_taken_away(rep):
+    _, account = live_world(grace_days=0)
+    use(account, "Invite Sent", at=NOW, count=3)
+    sweep(NOW)
+    handoff = handoffs.claim(handoff_id=Handoff.objects.get().pk, by=rep, now=NOW)
+    sweep(NOW + 7 * DAY)
+    handoff.refresh_from_db()
+    assert (handoff.status, handoff.rule_lapsed_at) == ("claimed", NOW + 7 * DAY)
+    use(account, "Invite Sent", at=NOW + 8 * DAY, count=3)
+    sweep(NOW + 8 * DAY)
+    handoff.refresh_from_db()
+    assert (handoff.status, handoff.rule_lapsed_at, handoff.reasons.count()) == ("claimed", None, 2)
+
+
+def test_payment_asks_the_owner_for_the_outcome(rep):
+    _, account = live_world()
+    use(account, "Invite Sent", at=NOW, count=3)
+    sweep(NOW)
+    handoff = handoffs.claim(handoff_id=Handoff.objects.get().pk, by=rep, now=NOW)
+    at = NOW + DAY
+    lifecycle.reach(account_id=account.pk, stage="paid", at=at, now=at, cause="billing", reference="1")
+    sweep(at)
+    handoff.refresh_from_db()
+    assert (handoff.status, handoff.paid_at) == ("claimed", at)
+
+
+def test_closed_handoff_comes_back_after_its_cooldown_and_only_for_newer_evidence(rep):
+    _, account = live_world(rule={"count": {"event": "Invite Sent", "at_least": 3, "window": "ever"}})
+    use(account, "Invite Sent", at=NOW, count=3)
+    sweep(NOW)
+    first = handoffs.close(
+        handoff_id=Handoff.objects.get().pk, outcome="dismissed", reason="student", by=rep, now=NOW + DAY
+    )
+    late = first.cooldown_until + DAY
+    sweep(late)
+    assert Handoff.objects.count() == 1  # quiet is over, but nothing new has happened
+    use(account, "Invite Sent", at=late)
+    sweep(late)
+    assert Handoff.objects.filter(closed_at=None).get().newest_evidence_at == late
+    renewed = only(account, closed_at=None)
+    assert (renewed.since_at, renewed.handoff.status) == (late, "unclaimed")
+    assert (first.reasons.get().close_cause, first.reasons.get().since_at) == ("renewed", NOW)
+
+
+def test_evidence_during_the_cooldown_opens_the_handoff_when_it_is_over(rep):
+    _, account = live_world(rule={"count": {"event": "Invite Sent", "at_least": 3, "window": "ever"}})
+    use(account, "Invite Sent", at=NOW, count=3)
+    sweep(NOW)
+    first = handoffs.close(handoff_id=Handoff.objects.get().pk, outcome="dismissed", reason="student", by=rep, now=NOW)
+    use(account, "Invite Sent", at=NOW + 2 * DAY)
+    sweep(NOW + 2 * DAY)
+    assert Handoff.objects.count() == 1
+    sweep(first.cooldown_until + DAY)
+    assert Handoff.objects.filter(closed_at=None).get().newest_evidence_at == NOW + 2 * DAY
+
+
+def test_merge_closes_the_losers_episodes_and_moves_its_handoff(rep):
+    _, loser = live_world()
+    winner = make_account("Winner")
+    sweep(NOW - DAY)
+    use(loser, "Invite Sent", at=NOW, count=3)
+    sweep(NOW)
+    handoff = handoffs.claim(handoff_id=Handoff.objects.get().pk, by=rep, now=NOW)
+    merge(loser, winner, now=NOW)
+    sweep(NOW)
+    handoff.refresh_from_db()
+    winner.refresh_from_db()
+    assert (only(loser).close_cause, handoff.company, handoff.status) == ("merged", winner, "claimed")
+    assert (only(winner).handoff, winner.owner) == (handoff, rep)
+    assert handoff.rule_lapsed_at is None
+
+
+def test_merge_of_two_companies_with_handoffs_leaves_one_with_all_reasons(rep):
+    _, loser = live_world()
+    winner = make_account("Winner")
+    sweep(NOW - DAY)
+    for account in (loser, winner):
+        use(account, "Invite Sent", at=NOW, count=3)
+    sweep(NOW)
+    lost, kept = Handoff.objects.get(company=loser), Handoff.objects.get(company=winner)
+    handoffs.claim(handoff_id=lost.pk, by=rep, now=NOW)
+    merge(loser, winner, now=NOW)
+    sweep(NOW)
+    lost.refresh_from_db()
+    kept.refresh_from_db()
+    assert (lost.status, lost.outcome_reason) == ("withdrawn", "merged")
+    assert (kept.status, kept.owner, kept.reasons.count()) == ("claimed", rep, 2)
+
+
+def test_unclaimed_handoff_that_moved_to_a_winner_who_does_not_qualify_is_withdrawn():
+    _, loser = live_world()
+    winner = make_account("Winner")
+    sweep(NOW - DAY)
+    use(loser, "Invite Sent", at=NOW, count=3)
+    sweep(NOW)
+    merge(loser, winner, now=NOW, with_usage=False)
+    sweep(NOW)
+    handoff = Handoff.objects.get()
+    assert (handoff.company, handoff.status) == (winner, "withdrawn")
+
+
+def test_archived_definition_ends_its_episodes_as_redefined(admin):
+    version, account = live_world()
+    use(account, "Invite Sent", at=NOW, count=3)
+    sweep(NOW)
+    definitions.archive(definition_id=version.definition_id, by=admin, now=NOW)
+    sweep(NOW)
+    assert only(account).close_cause == "redefined"
+    assert Handoff.objects.get().status == "withdrawn"

@@ -131,7 +131,7 @@ def _receive(request: HttpRequest, open_envelope: Callable[[dict[str, Any]], Env
         accepted += result.events + result.facts
         duplicates += result.duplicates
         quarantined += result.quarantined
-        errors += [{"index": start + index, "code": code, "message": reason} for index, code, reason in result.errors]
+        errors += [{"index": start + bad.index, "code": bad.code, "message": bad.reason} for bad in result.refused]
     sources.seen(source, now=now)
     answer: dict[str, Any] = {
         "success": True,
@@ -276,7 +276,7 @@ def _batch_of(body: dict[str, Any]) -> Envelope:
 # --- how much -------------------------------------------------------------------------------------------
 
 _bucket_lock = threading.Lock()
-_buckets: dict[int, tuple[float, float]] = {}  # source -> tokens, as of when
+_buckets: dict[str, tuple[float, float]] = {}  # source's prefix -> tokens, as of when
 
 
 def _limit_rate(source: Source, messages: int) -> None:
@@ -284,15 +284,15 @@ def _limit_rate(source: Source, messages: int) -> None:
     rate: int = settings.INGEST_MAX_PER_SECOND
     if rate <= 0:
         return
-    moment = time.monotonic()
+    moment, prefix = time.monotonic(), source.prefix or ""
     with _bucket_lock:
-        tokens, since = _buckets.get(source.pk, (float(rate), moment))
+        tokens, since = _buckets.get(prefix, (float(rate), moment))
         tokens = min(float(rate), tokens + (moment - since) * rate)
         needed = min(messages, rate)
         if tokens >= needed:
-            _buckets[source.pk] = (tokens - messages, moment)
+            _buckets[prefix] = (tokens - messages, moment)
             return
-        _buckets[source.pk] = (tokens, moment)
+        _buckets[prefix] = (tokens, moment)
     wait = max(1, math.ceil((needed - tokens) / rate))
     raise Problem(
         429,

@@ -24,6 +24,7 @@ class Bad:
     raw: Any
     code: str
     reason: str
+    index: int = -1  # its place in the batch, where that is known
 
 
 def store(

@@ -49,8 +49,10 @@ def replay(*, quarantined_id: int, by: StaffUser, now: dt.datetime) -> Replayed:
     except payload.Refused as refused:
         QuarantinedMessage.objects.filter(pk=row.pk).update(code=refused.code, reason=refused.reason)
         return Replayed(False, refused.code, refused.reason)
+    # without an id of its own the message gets the row's, so that two replays at once are one message
+    message = {**row.payload, "messageId": row.payload.get("messageId") or f"quarantine:{row.pk}"}
     result = ingest.accept_batch(
-        source=row.source, messages=[row.payload], received_at=row.received_at, sent_at=row.sent_at
+        source=row.source, messages=[message], received_at=row.received_at, sent_at=row.sent_at
     )
     if result.quarantined:
         row.refresh_from_db()

@@ -29,7 +29,7 @@ _CACHE_SIZE = 1_000
 
 _lock = threading.Lock()
 _known: dict[str, tuple[dt.datetime, Source | None]] = {}  # key's hash -> until when, whose
-_seen: dict[int, dt.datetime] = {}  # source -> last_seen_at as this process wrote it
+_seen: dict[str, dt.datetime] = {}  # prefix -> last_seen_at as this process wrote it
 
 
 class NameTaken(Exception):
@@ -107,10 +107,11 @@ def authenticate(write_key: str, *, now: dt.datetime) -> Source | None:
 
 def seen(source: Source, *, now: dt.datetime) -> None:
     """Note that the source was heard of; writes at most once in `SEEN_EVERY` per process."""
-    before = _seen.get(source.pk) or source.last_seen_at
+    prefix = source.prefix or ""
+    before = _seen.get(prefix) or source.last_seen_at
     if before is not None and now - before < SEEN_EVERY:
         return
-    _seen[source.pk] = now
+    _seen[prefix] = now
     Source.objects.filter(Q(last_seen_at__isnull=True) | Q(last_seen_at__lt=now), pk=source.pk).update(last_seen_at=now)
 
 

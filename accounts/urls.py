@@ -1,9 +1,10 @@
 """URLs of this floor."""
 
 from django.contrib.auth.views import LogoutView
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, re_path
 
-from accounts.views import auth, event_types, sources
+from accounts import api
+from accounts.views import accounts, auth, event_types, imports, quarantine, sources
 
 urlpatterns: list[URLPattern] = [
     path("login/", auth.LoginView.as_view(), name="login"),
@@ -15,4 +16,29 @@ urlpatterns: list[URLPattern] = [
     path("sources/<int:source_id>/revoke/", sources.source_revoke, name="source-revoke"),
     path("event-types/", event_types.event_type_list, name="event-types"),
     path("event-types/<int:event_type_id>/", event_types.event_type_edit, name="event-type"),
+    path("accounts/", accounts.account_list, name="accounts"),
+    path("accounts/<int:account_id>/", accounts.account_page, name="account"),
+    path("accounts/<int:account_id>/usage/", accounts.usage, name="account-usage"),
+    path("accounts/<int:account_id>/owner/", accounts.owner, name="account-owner"),
+    path("accounts/<int:account_id>/internal/", accounts.internal, name="account-internal"),
+    path("accounts/<int:account_id>/merge/", accounts.merge, name="account-merge"),
+    path("accounts/<int:account_id>/merge/choices/", accounts.merge_choices, name="account-merge-choices"),
+    path("accounts/merges/<int:merge_id>/undo/", accounts.unmerge, name="account-unmerge"),
+    path("palette/", accounts.palette, name="palette"),
+    path("quarantine/", quarantine.message_list, name="quarantine"),
+    path("quarantine/replay/", quarantine.replay_all, name="quarantine-replay"),
+    path("quarantine/<int:message_id>/", quarantine.message_page, name="quarantined-message"),
+    path("quarantine/<int:message_id>/replay/", quarantine.message_replay, name="quarantined-replay"),
+    # Clients call these with and without a slash, and lose what they sent when they are redirected.
+    re_path(r"^v1/(?:batch|b|import)/?$", api.batch, name="api-batch"),
+    *(
+        re_path(rf"^v1/(?:{kind}|{kind[0]})/?$", api.single, {"type": kind}, name=f"api-{kind}")
+        for kind in ("identify", "track", "page", "screen", "group", "alias")
+    ),
+    path("v1/<path:rest>", api.unknown),
+    path("v1/", api.unknown, {"rest": ""}),
+    path("imports/", imports.import_list, name="imports"),
+    path("imports/<int:job_id>/", imports.import_page, name="import"),
+    path("imports/<int:job_id>/discard/", imports.import_discard, name="import-discard"),
+    path("imports/<int:job_id>/rejected/", imports.import_rejects, name="import-rejects"),
 ]

@@ -28,13 +28,16 @@ def day_of(at: dt.datetime) -> int:
 
 
 @cache
+def _named() -> tuple[str, str]:
+    row = Workspace.objects.filter(pk=1).values_list("name", "currency").first()
+    return row or (settings.WORKSPACE_NAME, "USD")
+
+
 def name() -> str:
     """The workspace's name, read once per process: a renamed workspace shows after a restart."""
-    row = Workspace.objects.filter(pk=1).values_list("name", flat=True).first()
-    return row or settings.WORKSPACE_NAME
+    return _named()[0]
 
 
-@cache
 def currency() -> str:
-    """The code of the currency that amounts are shown in (USD), read once per process."""
-    return Workspace.objects.filter(pk=1).values_list("currency", flat=True).first() or "USD"
+    """The currency of every amount (ISO 4217), read with the name."""
+    return _named()[1]

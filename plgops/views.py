@@ -109,6 +109,7 @@ def shell(request: HttpRequest) -> dict[str, Any]:
     return {
         "shell": {
             "workspace": workspace.name(),
+            "currency": workspace.currency(),
             "theme": user.theme,
             "density": user.density,
             "keys": "on" if user.single_key_shortcuts else "off",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections.abc import Sequence
 from decimal import Decimal
 from functools import cache
 from importlib.resources import files
@@ -124,6 +125,17 @@ def day_month(at: dt.datetime | dt.date | None) -> str:
 
 
 @register.filter
+def day_word(date: dt.date) -> str:
+    """`Today`, `Yesterday`, else the weekday and date."""
+    today = timezone.localdate()
+    if date == today:
+        return "Today"
+    if date == today - dt.timedelta(days=1):
+        return "Yesterday"
+    return f"{date:%A}, {day_month(date)}"
+
+
+@register.filter
 def n(value: object) -> str:
     """A number with thousands separators; whatever is no number as it is."""
     if isinstance(value, Decimal) and value == value.to_integral_value():
@@ -146,6 +158,12 @@ def money(value: Decimal | float | None, currency: str = "USD") -> str:
     sign = CURRENCY_SIGNS.get(currency, f"{currency} ")
     digits = n(abs(amount)) if amount == amount.to_integral_value() else f"{abs(amount):,.2f}"
     return f"{'−' if amount < 0 else ''}{sign}{digits}"
+
+
+@register.filter
+def highest(values: Sequence[int]) -> int:
+    """The greatest of some numbers, 0 of none."""
+    return max(values, default=0)
 
 
 @register.filter

@@ -69,7 +69,8 @@ function select(row, load = true) {
 function move(step) {
   const rows = $$("[data-list] [data-row]").filter(visible);
   const at = rows.findIndex((row) => row.hasAttribute("aria-current"));
-  select(rows[at < 0 ? 0 : Math.max(0, Math.min(rows.length - 1, at + step))]);
+  const focused = rows.indexOf(document.activeElement); // after a claim: the next row, not opened yet
+  select(rows[at < 0 ? Math.max(0, focused) : Math.max(0, Math.min(rows.length - 1, at + step))]);
 }
 
 document.addEventListener(
@@ -103,7 +104,8 @@ document.addEventListener("keydown", (event) => {
   const own = { j: () => move(1), k: () => move(-1), "/": openPalette, "?": openShortcuts }[pressed];
   if (hit || own) {
     event.preventDefault();
-    return hit ? hit.click() : own();
+    if (!hit) return own();
+    return hit.matches("input, textarea, select") ? hit.focus() : hit.click();
   }
   if (event.key === "g") {
     prefix = "g";
@@ -351,7 +353,11 @@ document.addEventListener("htmx:afterRequest", ({ detail }) => {
   const was = painted.get(button);
   button.removeAttribute("aria-busy");
   if (!detail.successful && was) delete was.row.dataset.state;
-  if (detail.successful && button.dataset.optimistic === "leave" && was?.next) select($("[data-row]", was.next));
+  if (!detail.successful || !was?.next) return;
+  // claim: the account stays open to be worked on, the keyboard is on the next one already
+  const next = $("[data-row]", was.next);
+  if (button.dataset.optimistic === "claim") next?.focus({ preventScroll: true });
+  else select(next);
 });
 
 /* ---- chart tips for mouse and keyboard */

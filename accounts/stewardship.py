@@ -1,0 +1,62 @@
+"""What staff decide about an account by hand: who owns it, and whether it counts at all."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from django.db import transaction
+
+from accounts import due
+from accounts.models import Account, StaffUser
+from accounts.team import audit
+
+
+class Merged(Exception):
+    """The account was merged into another one; decide about that one instead."""
+
+
+def _locked(account_id: int) -> Account:
+    account = Account.objects.select_for_update(of=("self",)).get(pk=account_id)
+    if account.merged_into_id is not None:
+        raise Merged(f"{account.name} was merged into another account.")
+    return account
+
+
+def set_owner(*, account_id: int, owner: StaffUser | None, by: StaffUser, now: dt.datetime) -> bool:
+    """Give the account to `owner` (None: to nobody). True if that changed anything."""
+    with transaction.atomic():
+        account = _locked(account_id)
+        if account.owner_id == (owner.pk if owner else None):
+            return False
+        before = StaffUser.objects.filter(pk=account.owner_id).first()
+        Account.objects.filter(pk=account.pk).update(owner=owner)
+        audit.record(
+            action="account.owner_set",
+            obj=account,
+            by=by,
+            now=now,
+            account_id=account.pk,
+            detail={"from": before.label if before else "", "to": owner.label if owner else ""},
+        )
+    return True
+
+
+def set_internal(*, account_id: int, internal: bool, by: StaffUser, now: dt.datetime) -> bool:
+    """Say that the account is ours or a test (or is not): it leaves or enters every figure.
+
+    Whoever follows the account evaluates it again. True if that changed anything.
+    """
+    with transaction.atomic():
+        account = _locked(account_id)
+        if account.is_internal == internal:
+            return False
+        Account.objects.filter(pk=account.pk).update(is_internal=internal)
+        audit.record(
+            action="account.marked_internal" if internal else "account.marked_external",
+            obj=account,
+            by=by,
+            now=now,
+            account_id=account.pk,
+        )
+        due.mark_changed([account.pk], now=now)
+    return True

@@ -1,0 +1,259 @@
+"""The accounts list and one account's page."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_GET, require_POST
+
+from accounts import identity, queries, stewardship
+from accounts.models import Account, AccountMerge, StaffUser, Stage
+from accounts.team.requests import StaffRequest
+from accounts.workspace import day_of
+from plgops.lib import access, htmx
+
+TEMPLATE = "accounts/page.html"
+TABS = ("overview", "people", "events", "revenue", "history")
+SHOWN_CONTACTS = 6
+SHOWN_EVENTS = 12
+
+
+@require_GET
+@login_required
+def account_list(request: StaffRequest) -> HttpResponse:
+    """Every live account: filtered, ordered, a page at a time."""
+    access.require(request.user, "accounts.view")
+    get = request.GET
+    chosen = queries.Filter(
+        text=get.get("q", "").strip()[:100],
+        plan=get.get("plan", ""),
+        owner=get.get("owner", ""),
+        stage=get.get("stage", ""),
+        kind=get.get("kind", ""),
+        sort=get.get("sort", "") if get.get("sort") in queries.SORTS else "seen",
+    )
+    page = queries.account_list(chosen, me=request.user.pk, cursor=get.get("cursor", ""))
+    today = day_of(timezone.now())
+    activity = queries.activity([account.pk for account in page.items], today=today)
+    context = {
+        "page": page,
+        "rows": [(account, activity[account.pk]) for account in page.items],
+        "chosen": chosen,
+        "plans": queries.plans(),
+        "stages": Stage.choices,
+        "columns": COLUMNS,
+        "more": _with(request, cursor=page.next_cursor),
+        "is_first": not get.get("cursor"),
+    }
+    response = htmx.page(request, "accounts/list.html", context, fragments=("list", "more"))
+    if htmx.wants(request, "list"):
+        response.headers["HX-Push-Url"] = reverse("accounts") + _with(request)
+    return response
+
+
+# column -> its order's parameter (none: not to be ordered by), css class
+COLUMNS = (
+    ("Name", "name", ""),
+    ("Plan", "plan", ""),
+    ("MRR", "mrr", "right"),
+    ("Seats", "seats", "right only-d"),
+    ("Active people, 28 days", "", "only-d"),
+    ("Last seen", "seen", "right"),
+    ("Signed up", "signup", "right only-d"),
+    ("Owner", "", "only-d"),
+)
+
+
+def _with(request: StaffRequest, **changes: str) -> str:
+    """The address's query with these values changed; empty ones left out."""
+    values = {**request.GET.dict(), **changes}
+    return "?" + urlencode({name: value for name, value in values.items() if value})
+
+
+@require_GET
+@login_required
+def account_page(request: StaffRequest, account_id: int) -> HttpResponse:
+    """One account. A merged one leads to its winner."""
+    access.require(request.user, "accounts.view")
+    account = get_object_or_404(Account.objects.select_related("owner", "parent"), pk=account_id)
+    if account.merged_into_id is not None:
+        winner = queries.winner_of(account)
+        messages.info(request, f"{account.name} was merged into {winner.name}; this is {winner.name}.")
+        return redirect("account", winner.pk)
+    tab = request.GET.get("tab", "overview")
+    if tab not in TABS:
+        raise Http404("There is no such tab.")
+    today = day_of(timezone.now())
+    context: dict[str, Any] = {"account": account, "tab": tab, "tabs": TABS, "today": today}
+    if not htmx.wants(request, "more"):
+        context |= _frame(request, account, today)
+    context |= _TAB_READERS[tab](request, account, today)
+    return htmx.page(request, TEMPLATE, context, fragments=("tab", "more"))
+
+
+def _frame(request: StaffRequest, account: Account, today: int) -> dict[str, Any]:
+    """What stands around every tab."""
+    may_own = access.may(request.user, "handoffs.manage")
+    may_merge = access.may(request.user, "accounts.merge")
+    return {
+        "facts": queries.facts(account),
+        "family": queries.family(account),
+        "totals": queries.totals([account.pk], today=today),
+        "may_own": may_own,
+        "may_merge": may_merge,
+        "owners": list(StaffUser.objects.filter(is_active=True).order_by("first_name", "last_name", "pk")[:200])
+        if may_own
+        else [],
+    }
+
+
+def _overview(request: StaffRequest, account: Account, today: int) -> dict[str, Any]:
+    entries = queries.stages([account.pk])
+    return {
+        "usage": queries.usage_chart([account.pk], today, pins=queries.stage_pins(entries)),
+        "usage_ids": account.pk,
+        "stages": entries,
+        "contacts": queries.contacts([account.pk], SHOWN_CONTACTS + 1, today=today),
+        "contacts_shown": SHOWN_CONTACTS,
+        "timeline": queries.timeline([account.pk], SHOWN_EVENTS),
+    }
+
+
+def _people(request: StaffRequest, account: Account, today: int) -> dict[str, Any]:
+    page = queries.people([account.pk], today=today, cursor=request.GET.get("cursor", ""))
+    return {"page": page, "more": _with(request, cursor=page.next_cursor)}
+
+
+def _events(request: StaffRequest, account: Account, today: int) -> dict[str, Any]:
+    page = queries.timeline([account.pk], 50, cursor=request.GET.get("cursor", ""))
+    return {"page": page, "more": _with(request, cursor=page.next_cursor)}
+
+
+def _revenue(request: StaffRequest, account: Account, today: int) -> dict[str, Any]:
+    return {"movements": queries.movements(account.pk)}
+
+
+def _history(request: StaffRequest, account: Account, today: int) -> dict[str, Any]:
+    page = queries.audit_trail(account.pk, cursor=request.GET.get("cursor", ""))
+    context: dict[str, Any] = {"page": page, "more": _with(request, cursor=page.next_cursor)}
+    if not request.GET.get("cursor"):
+        context |= {"stages": queries.stages([account.pk]), "changes": queries.trait_changes(account.pk)}
+    return context
+
+
+_TAB_READERS = {
+    "overview": _overview,
+    "people": _people,
+    "events": _events,
+    "revenue": _revenue,
+    "history": _history,
+}
+
+
+@require_GET
+@login_required
+def usage(request: StaffRequest, account_id: int) -> HttpResponse:
+    """The usage chart alone, for its switch; `?company=1` counts the whole company."""
+    access.require(request.user, "accounts.view")
+    account = get_object_or_404(Account, pk=account_id, merged_into__isnull=True)
+    company = bool(request.GET.get("company"))
+    ids = queries.company_ids(account.company_id) if company else [account.pk]
+    measure: queries.Measure = "events" if request.GET.get("measure") == "events" else "people"
+    pins = queries.stage_pins(queries.stages(ids))
+    chart = queries.usage_chart(ids, day_of(timezone.now()), measure=measure, pins=pins)
+    context = {"usage": chart, "usage_ids": account.pk, "usage_company": company}
+    return render(request, f"{TEMPLATE}#usage", context)
+
+
+@require_GET
+@login_required
+def palette(request: StaffRequest) -> HttpResponse:
+    """Accounts for the command palette."""
+    access.require(request.user, "accounts.view")
+    return render(request, "_palette_found.html", {"found": queries.find(request.GET.get("q", "")[:100])})
+
+
+@require_GET
+@login_required
+def merge_choices(request: StaffRequest, account_id: int) -> HttpResponse:
+    """Accounts that this one could be merged into, for the dialog's search."""
+    access.require(request.user, "accounts.merge")
+    found = [a for a in queries.find(request.GET.get("into", "")[:100], limit=8) if a.pk != account_id]
+    return render(request, f"{TEMPLATE}#merge_choices", {"found": found, "asked": bool(request.GET.get("into"))})
+
+
+@require_POST
+@login_required
+def owner(request: StaffRequest, account_id: int) -> HttpResponse:
+    """Give the account to somebody, or to nobody."""
+    access.require(request.user, "handoffs.manage")
+    account = get_object_or_404(Account, pk=account_id)
+    chosen = request.POST.get("owner", "")
+    new = get_object_or_404(StaffUser, pk=chosen, is_active=True) if chosen.isdecimal() else None
+    try:
+        changed = stewardship.set_owner(account_id=account.pk, owner=new, by=request.user, now=timezone.now())
+    except stewardship.Merged as error:
+        messages.error(request, str(error))
+    else:
+        if changed:
+            messages.success(request, f"{new.label} owns {account.name} now." if new else f"{account.name} is free.")
+    return redirect("account", account.pk)
+
+
+@require_POST
+@login_required
+def internal(request: StaffRequest, account_id: int) -> HttpResponse:
+    """Take the account out of every figure because it is ours or a test, or put it back."""
+    access.require(request.user, "accounts.merge")
+    account = get_object_or_404(Account, pk=account_id)
+    flag = request.POST.get("internal") == "1"
+    try:
+        stewardship.set_internal(account_id=account.pk, internal=flag, by=request.user, now=timezone.now())
+    except stewardship.Merged as error:
+        messages.error(request, str(error))
+    else:
+        words = "is internal now: out of every figure." if flag else "counts again."
+        messages.success(request, f"{account.name} {words}")
+    return redirect("account", account.pk)
+
+
+@require_POST
+@login_required
+def merge(request: StaffRequest, account_id: int) -> HttpResponse:
+    """Merge this account into the chosen one."""
+    access.require(request.user, "accounts.merge")
+    loser = get_object_or_404(Account, pk=account_id)
+    chosen = request.POST.get("winner", "")
+    if not chosen.isdecimal():
+        messages.error(request, "Choose the account to merge into.")
+        return redirect("account", loser.pk)
+    winner = get_object_or_404(Account, pk=chosen)
+    try:
+        identity.merge_accounts(winner=winner, loser=loser, by=request.user, now=timezone.now())
+    except identity.CannotMerge as error:
+        messages.error(request, str(error))
+        return redirect("account", loser.pk)
+    messages.success(request, f"{loser.name} was merged into {winner.name}.")
+    return redirect("account", winner.pk)
+
+
+@require_POST
+@login_required
+def unmerge(request: StaffRequest, merge_id: int) -> HttpResponse:
+    """Take a merge back."""
+    access.require(request.user, "accounts.merge")
+    taken = get_object_or_404(AccountMerge.objects.select_related("loser", "winner"), pk=merge_id)
+    try:
+        identity.unmerge_accounts(merge=taken, by=request.user, now=timezone.now())
+    except identity.CannotMerge as error:
+        messages.error(request, str(error))
+        return redirect("account", taken.winner_id)
+    messages.success(request, f"{taken.loser.name} stands on its own again.")
+    return redirect("account", taken.loser_id)

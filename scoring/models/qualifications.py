@@ -64,6 +64,10 @@ class Qualification(models.Model):
                 name="qualification_closed_with_cause",
             ),
             models.CheckConstraint(
+                condition=Q(close_cause__in=["", "converted", "lapsed", "redefined", "merged", "renewed"]),
+                name="qualification_close_cause_known",
+            ),
+            models.CheckConstraint(
                 condition=Q(cause__in=["event", "time", "publish", "import", "merge", "correction"]),
                 name="qualification_cause_known",
             ),

@@ -1,0 +1,198 @@
+"""Publishing and archiving definitions, and the command that does it from a file."""
+
+import json
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import IntegrityError, transaction
+
+from accounts.models import AuditEntry
+from scoring import definitions
+from scoring.models import Definition, DefinitionVersion, Qualification
+from scoring.rules.tree import RuleError
+from tests.conftest import NOW
+from tests.factories.scoring import document, make_account, publish, sweep, use
+
+pytestmark = pytest.mark.django_db
+
+
+def test_publish_freezes_the_text_and_its_english(admin):
+    version = definitions.publish(document=document(), by=admin, now=NOW, reason="Start")
+    assert (version.number, version.published_by, version.published_at, version.reason) == (1, admin, NOW, "Start")
+    assert version.definition.live_version == version
+    assert (version.definition.purpose, version.definition.level) == ("pql", "account")
+    assert "Invite Sent" in version.english
+    assert AuditEntry.objects.get().action == "definition.published"
+
+
+def test_publishing_the_same_text_again_makes_no_version():
+    first = publish(NOW)
+    assert publish(NOW, level="account") == first
+    assert (DefinitionVersion.objects.count(), AuditEntry.objects.count()) == (1, 1)
+
+
+def test_changed_text_is_the_next_version_and_the_old_one_stays():
+    first = publish(NOW)
+    second = publish(NOW, grace_days=9)
+    first.refresh_from_db()
+    assert (second.number, first.document["grace_days"], second.document["grace_days"]) == (2, 2, 9)
+    assert Definition.objects.get().live_version == second
+
+
+def test_archived_definition_is_not_live_and_comes_back_as_a_new_version(admin):
+    first = publish(NOW)
+    for _ in range(2):
+        definitions.archive(definition_id=first.definition_id, by=admin, now=NOW)
+    assert definitions.live_rules() == []
+    assert publish(NOW).number == 2
+    assert [rule.slug for rule in definitions.live_rules()] == ["team-expansion"]
+    assert AuditEntry.objects.filter(action="definition.archived").count() == 1
+
+
+def test_definition_that_reads_the_stage_it_writes_is_refused():
+    with pytest.raises(RuleError) as caught:
+        publish(NOW, rule={"stage": {"reached": "pql"}})
+    assert [p.path for p in caught.value.problems] == ["/rule/stage"]
+
+
+def test_cycle_through_another_definition_is_refused_and_named():
+    publish(NOW, slug="active", name="Active", purpose="activation", rule={"stage": {"reached": "pql"}})
+    with pytest.raises(RuleError) as caught:
+        publish(NOW, rule={"all": [{"stage": {"reached": "activated"}}]})
+    (problem,) = caught.value.problems
+    assert problem.path == "/rule/all/0/stage"
+    assert "“Active”" in problem.message
+    assert Definition.objects.count() == 1
+
+
+def test_chain_of_stages_without_a_cycle_is_fine():
+    publish(NOW, slug="active", name="Active", purpose="activation")
+    publish(NOW, rule={"stage": {"reached": "activated"}})
+    assert [rule.slug for rule in definitions.live_rules()] == ["active", "team-expansion"]
+
+
+def test_version_says_how_many_accounts_it_has_not_reached():
+    for n in range(3):
+        make_account(f"Acme {n}")
+    version = publish(NOW)
+    assert (definitions.behind(version.pk), definitions.behind(version.pk, cap=2)) == (3, 2)
+    sweep(NOW)
+    assert definitions.behind(version.pk) == 0
+
+
+def test_text_that_cannot_be_read_is_left_out_and_stops_nobody():
+    publish(NOW)
+    unreadable = publish(NOW, slug="later", name="Later")
+    DefinitionVersion.objects.filter(pk=unreadable.pk).update(document={"slug": "later", "rule": {"dream": {}}})
+    use(make_account(recorded_at=NOW), "Invite Sent", at=NOW, count=3)
+    sweep(NOW)
+    assert list(Qualification.objects.values_list("definition__slug", flat=True)) == ["team-expansion"]
+
+
+# --- the command ----------------------------------------------------------------------------------------
+
+
+def define(tmp_path, content, capsys) -> str:
+    path = tmp_path / "rules.json"
+    path.write_text(content if isinstance(content, str) else json.dumps(content, indent=1))
+    call_command("define", str(path))
+    return capsys.readouterr().out
+
+
+def test_define_publishes_one_or_a_list(tmp_path, capsys):
+    assert define(tmp_path, document(), capsys).startswith("team-expansion v1: ")
+    out = define(tmp_path, [document(), document(slug="second", name="Second")], capsys)
+    assert [line.split(":")[0] for line in out.splitlines()] == ["team-expansion v1", "second v1"]
+
+
+def test_define_names_path_and_line_and_publishes_nothing(tmp_path, capsys):
+    bad = document(slug="bad", rule={"count": {"event": "Invite Sent", "at_least": "three", "window": "ever"}})
+    with pytest.raises(CommandError) as caught:
+        define(tmp_path, [document(), bad], capsys)
+    first, last = str(caught.value).splitlines()
+    text = (tmp_path / "rules.json").read_text().splitlines()
+    line = next(n for n, content in enumerate(text, start=1) if '"three"' in content)
+    assert f"rules.json:{line}:" in first
+    assert ": /1/rule/count/at_least: expected a whole number" in first
+    assert last == "Nothing was published."
+    assert Definition.objects.count() == 0
+
+
+def test_define_publishes_nothing_when_the_second_of_a_list_makes_a_cycle(tmp_path, capsys):
+    active = document(slug="active", name="Active", purpose="activation", rule={"stage": {"reached": "pql"}})
+    with pytest.raises(CommandError) as caught:
+        define(tmp_path, [active, document(rule={"stage": {"reached": "activated"}})], capsys)
+    assert ": /1/rule/stage: " in str(caught.value)
+    assert Definition.objects.count() == 0
+
+
+def test_define_says_where_a_file_is_not_json(tmp_path, capsys):
+    with pytest.raises(CommandError, match=r"rules\.json:2:3: not JSON"):
+        define(tmp_path, '{"slug": "x",\n  nope}', capsys)
+
+
+def test_define_says_that_a_file_is_missing(tmp_path):
+    with pytest.raises(CommandError, match="cannot be read"):
+        call_command("define", str(tmp_path / "none.json"))
+
+
+# --- constraints ----------------------------------------------------------------------------------------
+
+
+def refused_by_the_database(name: str, make) -> None:
+    with pytest.raises(IntegrityError) as caught, transaction.atomic():
+        make()
+    assert name in str(caught.value) or "UNIQUE constraint failed" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [("definition_purpose_known", {"purpose": "fun"}), ("definition_level_known", {"level": "galaxy"})],
+)
+def test_database_refuses_definitions_that_cannot_be(name, values):
+    values = {"purpose": "pql", "level": "account"} | values
+    refused_by_the_database(name, lambda: Definition.objects.create(slug="x", name="X", created_at=NOW, **values))
+
+
+def test_database_refuses_a_second_definition_of_a_slug():
+    publish(NOW)
+    refused_by_the_database(
+        "slug", lambda: Definition.objects.create(slug="team-expansion", name="X", purpose="pql", created_at=NOW)
+    )
+
+
+def test_database_refuses_versions_that_cannot_be():
+    version = publish(NOW)
+    values = {"definition": version.definition, "document": {}, "english": "", "published_at": NOW}
+    refused_by_the_database("definition_version_once", lambda: DefinitionVersion.objects.create(number=1, **values))
+    refused_by_the_database("definition_version_from_one", lambda: DefinitionVersion.objects.create(number=0, **values))
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("qualification_closed_with_cause", {"closed_at": NOW}),
+        ("qualification_closed_with_cause", {"close_cause": "lapsed"}),
+        ("qualification_close_cause_known", {"close_cause": "boredom", "closed_at": NOW}),
+        ("qualification_cause_known", {"cause": "whim"}),
+        ("qualification_release_known", {"release": "perhaps"}),
+    ],
+)
+def test_database_refuses_episodes_that_cannot_be(name, values):
+    version, account = publish(NOW), make_account()
+    values = {"cause": "event", "release": "live"} | values
+    refused_by_the_database(
+        name,
+        lambda: Qualification.objects.create(
+            account=account, definition=version.definition, version=version, opened_at=NOW, **values
+        ),
+    )
+
+
+def test_database_refuses_a_second_open_episode():
+    version, account = publish(NOW), make_account()
+    values = {"account": account, "definition": version.definition, "version": version, "opened_at": NOW}
+    first = Qualification.objects.create(cause="event", **values)
+    refused_by_the_database("qualification_open_once", lambda: Qualification.objects.create(cause="event", **values))
+    Qualification.objects.filter(pk=first.pk).update(closed_at=NOW, close_cause="lapsed")
+    Qualification.objects.create(cause="event", **values)

@@ -91,8 +91,7 @@ class Reason:
 
     qualification: Qualification
     signals: tuple[why.Signal, ...]
-    people: tuple[str, ...]
-    more_people: int
+    sentence: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,28 +195,25 @@ def detail(handoff: Handoff) -> Detail:
 
 
 def reasons_of(found: Sequence[Qualification]) -> tuple[Reason, ...]:
-    """Qualifications told from their evidence; at most three queries for all of them together."""
+    """Qualifications told from their evidence; at most four queries for all of them together."""
     conditions = [(q, c) for q in found for c in q.evidence.get("conditions", ()) if why.has_series(c)]
     people = {i for q in found for i in why.people_of(q.evidence)}
     names = person_names(people)
     usage, values = _usage(conditions)
-    told = []
-    for q in found:
-        users = [names[i] for i in q.evidence.get("users") or () if i in names][:3]
-        told.append(
-            Reason(
-                qualification=q,
-                signals=why.signals(
-                    q.evidence,
-                    names=names,
-                    usage=[u for u in usage if u.account_id == q.account_id],
-                    values=[v for v in values if v.account_id == q.account_id],
-                ),
-                people=tuple(users),
-                more_people=max(0, int(q.evidence.get("users_total") or 0) - len(users)),
-            )
+    types = event_type_names(why.event_types_of(q.evidence for q in found))
+    return tuple(
+        Reason(
+            qualification=q,
+            signals=why.signals(
+                q.evidence,
+                names=names,
+                usage=[u for u in usage if u.account_id == q.account_id],
+                values=[v for v in values if v.account_id == q.account_id],
+            ),
+            sentence=why.sentence(q.evidence, event_types=types, names=names),
         )
-    return tuple(told)
+        for q in found
+    )
 
 
 def person_names(ids: set[int]) -> dict[int, str]:

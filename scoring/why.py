@@ -34,7 +34,7 @@ _ICONS = {
 _RUNNING = {"count", "distinct", "days"}
 _DAILY = {"users", "recency"}
 _NEEDS = {"at_least": "at least {}", "at_most": "at most {}", "exactly": "exactly {}"}
-_UNITS = {"count": "times", "distinct": "different values", "users": "people", "days": "days", "users_who": "people"}
+_UNITS = {"count": "times", "distinct": "different", "users": "people", "days": "days", "users_who": "people"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,24 +91,56 @@ def signals(
 
 def headline(evidence: Mapping[str, Any], event_types: Mapping[int, str]) -> tuple[str, str]:
     """The icon and a few words for the strongest condition: what a row of the inbox has room for."""
-    conditions = [c for c in evidence.get("conditions", ()) if c.get("holds") and not c.get("negated")]
-    counted = [c for c in conditions if c.get("kind") in _UNITS and c.get("measured") is not None]
-    if not counted:
-        text = conditions[0]["english"] if conditions else "Qualifies"
-        return _ICONS.get(conditions[0]["kind"] if conditions else "", "sparkles"), _capital(text)
-    best = max(counted, key=_strength)
-    kind, number = best["kind"], best["measured"]
-    types = [event_types[i] for i in best.get("event_type_ids") or () if i in event_types]
+    best = _strongest(evidence)
+    if best:
+        return _ICONS[best[0]["kind"]], _capital(_told(best[0], event_types))
+    held = [c for c in evidence.get("conditions", ()) if c.get("holds") and not c.get("negated")]
+    if held:
+        return _ICONS.get(held[0].get("kind", ""), "sparkles"), _capital(str(held[0].get("english", "")))
+    return "sparkles", "Qualifies"
+
+
+def sentence(evidence: Mapping[str, Any], *, event_types: Mapping[int, str], names: Mapping[int, str]) -> str:
+    """What this account did, in one sentence: its three strongest conditions and who was behind them."""
+    told = [_told(c, event_types) for c in _strongest(evidence)[:3]]
+    if not told:
+        held = [c for c in evidence.get("conditions", ()) if c.get("holds") and not c.get("negated")]
+        told = [str(c.get("english", "")) for c in held[:3]]
+    if not told:
+        return "It met the definition; no evidence was frozen with this episode."
+    people = [names[i] for i in evidence.get("users") or () if i in names][:3]
+    more = max(0, int(evidence.get("users_total") or 0) - len(people))
+    who = [*people, f"{more:,} more"] if more and people else people
+    return f"{_capital(_listed(told))}{f', by {_listed(who)}' if who else ''}."
+
+
+def _strongest(evidence: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The counted conditions that hold, the one furthest past what was needed first."""
+    held = [c for c in evidence.get("conditions", ()) if c.get("holds") and not c.get("negated")]
+    counted = [c for c in held if c.get("kind") in _UNITS and isinstance(c.get("measured"), int)]
+    return sorted(counted, key=_strength, reverse=True)
+
+
+def _told(condition: Mapping[str, Any], event_types: Mapping[int, str]) -> str:
+    """A counted condition as what was done: “Invite Sent 5 times”."""
+    number = condition["measured"]
+    types = [event_types[i] for i in condition.get("event_type_ids") or () if i in event_types]
     what = types[0] if len(types) == 1 else ""
-    if kind == "count":
-        text = f"{what} {number:,} times" if what else f"{number:,} events"
-    elif kind == "distinct":
-        text = f"{what}: {number:,} different" if what else f"{number:,} different values"
-    elif kind == "days":
-        text = f"Active on {number:,} days" if not what else f"{what} on {number:,} days"
-    else:
-        text = f"{number:,} people active" if not what else f"{what} by {number:,} people"
-    return _ICONS[kind], text
+    match condition["kind"]:
+        case "count":
+            return f"{what or 'events'} {number:,} time{'' if number == 1 else 's'}"
+        case "distinct":
+            return f"{what or 'events'} with {number:,} different value{'' if number == 1 else 's'}"
+        case "days":
+            return f"{what or 'active'} on {number:,} day{'' if number == 1 else 's'}"
+    people = f"{number:,} {'person' if number == 1 else 'people'}"
+    return (
+        f"{what} by {people}" if what else f"{people} active" if condition["kind"] == "users" else f"{people} who did"
+    )
+
+
+def _listed(words: Sequence[str]) -> str:
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 def people_of(evidence: Mapping[str, Any]) -> set[int]:
@@ -171,7 +203,7 @@ def _measured(condition: Mapping[str, Any]) -> str:
         return "today" if number == 0 else "1 day ago" if number == 1 else f"{number:,} days ago"
     unit = _UNITS.get(str(kind), str(condition.get("unit") or ""))
     if number == 1:
-        unit = {"times": "time", "different values": "value", "people": "person", "days": "day"}.get(unit, unit)
+        unit = {"times": "time", "people": "person", "days": "day"}.get(unit, unit)
     return f"{number:,} {unit}".strip() if isinstance(number, int | float) else str(number)
 
 

@@ -84,6 +84,9 @@ document.addEventListener(
   true,
 );
 
+/** A shortcut writes into a text and clicks anything else. */
+const press = (element) => (element.matches("input, textarea, select") ? element.focus() : element.click());
+
 /* ---- keymap: elements declare data-key, so there is no registry to keep */
 
 let prefix = "";
@@ -105,7 +108,7 @@ document.addEventListener("keydown", (event) => {
   if (hit || own) {
     event.preventDefault();
     if (!hit) return own();
-    return hit.matches("input, textarea, select") ? hit.focus() : hit.click();
+    return press(hit);
   }
   if (event.key === "g") {
     prefix = "g";
@@ -206,7 +209,7 @@ function run(option) {
   palette.close();
   const { href, run: name } = option.dataset;
   if (href) location.href = href;
-  else if (option.target) option.target.click();
+  else if (option.target) press(option.target);
   else if (name === "shortcuts") openShortcuts();
   else if (name === "logout") $("#logout").requestSubmit();
   else prefers[name]?.();

@@ -1,0 +1,45 @@
+// What the inbox adds to app.js: digits in an open menu, ⌘ Enter in a text, and where the focus goes.
+
+const $ = (selector, root = document) => root.querySelector(selector);
+
+/* ---- an open menu of reasons: its digits press its buttons */
+
+document.addEventListener("keydown", (event) => {
+  const menu = $(":popover-open");
+  if (!menu || event.metaKey || event.ctrlKey || event.altKey || event.target.matches("input, textarea, select")) return;
+  const buttons = [...menu.querySelectorAll("a, button")];
+  const at = buttons.indexOf(document.activeElement);
+  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+  const target = step ? buttons[(at + step + buttons.length) % buttons.length] : $(`[data-digit="${CSS.escape(event.key)}"]`, menu);
+  if (!target) return;
+  event.preventDefault();
+  if (step) target.focus();
+  else target.click();
+});
+
+/* ---- ⌘ Enter (Ctrl Enter) sends the text it is pressed in; Escape leaves it, so that the keys work again */
+
+document.addEventListener("keydown", (event) => {
+  if (!event.target.matches?.("[data-submit], [type=search]")) return;
+  if (event.key === "Enter" && (event.metaKey || event.ctrlKey) && event.target.matches("[data-submit]")) {
+    event.preventDefault();
+    event.target.form.requestSubmit();
+  } else if (event.key === "Escape") {
+    event.target.blur();
+    ($("[data-row][aria-current]") ?? $("[data-row]"))?.focus();
+  }
+});
+
+/* ---- the server says where the focus belongs after it has redrawn the queue */
+
+document.body.addEventListener("focus-on", ({ detail }) => $(detail.value)?.focus());
+
+// A row that left takes the focus with it; when it was the last one, the detail's heading gets it.
+document.addEventListener("htmx:afterRequest", ({ detail }) => {
+  if (!detail.successful || !detail.requestConfig?.elt.matches?.("[data-optimistic]")) return;
+  if (document.activeElement === document.body) $("#det-h")?.focus();
+});
+
+/* ---- a closed menu after its action: the swap leaves it open in the top layer otherwise */
+
+document.addEventListener("htmx:beforeRequest", ({ detail }) => detail.elt.closest?.("[popover]")?.hidePopover?.());

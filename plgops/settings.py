@@ -144,6 +144,7 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "evaluate": {"task": "scoring.evaluate_due", "schedule": 1.0, "options": {"expires": 5}},
     "assign-tiers": {"task": "support.assign_due", "schedule": 5.0, "options": {"expires": 10}},
+    "run-imports": {"task": "accounts.run_imports", "schedule": 5.0, "options": {"expires": 10}},
 }
 
 # --- what the browser gets ------------------------------------------------------------------------------

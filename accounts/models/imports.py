@@ -46,7 +46,7 @@ class ImportJob(models.Model):
     rows_read = models.IntegerField(default=0)
     rows_new = models.IntegerField(default=0)
     rows_rejected = models.IntegerField(default=0)
-    error = models.TextField(blank=True, help_text="Why the file as a whole failed, or the first rejected row's reason.")
+    error = models.TextField(blank=True, help_text="Why the file as a whole failed, or the first rejected row.")
 
     class Meta:
         constraints = [

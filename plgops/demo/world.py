@@ -151,6 +151,7 @@ class _Account:
         self.invitations: list[tuple[int, str, Person]] = []  # accepted ones: when, address, by whom
         self.life = _Life(momentum=0.5 + 0.5 * quality)
         self.out: list[tuple[int, dict[str, Any]]] = []
+        self.context = {"groupId": self.story.group_id}
 
     def run(self) -> Story:
         if self.start < self.end:
@@ -183,7 +184,7 @@ class _Account:
                 "type": "track",
                 "event": event,
                 "userId": person.id,
-                "context": {"groupId": self.story.group_id},
+                "context": self.context,
                 "properties": properties,
             },
         )
@@ -241,7 +242,7 @@ class _Account:
                 "type": "identify",
                 "userId": person.id,
                 "traits": traits,
-                "context": {"groupId": self.story.group_id},
+                "context": self.context,
             },
         )
         self.people.append(person)

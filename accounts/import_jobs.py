@@ -1,0 +1,177 @@
+"""Imports through the page: an uploaded file waits as a row, and a sweep of the worker brings it in.
+
+Draft (uploaded, columns not confirmed) -> waiting -> running -> done or failed. A running job is leased and the
+lease renewed with every batch; a worker that dies loses it, and another reads the file again from the start,
+which changes nothing twice. The stored file goes when the job is over; its rejected rows stay to be fetched.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import secrets
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from django.core.files.uploadedfile import UploadedFile
+from django.db import models, transaction
+from django.db.models import F, Q
+
+from accounts import csv_rows, imports
+from accounts.models import ImportJob, StaffUser
+from accounts.team import audit
+from plgops.lib.db import after_commit, lock_free_rows
+from plgops.lib.doorbell import ring
+
+logger = logging.getLogger(__name__)
+
+TASK = "accounts.run_imports"
+LEASE = dt.timedelta(minutes=2)  # far longer than a batch takes
+MAX_ATTEMPTS = 3
+Status = ImportJob.Status
+
+
+class NotADraft(Exception):
+    """The import was started, or discarded, before."""
+
+
+class LeaseLost(Exception):
+    """Another worker has this job; what it writes stands."""
+
+
+def upload(*, kind: str, file: UploadedFile, by: StaffUser, now: dt.datetime) -> ImportJob:
+    """Store a file as a draft. Raises csv_rows.BadFile when it is no table with a header."""
+    job = ImportJob(
+        kind=kind,
+        file=file,
+        file_name=Path(file.name or "file.csv").name[:200],
+        size=file.size or 0,
+        created_at=now,
+        created_by=by,
+    )
+    job.save()
+    try:
+        _, _, job.mapping = imports.preview(Path(job.file.path), kind)
+    except csv_rows.BadFile:
+        job.file.delete(save=False)
+        job.delete()
+        raise
+    job.save(update_fields=["mapping"])
+    return job
+
+
+def start(*, job_id: int, mapping: Mapping[str, str], by: StaffUser, now: dt.datetime) -> ImportJob:
+    """Confirm what the columns mean and let the worker have it. Raises csv_rows.BadFile, NotADraft."""
+    with transaction.atomic():
+        job = ImportJob.objects.select_for_update(of=("self",)).get(pk=job_id)
+        if job.status != Status.DRAFT:
+            raise NotADraft("This import was started before.")
+        csv_rows.check_mapping(job.kind, mapping)
+        job.mapping = dict(mapping)
+        job.status = Status.WAITING
+        job.source = imports.source_named(imports.SOURCE, now=now)
+        job.save()
+        audit.record(action="import.started", obj=job, by=by, now=now, detail={"mapping": job.mapping})
+        after_commit(ring, TASK)
+    return job
+
+
+def discard(*, job_id: int, by: StaffUser, now: dt.datetime) -> None:
+    """Throw a draft away with its file. Raises NotADraft."""
+    with transaction.atomic():
+        job = ImportJob.objects.select_for_update(of=("self",)).get(pk=job_id)
+        if job.status != Status.DRAFT:
+            raise NotADraft("This import was started; it cannot be discarded.")
+        audit.record(action="import.discarded", obj=job, by=by, now=now)
+        after_commit(job.file.storage.delete, job.file.name)
+        job.delete()
+
+
+def run_next(*, clock: Callable[[], dt.datetime]) -> ImportJob | None:
+    """Bring in the job that has waited longest, to its end; None when nothing waits.
+
+    `clock` says what time it is, because a job may take long and its lease must be renewed.
+    """
+    job = _claim(now=clock())
+    if job is None:
+        return None
+    try:
+        report = _run(job, clock=clock)
+    except LeaseLost:
+        logger.warning("import %s went to another worker", job.pk)
+        return job
+    except (csv_rows.BadFile, FileNotFoundError) as problem:
+        _finish(job, Status.FAILED, now=clock(), error=str(problem))
+        return job
+    except Exception as error:
+        logger.exception("import %s", job.pk)
+        if job.attempts < MAX_ATTEMPTS:
+            _mine(job).update(status=Status.WAITING, lease_until=None, lease_token="", error=repr(error)[:2000])
+        else:
+            _finish(job, Status.FAILED, now=clock(), error=repr(error)[:2000])
+        return job
+    _finish(job, Status.DONE, now=clock(), error=report.first_reason, report=report)
+    return job
+
+
+def _claim(*, now: dt.datetime) -> ImportJob | None:
+    token = secrets.token_hex(8)
+    with transaction.atomic():
+        ready = ImportJob.objects.filter(
+            Q(status=Status.WAITING) | Q(status=Status.RUNNING, lease_until__lte=now)
+        ).order_by("created_at", "id")
+        job = lock_free_rows(ready).first()
+        if job is None:
+            return None
+        job.status = Status.RUNNING
+        job.started_at = job.started_at or now
+        job.lease_until, job.lease_token = now + LEASE, token
+        job.attempts += 1
+        job.position = job.rows_read = job.rows_new = job.rows_rejected = 0
+        job.save()
+    return job
+
+
+def _run(job: ImportJob, *, clock: Callable[[], dt.datetime]) -> imports.Report:
+    if job.source is None:
+        raise csv_rows.BadFile("The import has no source.")
+    path = Path(job.file.path)
+    part = imports.Part(job.kind, path, job.mapping, Path(f"{path}.rejected.csv"))
+
+    def progress(position: int, report: imports.Report) -> None:
+        kept = _mine(job).update(
+            position=position,
+            rows_read=report.read,
+            rows_new=report.new,
+            rows_rejected=report.rejected,
+            lease_until=clock() + LEASE,
+        )
+        if not kept:
+            raise LeaseLost
+
+    return imports.load([part], source=job.source, now=clock(), progress=progress)[0]
+
+
+def _finish(job: ImportJob, status: str, *, now: dt.datetime, error: str, report: imports.Report | None = None) -> None:
+    with transaction.atomic():
+        counts = {}
+        if report:
+            counts = {"rows_read": report.read, "rows_new": report.new, "rows_rejected": report.rejected}
+        finished = _mine(job).update(
+            status=status,
+            finished_at=now,
+            lease_until=None,
+            lease_token="",
+            position=F("size"),
+            error=error,
+            **counts,
+        )
+        if not finished:
+            return
+        audit.record(action=f"import.{status}", obj=job, by=job.created_by, now=now, detail={**counts, "error": error})
+        after_commit(job.file.storage.delete, job.file.name)
+
+
+def _mine(job: ImportJob) -> models.QuerySet[ImportJob]:
+    """The row, as long as the lease is ours."""
+    return ImportJob.objects.filter(pk=job.pk, status=Status.RUNNING, lease_token=job.lease_token)

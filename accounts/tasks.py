@@ -1,0 +1,20 @@
+"""Work in the background: thin tasks around the verbs of this floor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import shared_task
+from django.utils import timezone
+
+from accounts import import_jobs
+
+# the broker gives a task that was not acknowledged within an hour to somebody else; the lease sees to it that
+# a long import is still only run once
+
+
+@shared_task(name=import_jobs.TASK, time_limit=6 * 3600)
+def run_imports(**kwargs: Any) -> None:
+    """Bring in waiting files until none is left."""
+    while import_jobs.run_next(clock=timezone.now) is not None:
+        pass

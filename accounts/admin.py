@@ -13,7 +13,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
-from accounts import due, sources
+from accounts import due, identity, replay, sources, stewardship
 from accounts.models import (
     Account,
     AccountDue,
@@ -114,6 +114,24 @@ class AccountAdmin(DeskAdmin):
     search_fields = ("name__istartswith", "external_id__exact", "domain__exact")
     search_help_text = "The start of a name, an external id or a domain"
     sortable_by = ("name", "mrr", "last_seen_at")
+    actions = ("make_internal", "make_external")
+
+    @admin.action(description="Ours or a test: out of every figure")
+    def make_internal(self, request: HttpRequest, queryset: QuerySet[Account]) -> None:
+        self._set_internal(request, queryset, internal=True)
+
+    @admin.action(description="A customer's: into the figures")
+    def make_external(self, request: HttpRequest, queryset: QuerySet[Account]) -> None:
+        self._set_internal(request, queryset, internal=False)
+
+    def _set_internal(self, request: HttpRequest, rows: QuerySet[Account], *, internal: bool) -> None:
+        by, now, done, refused = cast(StaffUser, request.user), timezone.now(), 0, []
+        for account_id in rows.values_list("pk", flat=True):
+            try:
+                done += stewardship.set_internal(account_id=account_id, internal=internal, by=by, now=now)
+            except stewardship.Merged as error:
+                refused.append(str(error))
+        tell(request, done, "account", "out of the figures" if internal else "into the figures", refused)
 
     @admin.display(description="state")
     def state(self, account: Account) -> str:
@@ -200,6 +218,18 @@ class AccountMergeAdmin(DeskAdmin):
     )
     search_fields = ("loser__external_id__exact", "winner__external_id__exact")
     search_help_text = "An account's external id, exactly"
+    actions = ("take_back",)
+
+    @admin.action(description="Take back these merges")
+    def take_back(self, request: HttpRequest, queryset: QuerySet[AccountMerge]) -> None:
+        by, now, done, refused = cast(StaffUser, request.user), timezone.now(), 0, []
+        for merge in queryset.select_related("loser", "winner"):
+            try:
+                identity.unmerge_accounts(merge=merge, by=by, now=now)
+                done += 1
+            except identity.CannotMerge as error:
+                refused.append(f"{merge}: {error}")
+        tell(request, done, "merge", "taken back", refused)
 
 
 # --- what they did ------------------------------------------------------------------------------------------
@@ -406,6 +436,21 @@ class QuarantinedMessageAdmin(DeskAdmin):
     search_help_text = "A message id or a code, exactly"
     ordering = ("-received_at", "pk")
     sortable_by = ()
+    actions = ("replay",)
+
+    @admin.action(description="Replay")
+    def replay(self, request: HttpRequest, queryset: QuerySet[QuarantinedMessage]) -> None:
+        by, now, done, refused = cast(StaffUser, request.user), timezone.now(), 0, []
+        for message in queryset:
+            try:
+                result = replay.replay(quarantined_id=message.pk, by=by, now=now)
+            except replay.AlreadyReplayed as error:
+                refused.append(f"{message.message_id or message.pk}: {error}")
+                continue
+            done += result.accepted
+            if not result.accepted:
+                refused.append(f"{message.message_id or message.pk}: {result.reason}")
+        tell(request, done, "message", "accepted", refused)
 
 
 @admin.register(ImportJob)

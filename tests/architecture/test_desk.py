@@ -18,6 +18,7 @@ from accounts.models import (
     Event,
     EventType,
     ProductUser,
+    QuarantinedMessage,
     Receipt,
     Source,
     StaffUser,
@@ -217,3 +218,38 @@ def test_a_source_is_revoked_once(client_of, admin):
     assert source.revoked_at is not None
     response = browser.post(changelist(Source), data, follow=True)
     assert [str(m) for m in response.context["messages"]] == ["The key of App was revoked before."]
+
+
+def test_a_message_that_is_still_wrong_stays_in_quarantine(client_of, admin):
+    now = timezone.now()
+    source = Source.objects.create(name="App", kind="file", created_at=now)
+    row = QuarantinedMessage.objects.create(
+        source=source, digest=b"1", code="x", reason="x", payload={"type": "track", "event": "Seen"}, received_at=now
+    )
+    response = client_of(admin).post(
+        changelist(QuarantinedMessage), {"action": "replay", "_selected_action": [row.pk]}, follow=True
+    )
+    row.refresh_from_db()
+    assert row.replayed_at is None
+    assert [str(m) for m in response.context["messages"]] == [f"{row.pk}: {row.reason}"]
+
+
+def test_a_message_that_is_understood_now_is_accepted(client_of, admin):
+    now = timezone.now()
+    source = Source.objects.create(name="App", kind="file", created_at=now)
+    payload = {"type": "track", "event": "Seen", "userId": "u-1", "messageId": "m-1"}
+    row = QuarantinedMessage.objects.create(
+        source=source, digest=b"1", code="x", reason="x", payload=payload, received_at=now
+    )
+    response = client_of(admin).post(
+        changelist(QuarantinedMessage), {"action": "replay", "_selected_action": [row.pk]}, follow=True
+    )
+    assert [str(m) for m in response.context["messages"]] == ["1 message accepted."]
+    assert Event.objects.get().user.external_id == "u-1"
+
+
+def test_an_account_is_taken_out_of_the_figures(client_of, admin):
+    make_log(2)
+    ours = Account.objects.get(external_id="acme-1")
+    client_of(admin).post(changelist(Account), {"action": "make_internal", "_selected_action": [ours.pk]})
+    assert list(Account.objects.filter(is_internal=True).values_list("external_id", flat=True)) == ["acme-1"]

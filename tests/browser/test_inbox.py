@@ -1,0 +1,199 @@
+"""The inbox in real Chromium: by keyboard alone, two people at once, on a phone, and for who cannot see it."""
+
+import pytest
+from django.utils import timezone
+from playwright.sync_api import expect
+
+from scoring.models import Handoff, HandoffActivity
+from tests.factories import desk
+
+
+@pytest.fixture
+def queue(transactional_db):
+    """Four unclaimed companies, newest evidence first."""
+    return desk.desk(4, now=timezone.now())
+
+
+def current(page):
+    return page.locator("[data-row][aria-current] .pql-n")
+
+
+def test_the_whole_work_by_keyboard_alone(open_page, rep, queue):
+    page = open_page(rep, "/inbox/")
+    expect(current(page)).to_have_text("Lumen Analytics")
+    expect(page.locator("#det-h")).to_have_text("Lumen Analytics")
+
+    # move: the detail follows after a short rest, the address with it
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    expect(current(page)).to_have_text("Harbor & Pine")
+    expect(page.locator("#det-h")).to_have_text("Harbor & Pine")
+    page.keyboard.press("k")
+    expect(page.locator("#det-h")).to_have_text("Kestrel Robotics")
+    expect(page).to_have_url(f"{page.url.split('/inbox/')[0]}/inbox/{queue[1].pk}/?tab=unclaimed")
+
+    # claim: the row leaves, the counts follow, the account stays open, the keyboard is on the next row
+    page.keyboard.press("c")
+    expect(page.locator("#toasts")).to_contain_text("Claimed Kestrel Robotics")
+    expect(page.locator("#tabs [aria-current] .n")).to_have_text("3")
+    expect(page.locator(f"#row-{queue[1].pk}")).to_have_count(0)
+    expect(page.locator("#nav-inbox")).to_contain_text("3")
+    expect(page.locator("#det-h")).to_have_text("Kestrel Robotics")
+    expect(page.locator(f"#row-{queue[2].pk} [data-row]")).to_be_focused()
+    queue[1].refresh_from_db()
+    assert (queue[1].status, queue[1].owner) == ("claimed", rep)
+
+    # undo: it is back in its place, and focused
+    page.keyboard.press("z")
+    expect(page.locator(f"#row-{queue[1].pk} [data-row]")).to_be_focused()
+    expect(page.locator("#tabs [aria-current] .n")).to_have_text("4")
+    queue[1].refresh_from_db()
+    assert (queue[1].status, queue[1].owner) == ("unclaimed", None)
+
+    # claim again, record touches, write a note
+    page.keyboard.press("c")
+    expect(page.locator("#det-top")).to_contain_text("Yours")
+    page.keyboard.press("e")
+    expect(page.locator("#activity")).to_contain_text("E-mailed")
+    page.keyboard.press("p")
+    expect(page.locator("#activity")).to_contain_text("Called")
+    page.keyboard.press("n")
+    expect(page.locator("#note-text")).to_be_focused()
+    page.keyboard.type("Wants SSO first: j and k are letters here.")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("#activity .acty")).to_contain_text("Wants SSO first")
+    expect(page.locator("#note-text")).to_have_value("")
+    kinds = HandoffActivity.objects.filter(handoff=queue[1]).order_by("id").values_list("kind", flat=True)
+    assert list(kinds) == ["emailed", "called", "note"]
+
+    # close with a reason by its digit: the menu opens on its first reason
+    page.keyboard.press("Escape")
+    page.keyboard.press("l")
+    expect(page.locator("#why-lost")).to_be_visible()
+    page.keyboard.press("2")
+    expect(page.locator("#toasts")).to_contain_text("Kestrel Robotics: lost")
+    expect(page.locator("#why-lost")).not_to_be_visible()
+    queue[1].refresh_from_db()
+    assert (queue[1].status, queue[1].outcome_reason) == ("lost", "timing")
+
+    # dismiss one from the queue: the next opens by itself
+    page.keyboard.press("j")
+    expect(page.locator("#det-h")).not_to_have_text("Kestrel Robotics")
+    leaving = page.locator("#det-h").inner_text()
+    page.keyboard.press("d")
+    page.keyboard.press("1")
+    expect(page.locator("#toasts")).to_contain_text(f"{leaving}: dismissed")
+    expect(page.locator("#det-h")).not_to_have_text(leaving)
+    expect(page.locator("#tabs [aria-current] .n")).to_have_text("2")
+
+    # the keys explain themselves
+    page.keyboard.press("?")
+    expect(page.locator("#shortcuts")).to_contain_text("Claim")
+
+
+def test_search_and_filter_by_keyboard(open_page, rep, queue):
+    page = open_page(rep, "/inbox/")
+    page.keyboard.press("/")
+    expect(page.get_by_label("Search the queue").last).to_be_focused()
+    page.keyboard.type("solace")
+    expect(page.locator(".pql-n")).to_have_text(["Solace Health"])
+    expect(page).to_have_url(
+        page.url.split("/inbox/")[0] + "/inbox/?tab=unclaimed&sort=newest&definition=&plan=&seats=&q=solace"
+    )
+    page.keyboard.press("Escape")
+    page.keyboard.press("f")
+    expect(page.locator("#filter")).to_be_visible()
+    page.get_by_label("At least so many seats").fill("500")
+    page.keyboard.press("Enter")
+    expect(page.locator("#rows")).to_contain_text("Nothing fits these filters")
+    page.get_by_role("link", name="Clear the filters").click()
+    expect(page.locator(".pql-n")).to_have_count(4)
+
+
+def test_holding_j_loads_one_detail(open_page, rep, queue):
+    page = open_page(rep, "/inbox/")
+    asked = []
+    page.on("request", lambda r: asked.append(r.url) if r.headers.get("hx-target") == "detail" else None)
+    for _ in range(3):
+        page.keyboard.press("j")
+    expect(page.locator("#det-h")).to_have_text("Solace Health")
+    assert len(asked) == 1
+
+
+def test_two_people_claim_at_once_and_one_is_told_who_won(open_page, rep, other_rep, queue):
+    mine, theirs = open_page(rep, f"/inbox/{queue[0].pk}/"), open_page(other_rep, f"/inbox/{queue[0].pk}/")
+    mine.keyboard.press("c")
+    expect(mine.locator("#det-top")).to_contain_text("Yours")
+
+    theirs.keyboard.press("c")
+    expect(theirs.locator("#toasts")).to_contain_text("Dana Whitfield claimed Lumen Analytics first.")
+    # the pane says whose it is now, and the row has left the queue
+    expect(theirs.locator("#det-top")).to_contain_text("Dana Whitfield")
+    expect(theirs.locator("#act-claim")).to_have_count(0)
+    expect(theirs.locator(f"#row-{queue[0].pk}")).to_have_count(0)
+    queue[0].refresh_from_db()
+    assert queue[0].owner == rep
+
+
+def test_new_accounts_wait_behind_a_bar(open_page, rep, queue):
+    now = timezone.now()
+    page = open_page(rep, "/inbox/")
+    page.keyboard.press("j")
+    expect(page.locator("#det-h")).to_have_text("Kestrel Robotics")
+    desk.handoff(desk.company(4, now=now), now=now, newest_evidence_at=now)
+    page.evaluate("document.body.dispatchEvent(new CustomEvent('tick'))")
+    expect(page.locator("#news")).to_have_text("1 new account")
+    expect(page.locator(".pql-n").first).to_have_text("Lumen Analytics")  # nothing moved under the cursor
+    page.locator("#news a").click()
+    expect(page.locator(".pql-n").first).to_have_text("Brightwater Energy")
+
+
+def test_on_a_phone(open_page, rep, queue, violations):
+    page = open_page(rep, "/inbox/", phone=True)
+    expect(page.locator("#detail")).not_to_be_visible()
+    page.locator(".pql-a").nth(1).tap()
+    page.wait_for_url(f"**/inbox/{queue[1].pk}/**")
+    expect(page.locator("#det-h")).to_be_visible()
+    expect(page.locator("#rows")).not_to_be_visible()
+    page.get_by_role("button", name="Claim").tap()
+    expect(page.locator("#det-top")).to_contain_text("Yours")
+    page.get_by_role("button", name="Met").tap()
+    expect(page.locator("#activity")).to_contain_text("Met")
+    assert violations(page) == []
+    page.get_by_role("button", name="Return").tap()
+    expect(page.locator("#why-returned")).to_be_visible()
+    assert violations(page) == []
+    page.get_by_role("button", name="Too early").tap()
+    expect(page.locator("#det-top")).to_contain_text("Returned to self-serve")
+    page.get_by_role("link", name="Back to the queue").tap()
+    expect(page.locator(".pql-n")).to_have_count(3)
+    assert Handoff.objects.get(pk=queue[1].pk).status == "returned"
+
+
+@pytest.mark.parametrize("phone", [False, True], ids=["desk", "phone"])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing(open_page, rep, manager, viewer, queue, violations, phone, theme):
+    now = timezone.now()
+    Handoff.objects.filter(pk=queue[2].pk).update(
+        status="contacted", owner=rep, claimed_at=now, paid_at=now, rule_lapsed_at=now
+    )
+    Handoff.objects.filter(pk=queue[3].pk).update(
+        status="lost", closed_at=now, closed_by=rep, outcome_reason="timing", outcome_note="In March."
+    )
+    for user, path in (
+        (rep, "/inbox/"),
+        (rep, f"/inbox/{queue[0].pk}/?plan=team&q=lumen"),
+        (rep, f"/inbox/{queue[2].pk}/"),
+        (rep, f"/inbox/{queue[3].pk}/"),
+        (rep, "/inbox/?tab=mine&q=nobody"),
+        (viewer, f"/inbox/{queue[2].pk}/"),
+    ):
+        assert violations(open_page(user, path, phone=phone, theme=theme)) == []
+    page = open_page(manager, f"/inbox/{queue[2].pk}/", phone=phone, theme=theme)
+    for opener in ("#act-dismissed", "[popovertarget=more]"):
+        page.locator(opener).click()
+        assert violations(page) == []
+        page.keyboard.press("Escape")
+    if not phone:
+        page.keyboard.press("f")
+        assert violations(page) == []

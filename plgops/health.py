@@ -14,7 +14,6 @@ import threading
 import time
 from typing import Any
 
-from celery import current_app
 from django.conf import settings
 from django.db import DatabaseError, connection
 from django.db.models import F, Min
@@ -37,16 +36,15 @@ _broker: tuple[float, bool] = (0.0, False)
 
 
 def broker_answers() -> bool:
-    """Whether the broker takes a connection; asked at most every five seconds, waiting two at the most."""
+    """Whether the broker takes a connection; asked at most every five seconds, with the doorbell's patience."""
     global _broker
     with _lock:
         asked, answer = _broker
         if asked and time.monotonic() - asked < BROKER_ASKED_EVERY:
             return answer
         try:
-            with current_app.connection_for_write(connect_timeout=2) as link:
-                link.connect()
-                link.default_channel  # noqa: B018  Redis connects no sooner
+            with doorbell.impatient_connection() as link:
+                link.default_channel  # noqa: B018  this is what connects
             answer = True
         except Exception as error:  # whatever the broker's client raises
             logger.warning("health: the broker does not answer (%s)", error)

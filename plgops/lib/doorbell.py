@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from typing import Any
 
 from celery import current_app
 
@@ -24,6 +25,19 @@ _not_before: dict[str, float] = {}
 failures = 0  # since the process started; shown by the health page
 
 
+def impatient_connection() -> Any:
+    """A connection to the broker that gives up soon; the worker's patience would hang a request."""
+    connection = current_app.connection_for_write()
+    connection.connect_timeout = TIMEOUT
+    connection.transport_options = (connection.transport_options or {}) | {
+        "max_retries": 0,
+        "connect_retries_timeout": TIMEOUT,
+        "socket_connect_timeout": TIMEOUT,
+        "socket_timeout": TIMEOUT,
+    }
+    return connection
+
+
 def ring(task_name: str) -> None:
     """Send the task `task_name` unless it was sent within the last second. Never raises, never retries."""
     global failures
@@ -33,15 +47,7 @@ def ring(task_name: str) -> None:
             return
         _not_before[task_name] = now + AT_MOST_EVERY
     try:
-        with current_app.connection_for_write() as connection:
-            # A connection of its own, because the worker's patience with a broker that is away would hang a request.
-            connection.connect_timeout = TIMEOUT
-            connection.transport_options = (connection.transport_options or {}) | {
-                "max_retries": 0,
-                "connect_retries_timeout": TIMEOUT,
-                "socket_connect_timeout": TIMEOUT,
-                "socket_timeout": TIMEOUT,
-            }
+        with impatient_connection() as connection:
             current_app.send_task(task_name, connection=connection, expires=5, retry=False, ignore_result=True)
     except Exception as error:  # whatever the broker's client raises: the sweep does the work anyway
         with _lock:

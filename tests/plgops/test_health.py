@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from accounts.models import Account, AccountDue
 from plgops import health
+from plgops.lib import doorbell
 
 pytestmark = pytest.mark.django_db
 
@@ -78,7 +79,7 @@ def test_health_is_down_without_its_database(client, broker, monkeypatch):
 
 def test_a_broker_that_is_not_there_is_noticed_soon(client, monkeypatch):
     monkeypatch.setattr(health, "_broker", (0.0, False))
-    monkeypatch.setattr(health, "current_app", Celery(broker="redis://127.0.0.1:1/0", set_as_current=False))
+    monkeypatch.setattr(doorbell, "current_app", Celery(broker="redis://127.0.0.1:1/0", set_as_current=False))
     before = timezone.now()
     assert client.get("/health/").json()["broker"] is False
     assert timezone.now() - before < dt.timedelta(seconds=3)

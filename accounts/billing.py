@@ -43,6 +43,7 @@ from accounts.models import (
 )
 from accounts.movements import Point, motion_from, movements, plan_of
 from accounts.workspace import day_of
+from plgops.lib import bulk
 from plgops.lib.days import micros
 
 CAUSE = "billing"  # the stage entries that are derived here
@@ -50,6 +51,10 @@ AHEAD = dt.timedelta(days=1)
 CENT = Decimal("0.01")
 ZERO = Decimal(0)
 MOST = Decimal(10) ** 12  # what the column holds
+
+_ID = ("id", "bigint")
+_ACCOUNT = (("plan", "text"), ("mrr", "numeric"))
+_SUBSCRIPTION = (*_ACCOUNT, ("started_at", "timestamptz"), ("ended_at", "timestamptz"))
 
 Kind = RevenueMovement.Kind
 STAGE_OF = {
@@ -295,31 +300,33 @@ def _write_present(
     subscriptions: Mapping[int, Sequence[Subscription]],
     points: Mapping[int, Sequence[Point]],
 ) -> None:
-    changed = []
+    """What accounts and subscriptions are at now; rows that say so already are left alone."""
+    of_accounts, of_subscriptions = [], []
     for account in accounts:
-        newest: dict[tuple[str, str], Point] = {}
+        by_key: dict[tuple[str, str], list[Point]] = defaultdict(list)
         for point in sorted(points.get(account.pk, ()), key=lambda p: p.at):
-            newest[point.subscription] = point
+            by_key[point.subscription].append(point)
         for subscription in subscriptions.get(account.pk, ()):
-            key = (subscription.account_key, subscription.external_id)
-            states = sorted((p for p in points[account.pk] if p.subscription == key), key=lambda p: p.at)
-            _set_present(subscription, states)
-            changed.append(subscription)
-        account.mrr = sum((p.mrr for p in newest.values()), ZERO)
+            now = _present(by_key[subscription.account_key, subscription.external_id])
+            if now != (subscription.plan, subscription.mrr, subscription.started_at, subscription.ended_at):
+                of_subscriptions.append((subscription.pk, *now))
+        newest = [states[-1] for states in by_key.values() if states]
         trait = account.traits.get("plan")
-        account.plan = (plan_of(newest.values()) or (trait if isinstance(trait, str) else ""))[:100]
-    Subscription.objects.bulk_update(changed, ["plan", "mrr", "started_at", "ended_at"], batch_size=200)
-    Account.objects.bulk_update(accounts, ["plan", "mrr"], batch_size=200)
+        plan = (plan_of(newest) or (trait if isinstance(trait, str) else ""))[:100]
+        mrr = sum((p.mrr for p in newest), ZERO)
+        if (plan, mrr) != (account.plan, account.mrr):
+            of_accounts.append((account.pk, plan, mrr))
+    bulk.update(Subscription._meta.db_table, _ID, _SUBSCRIPTION, of_subscriptions)
+    bulk.update(Account._meta.db_table, _ID, _ACCOUNT, of_accounts)
 
 
-def _set_present(subscription: Subscription, states: Sequence[Point]) -> None:
-    """The newest state, the first paid moment, and the moment since which it is no longer paid."""
+def _present(states: Sequence[Point]) -> tuple[str, Decimal, dt.datetime | None, dt.datetime | None]:
+    """Of one subscription: plan and MRR now, the first paid moment, and since when it is no longer paid."""
+    if not states:
+        return "", ZERO, None, None
     paid = [p.at for p in states if p.mrr > 0]
-    if states:
-        subscription.plan, subscription.mrr = states[-1].plan, states[-1].mrr
-    subscription.started_at = paid[0] if paid else None
     ended = [p.at for p in states if paid and p.at > paid[-1]]
-    subscription.ended_at = ended[0] if ended else None
+    return states[-1].plan, states[-1].mrr, paid[0] if paid else None, ended[0] if ended else None
 
 
 @transaction.atomic

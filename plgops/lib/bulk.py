@@ -46,12 +46,22 @@ def json_text(value: Any) -> str:
 
 def sql_time(at: dt.datetime | None) -> Any:
     """An instant as this database's driver wants it (SQLite: text in UTC, the form that the ORM writes)."""
-    return connection.ops.adapt_datetimefield_value(at) if at is not None else None
+    return at if at is None or is_postgres() else _utc_text(at)
 
 
-def _bindable(rows: Sequence[Row]) -> list[tuple[Any, ...]]:
-    adapt = connection.ops.adapt_datetimefield_value
-    return [tuple(adapt(v) if isinstance(v, dt.datetime) else v for v in row) for row in rows]
+def _utc_text(at: dt.datetime) -> str:
+    return at.astimezone(dt.UTC).replace(tzinfo=None).isoformat(" ")
+
+
+def _bindable(columns: Sequence[tuple[str, str]], rows: Sequence[Row]) -> Sequence[Row]:
+    """The rows for SQLite, with their times as text."""
+    times = [i for i, (_, kind) in enumerate(columns) if kind == "timestamptz"]
+    if not times:
+        return rows
+    turned = [list(column) for column in zip(*rows, strict=True)]
+    for i in times:
+        turned[i] = [at and _utc_text(at) for at in turned[i]]
+    return list(zip(*turned, strict=True))
 
 
 def write(table: Table, rows: Sequence[Row], tail: str = "") -> None:
@@ -66,7 +76,9 @@ def write(table: Table, rows: Sequence[Row], tail: str = "") -> None:
             )
         else:
             marks = ", ".join(["%s"] * len(table.columns))
-            cursor.executemany(f"INSERT INTO {table.name} ({table.names}) VALUES ({marks}) {tail}", _bindable(rows))
+            cursor.executemany(
+                f"INSERT INTO {table.name} ({table.names}) VALUES ({marks}) {tail}", _bindable(table.columns, rows)
+            )
 
 
 def write_returning(table: Table, rows: Sequence[Row], tail: str, returning: str) -> list[tuple[Any, ...]]:
@@ -85,7 +97,7 @@ def write_returning(table: Table, rows: Sequence[Row], tail: str, returning: str
         step = 30_000 // len(table.columns)
         mark = "(" + ", ".join(["%s"] * len(table.columns)) + ")"
         for start in range(0, len(rows), step):
-            part = _bindable(rows[start : start + step])
+            part = _bindable(table.columns, rows[start : start + step])
             marks = ", ".join([mark] * len(part))
             cursor.execute(
                 f"INSERT INTO {table.name} ({table.names}) VALUES {marks} {tail}", [v for row in part for v in row]
@@ -119,7 +131,7 @@ def update(
             picked = ", ".join(f"%s AS {c}" for c, _ in every)
             cursor.executemany(
                 f"UPDATE {name} AS t SET {sets} FROM (SELECT {picked}) AS v WHERE t.{key[0]} = v.{key[0]}{where}",
-                _bindable(rows),
+                _bindable(every, rows),
             )
 
 

@@ -167,6 +167,21 @@ def wait_for(condition: Callable[[], bool], seconds: float, stopping: Callable[[
     return condition()
 
 
+def prepare(root: Path, environment: dict[str, str], stopping: Callable[[], bool]) -> bool:
+    """Migrate, load the demo company if the database is empty, say how to get in. False: it failed or was stopped."""
+    no_demo = environment.get("PLGOPS_DEMO", "true").lower() in ("0", "false", "no", "off")
+    setup = Part("setup", [sys.executable, str(root / "manage.py"), "prepare", *(["--no-demo"] if no_demo else [])])
+    setup.start(environment)
+    while not setup.dead():
+        if stopping():
+            setup.signal(signal.SIGTERM)
+            wait_for(setup.dead, 5, lambda: False)
+            setup.kill()
+            return False
+        time.sleep(0.05)
+    return setup.process is not None and setup.process.returncode == 0
+
+
 def stop(running: list[Part]) -> None:
     """Web first, then the worker, then the broker: nobody loses what it still needs."""
     for part in reversed(running):
@@ -196,6 +211,7 @@ def supervise(running: list[Part], environment: dict[str, str], stopping: Callab
 
 def main() -> int:
     root = Path(__file__).resolve().parent.parent
+    os.chdir(root)
     environment = dict(os.environ)
     var = Path(environment.get("PLGOPS_VAR") or root / "var").resolve()
     var.mkdir(parents=True, exist_ok=True)
@@ -216,26 +232,29 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda received, frame: asked.append(received))
 
-    running = parts(host, port, var, environment)
-    prepared = subprocess.run([sys.executable, "manage.py", "prepare"], cwd=root, env=environment, check=False)
-    if prepared.returncode or asked:
-        return prepared.returncode or 130
-    started: list[Part] = []
+    def stopping() -> bool:
+        return bool(asked)
+
+    wanted = parts(host, port, var, environment)
+    running: list[Part] = []
     code = 0
     try:
-        for part in running:
+        for part in wanted:
+            if part.name == "worker" and not prepare(root, environment, stopping):
+                code = 130 if asked else 1
+                return code
             part.start(environment)
-            started.append(part)
+            running.append(part)
             if part.name == "broker":
                 path = environment["BROKER_URL"].removeprefix("redis+socket://")
-                wait_for(Path(path).exists, 10, lambda: bool(asked))
+                wait_for(Path(path).exists, 10, stopping)
         if wait_for(lambda: answers(host, port), 60, lambda: bool(asked) or running[-1].dead()):
             say(f"\n  plgops is at {environment['SITE_URL']}/   (Ctrl-C stops it)\n")
-        code = supervise(started, environment, lambda: bool(asked))
+        code = supervise(running, environment, stopping)
     finally:
         if not code:
             say("Stopping…")
-        stop(started)
+        stop(running)
         lock.close()
     return code
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management import BaseCommand, call_command, get_commands
+from django.core.management import BaseCommand, call_command
 
 from accounts.models import Source, StaffUser
+from plgops.demo.catalogue import PASSWORD, STAFF
 
-DEMO_PASSWORD = "plgops-demo"  # noqa: S105  printed on purpose; docs/operations.md says to remove the demo people
 SOURCE = "My product"
 
 
@@ -21,23 +21,22 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         call_command("migrate", verbosity=0, interactive=False)
-        call_command("check", databases=["default"], stdout=self.stdout)
-        if not options["no_demo"] and "demo" in get_commands():
+        call_command("check", databases=["default"], verbosity=0)
+        staffed = StaffUser.objects.exists()
+        if not options["no_demo"]:
             call_command("demo", if_empty=True, stdout=self.stdout)
-        self._log_ins()
-        if not Source.objects.filter(name=SOURCE).exists() and "create_source" in get_commands():
-            self.stdout.write(f"\nA write key for your own product's events (source “{SOURCE}”, shown once):")
+        if not StaffUser.objects.exists():
+            self.stdout.write("Nobody can log in yet: .venv/bin/python manage.py createsuperuser")
+        elif staffed:  # else the demo company has just said it
+            self._log_ins()
+        if not Source.objects.filter(kind=Source.Kind.HTTP).exists():
+            self.stdout.write(f"Write key of “{SOURCE}”, shown this once:")
             call_command("create_source", SOURCE, stdout=self.stdout)
 
     def _log_ins(self) -> None:
-        """Who can log in: the demo people while they have the demo's password, else how to make the first."""
-        people = list(
-            StaffUser.objects.filter(email__endswith="@fieldnote.example", is_active=True).order_by("id")[:20]
-        )
-        if people and people[0].check_password(DEMO_PASSWORD):
-            roles = {p.pk: ", ".join(p.groups.values_list("name", flat=True)) for p in people}
-            self.stdout.write(f"\nLog-ins (password {DEMO_PASSWORD}):")
-            for person in people:
-                self.stdout.write(f"  {person.username:<6} {roles[person.pk]}")
-        elif not StaffUser.objects.exists():
-            self.stdout.write("\nNobody can log in yet: .venv/bin/python manage.py createsuperuser")
+        """The demo people who can still log in with the password that everybody knows."""
+        names = [person.username for person in STAFF]
+        known = StaffUser.objects.filter(username__in=names, is_active=True).order_by("id")
+        open_to_all = [person.username for person in known if person.check_password(PASSWORD)]
+        if open_to_all:
+            self.stdout.write(f"Log-ins (password {PASSWORD}): {', '.join(open_to_all)}.")

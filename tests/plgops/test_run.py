@@ -1,0 +1,133 @@
+"""`make run`, for real: the processes start, one that dies comes back, and nothing stays behind."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PATIENCE = 90  # seconds; a busy machine is slow, and nothing here is a measurement
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def until(condition, what):
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        found = condition()
+        if found:
+            return found
+        time.sleep(0.2)
+    raise AssertionError(f"not within {PATIENCE} seconds: {what}")
+
+
+def environment(var, port):
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "LC_ALL") if name in os.environ}
+    return kept | {"PLGOPS_VAR": str(var), "PORT": str(port), "PLGOPS_DEMO": "false", "WORKER_PROCESSES": "1"}
+
+
+def start(var, port):
+    return subprocess.Popen(
+        [sys.executable, "-m", "plgops.run"],
+        cwd=ROOT,
+        env=environment(var, port),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def health(port):
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/", timeout=5) as answer:
+            return json.load(answer)
+    except (urllib.error.URLError, OSError):
+        return None
+
+
+def children(pid):
+    """The processes that `pid` started: their command lines by process id."""
+    found = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int(entry.joinpath("stat").read_text().rpartition(")")[2].split()[1])
+            if parent == pid:
+                found[int(entry.name)] = entry.joinpath("cmdline").read_bytes().replace(b"\0", b" ").decode()
+        except OSError:
+            continue
+    return found
+
+
+def everything_of(var):
+    """The processes that work in this folder, whoever started them."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if f"PLGOPS_VAR={var}\0".encode() in entry.joinpath("environ").read_bytes():
+                found.append(int(entry.name))
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.parametrize("stop_with", [signal.SIGINT, signal.SIGTERM])
+def test_everything_starts_comes_back_and_stops(tmp_path, stop_with):
+    port = free_port()
+    process = start(tmp_path, port)
+    try:
+        answer = until(lambda: health(port), "an answer")
+        assert (answer["status"], answer["broker"]) == ("ok", True)
+        parts = children(process.pid)
+        assert len(parts) == 3
+        if stop_with == signal.SIGINT:
+            (broker,) = (pid for pid, command in parts.items() if "valkey-server" in command)
+            os.kill(broker, signal.SIGKILL)
+            until(lambda: broker not in children(process.pid) and len(children(process.pid)) == 3, "a new broker")
+            second = subprocess.run(
+                [sys.executable, "-m", "plgops.run"],
+                cwd=ROOT,
+                env=environment(tmp_path, port),
+                capture_output=True,
+                text=True,
+            )
+            assert (second.returncode, "already running" in second.stderr) == (1, True)
+    finally:
+        process.send_signal(stop_with)
+        output, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, output
+    assert f"plgops is at http://127.0.0.1:{port}/" in output
+    assert "Write key of “My product”" in output
+    until(lambda: everything_of(tmp_path) == [], "an end of every process")
+
+
+def test_a_port_that_is_taken_is_said_before_anything_starts(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        process = start(tmp_path, port)
+        output, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 1
+    assert f"port {port} on 127.0.0.1 cannot be used" in output and f"make run PORT={port + 1}" in output
+    assert not (tmp_path / "plgops.sqlite3").exists()
+
+
+def test_nothing_stays_behind_when_the_supervisor_is_killed(tmp_path):
+    port = free_port()
+    process = start(tmp_path, port)
+    until(lambda: health(port), "an answer")
+    process.kill()
+    process.communicate(timeout=PATIENCE)
+    until(lambda: everything_of(tmp_path) == [], "an end of every process")

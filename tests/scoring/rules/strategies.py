@@ -7,13 +7,14 @@ from hypothesis import strategies as st
 from plgops.lib.days import FOREVER
 from tests.scoring.rules.reference import Facts
 
-LAST_DAY = 40
+LAST_DAY = 14
 days = st.integers(0, LAST_DAY)
 EVENTS = ["A", "B", "C", "D"]
 TRAITS = ["plan", "seats"]
 STAGES = ["signed_up", "activated", "paid"]
 VALUES = ["free", "team", "5", "true", True, False, 5, 0.5, 12, None, ""]
-lengths = st.sampled_from([1, 2, 3, 7, 14, 30])
+lengths = st.sampled_from([1, 2, 3, 5, 8])
+LONGEST = 8
 small = st.integers(0, 5)
 
 
@@ -67,7 +68,7 @@ def conditions(draw, subject):
         stage = draw(st.sampled_from(STAGES))
         if draw(st.booleans()):
             return {kind: {"reached": stage} | draw(windows("account", sliding=False))}
-        bounds = sorted([draw(st.integers(0, 20)), draw(st.integers(0, 20))])
+        bounds = sorted([draw(st.integers(0, LONGEST)), draw(st.integers(0, LONGEST))])
         shape = draw(st.sampled_from([("at_least_days", "at_most_days"), ("at_least_days",), ("at_most_days",)]))
         return {kind: {"since": stage} | {key: bounds[key == "at_most_days"] for key in shape}}
     if kind == "trait":
@@ -149,11 +150,12 @@ def wide_rules(draw, subject):
 def histories(draw):
     """Up to three accounts and four people; days on both sides of the day that is asked about."""
     facts = Facts()
+    signups = st.sampled_from([0, 0, 1, 3, 5, LAST_DAY])
     for number in range(1, draw(st.integers(1, 3)) + 1):
         internal, merged = draw(st.sampled_from([(False, False)] * 6 + [(True, False), (False, True)]))
-        facts.accounts[number] = (draw(days), internal, merged)
+        facts.accounts[number] = (draw(signups), internal, merged)
     for number in range(1, draw(st.integers(0, 4)) + 1):
-        facts.users[number] = (draw(days), draw(st.sampled_from([False] * 6 + [True])))
+        facts.users[number] = (draw(signups), draw(st.sampled_from([False] * 6 + [True])))
     accounts, users = st.sampled_from(sorted(facts.accounts)), st.sampled_from([0, *facts.users])
     for name, activity, derived, collects in (
         ("A", True, False, "email"),
@@ -165,16 +167,16 @@ def histories(draw):
     if facts.users:
         for _ in range(draw(st.integers(0, 6))):
             start = draw(days)
-            end = draw(st.sampled_from([FOREVER, FOREVER, start, start + 1, start + 10]))
+            end = draw(st.sampled_from([FOREVER, FOREVER, start, start + 1, start + 5]))
             facts.members.append((draw(accounts), draw(st.sampled_from(sorted(facts.users))), start, end))
     types = st.integers(1, 4)
     where = st.one_of(accounts, accounts, st.just(0))
     keys = st.tuples(where, users, types, days)
-    for key in draw(st.lists(keys, max_size=25, unique=True)):
+    for key in draw(st.lists(keys, min_size=10, max_size=30, unique=True)):
         facts.usage.append((*key, draw(st.integers(1, 3))))
     values = st.tuples(where, users, types, days, st.sampled_from("xyz"))
     # a value comes with the usage of its event
-    for value in draw(st.lists(values, max_size=12, unique=True)):
+    for value in draw(st.lists(values, min_size=4, max_size=12, unique=True)):
         facts.values.append(value)
         if not any(row[:4] == value[:4] for row in facts.usage):
             facts.usage.append((*value[:4], 1))

@@ -114,9 +114,10 @@ def _refresh_signups(table: str, keys: str, column: str, ids: Collection[int]) -
 
 
 def _reach_signed_up(account_ids: Collection[int], *, now: dt.datetime) -> None:
-    """The ledger's signed_up of each account stands at its signup, wherever that moved."""
+    """The ledger's signed_up of each account stands at its signup, wherever that moved; tombstones have none."""
     name = _STAGE.name
     rows = []
+    tombs = []
     for pk, merged_into, signed_up_at, day in bulk.fetch(
         f"SELECT id, merged_into_id, signed_up_at, signup_day FROM {Account._meta.db_table}"
         f" WHERE {bulk.among('id')} ORDER BY id",
@@ -124,6 +125,10 @@ def _reach_signed_up(account_ids: Collection[int], *, now: dt.datetime) -> None:
     ):
         if merged_into is None:
             rows.append((pk, pk, Stage.SIGNED_UP.value, bulk.read_time(signed_up_at), day, now, SIGNED_UP_BY, ""))
+        else:
+            tombs.append(pk)
+    if tombs:
+        StageEntry.objects.filter(origin_id__in=tombs, cause=SIGNED_UP_BY).delete()
     bulk.write(
         _STAGE,
         rows,

@@ -1,7 +1,8 @@
 """Many rows in one statement, on PostgreSQL and on SQLite: what the ORM cannot say (increment on conflict).
 
-Columns carry a PostgreSQL type, so that rows travel as one array a column; SQLite takes the same rows one
-by one through a prepared statement. Table and column names are our own constants, values are always bound.
+Columns carry a PostgreSQL type: rows travel there as one JSON document, whose columns the server reads as
+those types; SQLite takes the same rows one by one through a prepared statement. Table and column names are
+our own constants, values are always bound.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from django.db import connection
 from plgops.lib.db import is_postgres
 
 Row = Sequence[Any]
+Columns = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,19 +26,33 @@ class Table:
     """A table to write to: its name and the columns written, with their PostgreSQL types."""
 
     name: str
-    columns: tuple[tuple[str, str], ...]
+    columns: Columns
 
     @property
     def names(self) -> str:
         return ", ".join(name for name, _ in self.columns)
 
-    @property
-    def unnested(self) -> str:
-        """`SELECT` over one array parameter a column; JSON travels as text."""
-        picked = ", ".join(f"c{i}::jsonb" if kind == "jsonb" else f"c{i}" for i, (_, kind) in enumerate(self.columns))
-        arrays = ", ".join(f"%s::{'text' if kind == 'jsonb' else kind}[]" for _, kind in self.columns)
-        aliases = ", ".join(f"c{i}" for i in range(len(self.columns)))
-        return f"SELECT {picked} FROM unnest({arrays}) AS t({aliases})"
+
+def _document(columns: Columns, rows: Sequence[Row]) -> str:
+    """The rows as a JSON array of objects; what is JSON already goes in as it is."""
+    names = [name for name, _ in columns]
+    documents = [i for i, (_, kind) in enumerate(columns) if kind == "jsonb"]
+    if documents:
+        turned = [list(column) for column in zip(*rows, strict=True)]
+        for i in documents:
+            turned[i] = [None if text is None else orjson.Fragment(text) for text in turned[i]]
+        rows = list(zip(*turned, strict=True))
+    return orjson.dumps([dict(zip(names, row, strict=True)) for row in rows], default=_hex).decode()
+
+
+def _hex(value: Any) -> str:
+    if isinstance(value, bytes):
+        return "\\x" + value.hex()
+    raise TypeError(f"{type(value).__name__} has no place in a row")
+
+
+def _typed(columns: Columns) -> str:
+    return ", ".join(f"{name} {kind}" for name, kind in columns)
 
 
 def json_text(value: Any) -> str:
@@ -53,7 +69,7 @@ def _utc_text(at: dt.datetime) -> str:
     return at.astimezone(dt.UTC).replace(tzinfo=None).isoformat(" ")
 
 
-def _bindable(columns: Sequence[tuple[str, str]], rows: Sequence[Row]) -> Sequence[Row]:
+def _bindable(columns: Columns, rows: Sequence[Row]) -> Sequence[Row]:
     """The rows for SQLite, with their times as text."""
     times = [i for i, (_, kind) in enumerate(columns) if kind == "timestamptz"]
     if not times:
@@ -71,8 +87,9 @@ def write(table: Table, rows: Sequence[Row], tail: str = "") -> None:
     with connection.cursor() as cursor:
         if is_postgres():
             cursor.execute(
-                f"INSERT INTO {table.name} ({table.names}) {table.unnested} {tail}",
-                [list(column) for column in zip(*rows, strict=True)],
+                f"INSERT INTO {table.name} ({table.names}) SELECT {table.names}"
+                f" FROM json_to_recordset(%s::json) AS rows({_typed(table.columns)}) {tail}",
+                [_document(table.columns, rows)],
             )
         else:
             marks = ", ".join(["%s"] * len(table.columns))
@@ -89,8 +106,9 @@ def write_returning(table: Table, rows: Sequence[Row], tail: str, returning: str
     with connection.cursor() as cursor:
         if is_postgres():
             cursor.execute(
-                f"INSERT INTO {table.name} ({table.names}) {table.unnested} {tail}",
-                [list(column) for column in zip(*rows, strict=True)],
+                f"INSERT INTO {table.name} ({table.names}) SELECT {table.names}"
+                f" FROM json_to_recordset(%s::json) AS rows({_typed(table.columns)}) {tail}",
+                [_document(table.columns, rows)],
             )
             return cursor.fetchall()
         found: list[tuple[Any, ...]] = []
@@ -117,15 +135,13 @@ def update(
         return
     where = f" AND ({guard})" if guard else ""
     with connection.cursor() as cursor:
-        sets = ", ".join(f"{c} = v.{c}{'::jsonb' if kind == 'jsonb' and is_postgres() else ''}" for c, kind in columns)
-        every = [key, *columns]
-        names = ", ".join(c for c, _ in every)
+        sets = ", ".join(f"{c} = v.{c}" for c, _ in columns)
+        every: Columns = (key, *columns)
         if is_postgres():
-            arrays = ", ".join(f"%s::{'text' if kind == 'jsonb' else kind}[]" for _, kind in every)
             cursor.execute(
-                f"UPDATE {name} AS t SET {sets} FROM unnest({arrays}) AS v({names})"
+                f"UPDATE {name} AS t SET {sets} FROM json_to_recordset(%s::json) AS v({_typed(every)})"
                 f" WHERE t.{key[0]} = v.{key[0]}{where}",
-                [list(column) for column in zip(*rows, strict=True)],
+                [_document(every, rows)],
             )
         else:
             picked = ", ".join(f"%s AS {c}" for c, _ in every)
@@ -143,8 +159,13 @@ def among(column: str) -> str:
 
 
 def many(values: Iterable[Any]) -> Any:
-    """The parameter of `among`."""
-    return list(values) if is_postgres() else json_text(list(values))
+    """The parameter of `among`: an array's literal, or JSON for SQLite."""
+    listed = list(values)
+    if not is_postgres():
+        return json_text(listed)
+    if listed and isinstance(listed[0], str):
+        listed = ['"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"' for value in listed]
+    return "{" + ",".join(map(str, listed)) + "}"
 
 
 def fetch(sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:

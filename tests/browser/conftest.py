@@ -30,7 +30,12 @@ DESKTOP = {"width": 1440, "height": 900}
 PHONE = {"width": 390, "height": 844}
 AXE = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 # requests that fail on purpose in some tests, and a font that a very short visit does not need
-EXPECTED = ("the server responded with a status of 4", "net::ERR_FAILED", "was preloaded using link preload")
+EXPECTED = (
+    "Response Status Error Code 4",
+    "the server responded with a status of 4",
+    "net::ERR_FAILED",
+    "was preloaded using link preload",
+)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -67,3 +67,285 @@ def test_user_level_lists_the_people(acme, invite):
     found = appdb.verdicts({7: doc}, account_ids=[acme.pk], as_of_day=DAY)
     assert found == {7: [appdb.Verdict(acme.pk, True, None, (ann.pk,))]}
     assert appdb.qualifying_users(doc, as_of_day=DAY) == [(acme.pk, ann.pk)]
+
+
+# --- windows
+
+
+@pytest.mark.parametrize(("day", "counts"), [(9, False), (10, True), (23, True), (24, False)])
+def test_first_14_days_are_day_0_to_13(acme, invite, day, counts):
+    ann = world.person(10, acme)
+    world.used(acme, ann, invite, day)
+    for of, level in (("account", "account"), ("user", "user"), ("account", "user")):
+        rule = {"count": {"event": "*", "at_least": 1, "window": {"first_days": 14, "of": of}}}
+        assert holds(rule, acme, level=level) is counts
+        assert next_day(rule, acme, level=level) is None
+
+
+def test_first_days_of_a_person_run_from_the_persons_own_signup(acme, invite):
+    bob = world.person(40, acme)
+    world.used(acme, bob, invite, 45)
+    inner = {"count": {"event": "*", "at_least": 1, "window": {"first_days": 14, "of": "user"}}}
+    assert holds({"users_who": {"at_least": 1, "rule": inner}}, acme)
+    inner["count"]["window"]["of"] = "account"
+    assert not holds({"users_who": {"at_least": 1, "rule": inner}}, acme)
+
+
+def test_last_days_end_with_the_day_itself(acme, invite):
+    world.used(acme, None, invite, 50)
+    rule = {"count": {"event": "*", "at_least": 1, "window": {"last_days": 7}}}
+    assert [holds(rule, acme, day) for day in (49, 50, 56, 57)] == [False, True, True, False]
+    assert next_day(rule, acme, 52) == 57
+    assert next_day(rule, acme, 57) is None
+
+
+def test_last_days_below_the_threshold_never_come_back_by_time(acme, invite):
+    world.used(acme, None, invite, 50)
+    assert next_day({"count": {"event": "*", "at_least": 2, "window": {"last_days": 7}}}, acme, 52) is None
+    assert next_day({"count": {"event": "*", "at_most": 1, "window": {"last_days": 7}}}, acme, 52) is None
+    assert next_day({"count": {"event": "*", "at_most": 0, "window": {"last_days": 7}}}, acme, 52) == 57
+
+
+def test_any_7_days_span_7_calendar_days(acme, invite):
+    for day in (20, 23, 26, 60, 63, 67):
+        world.used(acme, None, invite, day)
+    rule = {"days": {"event": "*", "at_least": 3, "window": {"any_days": 7}}}
+    assert holds(rule, acme, 26)
+    assert not holds(rule, acme, 25)
+    rule["days"]["window"]["any_days"] = 6
+    assert not holds(rule, acme)
+
+
+def test_any_days_of_values_and_people_count_each_once(acme, invite):
+    ann, bob = world.person(10, acme), world.person(10, acme)
+    for who, day, value in ((ann, 20, "x"), (ann, 21, "x"), (bob, 22, "y"), (bob, 40, "z")):
+        world.used(acme, who, invite, day)
+        world.valued(acme, who, invite, day, value)
+    window = {"window": {"any_days": 3}}
+    assert holds({"distinct": {"event": "Invite Sent", "of": "email", "exactly": 2} | window}, acme)
+    assert holds({"users": {"event": "*", "exactly": 2} | window}, acme)
+
+
+def test_dates_include_both_ends(acme, invite):
+    world.used(acme, None, invite, 31)  # 1970-02-01
+    for bounds, counts in (
+        ({"from": "1970-02-01", "to": "1970-02-01"}, True),
+        ({"from": 31}, True),
+        ({"to": 31}, True),
+        ({"from": 32}, False),
+        ({"to": "1970-01-31"}, False),
+    ):
+        assert holds({"count": {"event": "*", "at_least": 1, "window": bounds}}, acme) is counts
+
+
+# --- who is asked
+
+
+def test_events_dated_in_the_future_count_from_their_day_on(acme, invite):
+    world.used(acme, None, invite, 60)
+    rule = {"count": {"event": "*", "at_least": 1}}
+    assert (holds(rule, acme, 59), next_day(rule, acme, 59)) == (False, 60)
+    assert (holds(rule, acme, 60), next_day(rule, acme, 60)) == (True, None)
+
+
+def test_absence_holds_from_signup_on(acme):
+    rule = {"recency": {"event": "*", "not_for_days": 14}}
+    assert (holds(rule, acme, 9), next_day(rule, acme, 9)) == (False, 10)
+    assert holds(rule, acme, 10)
+    assert not holds({"not": rule}, acme, 9)
+
+
+def test_a_person_in_two_accounts_is_judged_in_each(acme, invite):
+    other = world.account(10)
+    ann = world.person(10, acme, other)
+    world.used(acme, ann, invite, 20, 2)
+    world.used(other, ann, invite, 20, 1)
+    rule = {"count": {"event": "*", "at_least": 2}}
+    assert holds(rule, acme, level="user")
+    assert not holds(rule, other, level="user")
+    assert not holds({"count": {"event": "*", "at_least": 3}}, acme, level="user")
+
+
+def test_who_has_left_counts_for_the_account_but_is_not_asked(acme, invite):
+    ann = world.person(10)
+    world.member(acme, ann, 10, 30)
+    world.used(acme, ann, invite, 20)
+    rule = {"count": {"event": "*", "at_least": 1}}
+    assert [holds(rule, acme, day, level="user") for day in (29, 30)] == [True, False]
+    assert next_day(rule, acme, 25, level="user") == 30
+    assert holds(rule, acme, 30)
+
+
+def test_account_qualifies_with_enough_people(acme, invite):
+    for _ in range(2):
+        world.used(acme, world.person(10, acme), invite, 20)
+    rule = {"count": {"event": "*", "at_least": 1}}
+    for least, expected in ((2, True), (3, False)):
+        assert holds(rule, acme, level="user", account_when={"users_at_least": least}) is expected
+
+
+def test_people_without_an_account_qualify_but_lift_to_none(acme, invite):
+    loner = world.person(10)
+    world.used(None, loner, invite, 20)
+    doc = parse_definition(world.document({"count": {"event": "*", "at_least": 1}}, level="user"))
+    assert appdb.qualifying_users(doc, DAY) == [(0, loner.pk)]
+    assert appdb.verdicts({1: doc}, account_ids=None, as_of_day=DAY) == {1: []}
+
+
+def test_internal_and_merged_are_out(acme, invite):
+    ours, gone = world.account(10, is_internal=True), world.account(10, merged_into=acme)
+    ann = world.person(10, acme)
+    twin = world.person(10, acme, merged_into=ann)
+    rule = {"recency": {"event": "*", "not_for_days": 1}}
+    assert not holds(rule, ours)
+    assert not holds(rule, gone)
+    doc = parse_definition(world.document(rule, level="user"))
+    assert appdb.qualifying_users(doc, DAY) == [(acme.pk, ann.pk)]
+    assert twin.pk
+
+
+# --- conditions
+
+
+def test_recency_counts_today_as_the_first_day(acme, invite):
+    world.used(acme, None, invite, 50)
+    seen = {"recency": {"event": "*", "within_days": 3}}
+    gone = {"recency": {"event": "*", "not_for_days": 3}}
+    assert [holds(seen, acme, day) for day in (50, 52, 53)] == [True, True, False]
+    assert [holds(gone, acme, day) for day in (50, 52, 53)] == [False, False, True]
+    assert next_day(seen, acme, 50) == next_day(gone, acme, 50) == 53
+    assert next_day(gone, acme, 53) is None
+
+
+def test_star_is_raw_activity_only(acme, invite):
+    quiet = world.event_type("Page Loaded", is_activity=False)
+    derived = world.event_type("Big Invite", is_activity=False, base=invite, property_filter={"name": "n", "in": [1]})
+    world.used(acme, None, quiet, 20)
+    world.used(acme, None, derived, 20)
+    assert not holds({"count": {"event": "*", "at_least": 1}}, acme)
+    assert holds({"count": {"event": ["Big Invite", "Page Loaded"], "exactly": 2}}, acme)
+
+
+def test_unknown_events_measure_nothing(acme):
+    assert not holds({"count": {"event": "Nobody Sent This", "at_least": 1}}, acme)
+    assert holds({"count": {"event": "Nobody Sent This", "exactly": 0}}, acme)
+    for kind in ("days", "users"):
+        assert holds({kind: {"event": "Nobody", "at_most": 0, "window": {"any_days": 3}}}, acme)
+
+
+def test_distinct_needs_the_property_that_the_type_collects(acme, invite):
+    world.valued(acme, None, invite, 20, "x")
+    assert holds({"distinct": {"event": "Invite Sent", "of": "email", "at_least": 1}}, acme)
+    assert not holds({"distinct": {"event": "Invite Sent", "of": "phone", "at_least": 1}}, acme)
+
+
+@pytest.mark.parametrize(
+    ("value", "test", "expected"),
+    [
+        ("free", {"exactly": "free"}, True),
+        ("free", {"exactly": "Free"}, False),
+        ("it's 100% “so”; --", {"in": ["it's 100% “so”; --"]}, True),
+        (5, {"in": [5.0]}, True),
+        (5, {"exactly": "5"}, False),
+        ("5", {"exactly": 5}, False),
+        (True, {"exactly": True}, True),
+        (49.999999, {"at_least": 50}, False),
+        (50, {"between": [50, 50]}, True),
+        ("50", {"at_least": 50}, False),
+        ("", {"is_set": True}, False),
+        (None, {"is_set": False}, True),
+        (False, {"is_set": True}, True),
+        (0, {"is_set": True}, True),
+    ],
+)
+def test_trait_comparisons(acme, value, test, expected):
+    world.trait(acme, "thing", value)
+    assert holds({"trait": {"name": "thing"} | test}, acme) is expected
+
+
+def test_no_value_is_only_not_set(acme):
+    for test in ({"exactly": "x"}, {"at_most": 5}, {"is_set": True}):
+        assert not holds({"trait": {"name": "thing"} | test}, acme)
+    assert holds({"trait": {"name": "thing", "is_set": False}}, acme)
+
+
+def test_traits_of_the_account_inside_a_rule_about_people(acme):
+    ann = world.person(10, acme)
+    world.trait(acme, "plan", "team")
+    world.trait(ann, "plan", "free")
+    for of, plan in (({}, "free"), ({"of": "account"}, "team")):
+        assert holds({"trait": {"name": "plan", "exactly": plan} | of}, acme, level="user")
+
+
+def test_stage_since_counts_from_the_latest_entry(acme):
+    world.stage(acme, "paid", 40)
+    world.stage(acme, "paid", 60)
+    rule = {"stage": {"since": "paid", "at_least_days": 10, "at_most_days": 20}}
+    assert [holds(rule, acme, day) for day in (49, 50, 59, 60, 69, 70, 80, 81)] == [
+        False, True, True, False, False, True, True, False,
+    ]  # fmt: skip
+    assert [next_day(rule, acme, day) for day in (45, 55, 65, 75, 85)] == [50, 60, 70, 81, None]
+    assert not holds({"stage": {"since": "churned", "at_most_days": 10}}, acme)
+
+
+def test_signed_up_is_the_accounts_signup_day(acme):
+    rule = {"stage": {"since": "signed_up", "at_least_days": 10}}
+    assert [holds(rule, acme, day) for day in (19, 20)] == [False, True]
+    assert next_day(rule, acme, 12) == 20
+
+
+def test_stage_reached_within_a_window(acme):
+    world.stage(acme, "activated", 50)
+    rule = {"stage": {"reached": "activated", "window": {"last_days": 5}}}
+    assert [holds(rule, acme, day) for day in (49, 50, 54, 55)] == [False, True, True, False]
+    assert [next_day(rule, acme, day) for day in (49, 52, 55)] == [50, 55, None]
+
+
+# --- how it is asked
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_verdicts_take_two_queries_whatever_the_number_of_accounts(size, invite, django_assert_num_queries):
+    accounts = [world.account(10) for _ in range(size)]
+    for each in accounts:
+        world.used(each, world.person(10, each), invite, 20, 2)
+    docs = {
+        1: parse_definition(world.document({"count": {"event": "*", "at_least": 2}})),
+        2: parse_definition(world.document({"count": {"event": "*", "at_least": 2}}, level="user")),
+    }
+    with django_assert_num_queries(2):
+        found = appdb.verdicts(docs, account_ids=[each.pk for each in accounts], as_of_day=DAY)
+    assert [len(found[1]), len(found[2])] == [size, size]
+
+
+def test_more_conditions_than_one_statement_measures(acme, invite, django_assert_num_queries):
+    world.used(acme, None, invite, 20, 100)
+    docs = {
+        first: parse_definition(
+            world.document({"all": [{"count": {"event": "*", "at_least": first + i + 1}} for i in range(60)]})
+        )
+        for first in (0, 60, 120, 180)
+    }
+    with django_assert_num_queries(3):
+        found = appdb.verdicts(docs, account_ids=[acme.pk], as_of_day=DAY)
+    assert {key: [verdict.holds for verdict in held] for key, held in found.items()} == {
+        0: [True], 60: [], 120: [], 180: [],
+    }  # fmt: skip
+
+
+def test_nobody_asked_nothing_queried(django_assert_num_queries):
+    doc = parse_definition(world.document({"count": {"event": "*", "at_least": 2}}))
+    with django_assert_num_queries(0):
+        assert appdb.verdicts({1: doc}, account_ids=[], as_of_day=DAY) == {1: []}
+        assert appdb.verdicts({}, account_ids=None, as_of_day=DAY) == {}
+
+
+def test_motion_says_which_accounts_are_worth_a_person(acme):
+    small = world.account(10)
+    world.trait(acme, "seats", 10)
+    world.trait(small, "seats", 9)
+    rule = {"count": {"event": "*", "at_least": 1}}
+    ids = [acme.pk, small.pk]
+    doc = parse_definition(world.document(rule, motion={"rule": {"trait": {"name": "seats", "at_least": 10}}}))
+    assert appdb.motion_holds(doc, account_ids=ids, as_of_day=DAY) == {acme.pk}
+    assert appdb.motion_holds(parse_definition(world.document(rule)), account_ids=ids, as_of_day=DAY) == set(ids)

@@ -136,8 +136,8 @@ CELERY_WORKER_MAX_MEMORY_PER_CHILD = 400_000  # kB
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_TIMEOUT = 2
 if BROKER_URL.startswith("redis"):
-    # Nobody waits long for a broker that hangs; a task of a killed worker is given out again after ten minutes.
-    CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 2, "socket_timeout": 5, "visibility_timeout": 660}
+    # nobody waits long for a broker that hangs
+    CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 2, "socket_timeout": 5}
 # A task is only a doorbell: it expires rather than pile up, and sending it never hangs a request.
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Collection
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
 
 from accounts import due
 from accounts.models import EventType, StaffUser
+from accounts.rebuild import backfill
 from accounts.team import audit
 
 _DESCRIBED = ("meaning", "description", "is_activity", "metered_property", "distinct_property")
+
+
+class CannotDerive(Exception):
+    """There is no such derived event to be made; the text says why."""
 
 
 class NotRaw(Exception):
@@ -32,8 +39,8 @@ def describe(
     """Write what an event type means. Raises EventType.DoesNotExist, NotRaw.
 
     Whether it counts as activity is read when rules are evaluated, so changing it makes every account due.
-    A measured property counts in the roll-up from the next event on; `manage.py rebuild_usage` applies it
-    to the log.
+    A property that is measured anew is counted from the next event on, and the log is counted again by it
+    after the commit, in short transactions beside ingest: not to be called inside a transaction of one's own.
     """
     wanted = {
         "meaning": meaning,
@@ -58,4 +65,35 @@ def describe(
         if "is_activity" in changed:
             for consumer in sorted(settings.DUE_CONSUMERS):
                 due.mark_everybody(consumer=consumer, now=now)
+    if changed.keys() & {"metered_property", "distinct_property"}:
+        backfill(kind, now=now)
+    return kind
+
+
+def derive(
+    *, name: str, base: EventType, property_name: str, values: Collection[Any], by: StaffUser | None, now: dt.datetime
+) -> EventType:
+    """Make a type that counts the events of `base` whose property is one of `values`, from the first event on.
+
+    Raises NotRaw, CannotDerive. As for `describe`, the log is counted after the commit.
+    """
+    if base.base_id is not None:
+        raise NotRaw("A derived event is derived from what is sent, not from another derived one.")
+    if not name.strip() or not property_name.strip() or not values:
+        raise CannotDerive("A derived event needs a name, a property and at least one value.")
+    with transaction.atomic():
+        if EventType.objects.filter(name=name.strip()).exists():
+            raise CannotDerive(f"There is an event “{name.strip()}” already.")
+        kind = EventType.objects.create(
+            name=name.strip(),
+            base=base,
+            property_filter={"name": property_name.strip(), "in": list(values)},
+            is_activity=False,
+            meaning=base.meaning,
+            metered_property=base.metered_property,
+            distinct_property=base.distinct_property,
+        )
+        detail = {"base": base.name, "property": property_name.strip(), "values": list(values)}
+        audit.record(action="event_type.derived", obj=kind, by=by, now=now, detail=detail)
+    backfill(kind, now=now)
     return kind

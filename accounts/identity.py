@@ -21,7 +21,6 @@ from accounts.models import (
     AccountKey,
     AccountMerge,
     Membership,
-    ProductUser,
     StaffUser,
     StageEntry,
     Subscription,
@@ -93,13 +92,8 @@ def reattribute(user_ids: Collection[int], *, moved: Collection[int], news: News
     rebuilt = memberships.attribute(user_ids) | set(moved)
     if not rebuilt:
         return
-    before = usage.accounts_of(rebuilt)
-    usage.rebuild(rebuilt)
-    places = before | usage.accounts_of(rebuilt)
-    newest = usage.last_seen("user_id", rebuilt)
-    profiles.set_seen(ProductUser._meta.db_table, {pk: newest.get(pk) for pk in rebuilt})
-    newest = usage.last_seen("account_id", places)
-    profiles.set_seen(Account._meta.db_table, {pk: newest.get(pk) for pk in places})
+    places = usage.rebuild(rebuilt)
+    usage.set_last_seen(rebuilt, places)
     news.changed_accounts |= places
 
 

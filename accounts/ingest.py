@@ -22,7 +22,7 @@ import orjson
 from django.conf import settings
 from django.db import OperationalError, connection, transaction
 
-from accounts import catalogue, due, identity, keys, memberships, payload, profiles, quarantine, traits
+from accounts import counting, due, identity, keys, memberships, payload, profiles, quarantine, traits
 from accounts.identity import News
 from accounts.keys import GroupKey, Link, PersonKey
 from accounts.memberships import LEFT_EVENT, Named, Places
@@ -129,10 +129,13 @@ def accept(
             message = replace(message, message_id=_derived_id(message))
         by_digest.setdefault(hashlib.blake2b(message.message_id.encode(), digest_size=16).digest(), message)
     exclusive = not is_postgres() or any(message.type in _CHANGING for message in messages)
+    alone = False
     for attempt in range(ATTEMPTS):
         batch = _Batch(source, received_at, importing, exclusive)
         try:
             with transaction.atomic():
+                if exclusive:
+                    keys.enter(alone=alone)
                 if bad:
                     quarantine.store(
                         source=source, messages=bad, received_at=received_at, sent_at=sent_at, context=context
@@ -145,6 +148,7 @@ def accept(
         except (keys.Contended, OperationalError) as error:
             if attempt == ATTEMPTS - 1 or connection.in_atomic_block or not _is_passing(error):
                 raise
+            alone = True
             time.sleep(random.uniform(0.5, 1.0) * 0.02 * 2**attempt)  # noqa: S311 - no secret
             continue
         return Accepted(
@@ -257,7 +261,7 @@ class _Batch:
         relinked = [
             key
             for key, link in links.items()
-            if key in self.people and ((known := self.people[key].link) is None or link < known)
+            if key in self.people and ((stored := self.people[key].link) is None or link < stored)
         ]
         if new or relinked:
             self._need_exclusive()
@@ -387,7 +391,7 @@ class _Batch:
             at = message.occurred_at
             span = sight.get(message.event)
             sight[message.event] = (min(span[0], at), max(span[1], at)) if span else (at, at)
-        types = catalogue.on_sight(sight)
+        types = counting.on_sight(sight)
         rollup = Rollup()
         rows = []
         contexts: dict[int, str] = {}

@@ -25,6 +25,7 @@ from plgops.lib import bulk
 from plgops.lib.db import is_postgres
 
 LONGEST_ID = 200
+_DOOR = 7_260_001  # the advisory lock of those who make or change keys; the number is only ours
 Link = tuple[dt.datetime, str]  # when, and to which key
 
 
@@ -126,6 +127,17 @@ def external_id_of(key: str) -> str:
         digest = hashlib.blake2b(name.encode(), digest_size=16).hexdigest()
         name = f"{name[: LONGEST_ID - 33]}~{digest}"
     return name
+
+
+def enter(*, alone: bool) -> None:
+    """Come in to make or change keys; `alone` when others got in the way before. Before any row is locked.
+
+    Those who make keys do it side by side. After a collision one waits until nobody else does, so that the
+    next attempt cannot collide, however many new people and accounts are sent at once.
+    """
+    if is_postgres():
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT pg_advisory_xact_lock{'' if alone else '_shared'}({_DOOR})")
 
 
 def _lock(exclusive: bool) -> str:

@@ -225,8 +225,3 @@ def seen(table: str, times: Mapping[int, dt.datetime]) -> None:
         sorted(times.items()),
         "t.last_seen_at IS NULL OR t.last_seen_at < v.last_seen_at",
     )
-
-
-def set_seen(table: str, times: Mapping[int, dt.datetime | None]) -> None:
-    """Set the newest activity, also lower, after events went elsewhere."""
-    bulk.update(table, ("id", "bigint"), [("last_seen_at", "timestamptz")], sorted(times.items(), key=lambda r: r[0]))

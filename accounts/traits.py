@@ -22,7 +22,7 @@ from typing import Any
 import orjson
 from django.db import connection
 
-from accounts.catalogue import text_of
+from accounts.counting import text_of
 from accounts.models import TraitFact, TraitValue
 from accounts.usage import day_of_micros, metered_of
 from plgops.lib import bulk

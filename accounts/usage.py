@@ -16,9 +16,9 @@ from typing import Any
 import orjson
 from django.db import connection
 
-from accounts import catalogue
-from accounts.catalogue import Counted, text_of
-from accounts.models import UsageDay, UsageValue
+from accounts import counting
+from accounts.counting import Counted, text_of
+from accounts.models import Account, ProductUser, UsageDay, UsageValue
 from accounts.workspace import zone
 from plgops.lib import bulk
 from plgops.lib.days import MICRO, day_of, from_micros, micros
@@ -160,19 +160,20 @@ class Rollup:
         bulk.write(_VALUE, [(*key, self.values[key]) for key in sorted(self.values)], _ADD_VALUE)
 
 
-def rebuild(user_ids: Collection[int]) -> None:
-    """Make the roll-up of these people again from the log.
+def rebuild(user_ids: Collection[int]) -> set[int]:
+    """Make the roll-up of these people again from the log; the accounts in which anything came out different.
 
     To be called in a transaction that holds their keys locked (`keys.lock_people`), so that no event of
     theirs is accepted meanwhile.
     """
     ids = sorted(user_ids)
     if not ids:
-        return
+        return set()
+    before = _snapshot(ids)
     with connection.cursor() as cursor:
         for table in (_T, _V):
             cursor.execute(f"DELETE FROM {table} WHERE {bulk.among('user_id')}", [bulk.many(ids)])
-    types = catalogue.load_all()
+    types = counting.load_all()
     rollup = Rollup()
     for user_id, account_id, event_type_id, occurred_at, properties in bulk.fetch(
         "SELECT user_id, account_id, event_type_id, occurred_at, properties FROM accounts_event"
@@ -185,6 +186,17 @@ def rebuild(user_ids: Collection[int]) -> None:
         known = properties if isinstance(properties, dict) else orjson.loads(properties)
         rollup.add(account_id or 0, user_id, counted, micros(at), known)
     rollup.write()
+    after = {(*key, *row) for key, row in rollup.days.items()} | {(*k, n) for k, n in rollup.values.items()}
+    return {row[0] for row in before ^ after if row[0]}
+
+
+def _snapshot(ids: list[int]) -> set[tuple[Any, ...]]:
+    """What is stored for these people, each row as a tuple of its columns."""
+    found: set[tuple[Any, ...]] = set()
+    for table in (_DAY, _VALUE):
+        sql = f"SELECT {table.names} FROM {table.name} WHERE {bulk.among('user_id')}"
+        found.update(tuple(row) for row in bulk.fetch(sql, [bulk.many(ids)]))
+    return found
 
 
 def last_seen(column: str, ids: Collection[int]) -> dict[int, dt.datetime]:
@@ -195,6 +207,18 @@ def last_seen(column: str, ids: Collection[int]) -> dict[int, dt.datetime]:
         [bulk.many(ids)],
     )
     return {pk: from_micros(us) for pk, us in rows}
+
+
+def set_last_seen(user_ids: Collection[int], account_ids: Collection[int]) -> None:
+    """Set the newest activity of people and accounts, also lower, after events went elsewhere or were recounted."""
+    for model, column, ids in ((ProductUser, "user_id", user_ids), (Account, "account_id", account_ids)):
+        newest = last_seen(column, ids)
+        bulk.update(
+            model._meta.db_table,
+            ("id", "bigint"),
+            [("last_seen_at", "timestamptz")],
+            [(pk, newest.get(pk)) for pk in sorted(ids)],
+        )
 
 
 def accounts_of(user_ids: Collection[int]) -> set[int]:

@@ -30,6 +30,10 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
+/* ---- the server says that a row has left (it may not be drawn here: then nothing happens) */
+
+document.body.addEventListener("row-gone", ({ detail }) => $(detail.value)?.remove());
+
 /* ---- the server says where the focus belongs after it has redrawn the queue */
 
 document.body.addEventListener("focus-on", ({ detail }) => $(detail.value)?.focus());

@@ -1,0 +1,120 @@
+"""Log in and out, the throttle, password, profile and preferences."""
+
+from __future__ import annotations
+
+import pytest
+import time_machine
+from django.core.cache import cache
+from django.utils import timezone
+
+from accounts import throttle
+from accounts.models import AuditEntry, StaffUser
+from accounts.views.auth import ABILITIES
+from plgops.lib import access
+from tests.conftest import PASSWORD
+
+
+@pytest.fixture(autouse=True)
+def no_failures_yet():
+    cache.clear()
+    yield
+    cache.clear()
+
+
+def log_in(client, password: str, username: str = "dana", **extra):
+    return client.post("/login/", {"username": username, "password": password}, **extra)
+
+
+def test_log_in_leads_where_one_wanted_to_go(client, rep):
+    response = client.post("/login/?next=/accounts/", {"username": "dana", "password": PASSWORD, "next": "/accounts/"})
+    assert response["Location"] == "/accounts/"
+
+
+def test_log_in_never_leads_to_another_site(client, rep):
+    response = client.post("/login/", {"username": "dana", "password": PASSWORD, "next": "https://evil.example/"})
+    assert response["Location"] == "/"
+
+
+def test_log_out_needs_a_post(client_of, rep):
+    client = client_of(rep)
+    assert client.get("/logout/").status_code == 405
+    assert client.post("/logout/")["Location"] == "/login/"
+    assert client.get("/profile/")["Location"] == "/login/?next=/profile/"
+
+
+def test_an_inactive_person_stays_outside(client, rep):
+    StaffUser.objects.update(is_active=False)
+    assert "do not go together" in log_in(client, PASSWORD).content.decode()
+
+
+def test_ten_failures_refuse_even_the_right_password_for_a_quarter_of_an_hour(client, rep, other_rep):
+    with time_machine.travel(timezone.now(), tick=False) as clock:
+        for _ in range(throttle.LIMIT):
+            assert "do not go together" in log_in(client, "wrong").content.decode()
+        assert "Too many failed attempts" in log_in(client, PASSWORD).content.decode()
+        assert "Too many failed attempts" in log_in(client, PASSWORD, username="DANA ").content.decode()
+        assert log_in(client, PASSWORD, REMOTE_ADDR="10.0.0.9").status_code == 302  # another address
+        client.logout()
+        assert log_in(client, PASSWORD, username="theo").status_code == 302  # another name
+        client.logout()
+        clock.shift(throttle.WINDOW_SECONDS + 1)
+        assert log_in(client, PASSWORD).status_code == 302
+
+
+def test_success_forgets_the_failures(client, rep):
+    for _ in range(throttle.LIMIT - 1):
+        log_in(client, "wrong")
+    assert log_in(client, PASSWORD).status_code == 302
+    client.logout()
+    log_in(client, "wrong")
+    assert log_in(client, PASSWORD).status_code == 302
+
+
+def test_password_change_is_audited_without_the_password(client_of, rep):
+    client = client_of(rep)
+    new = "a much better phrase"
+    wrong = client.post("/password/", {"old_password": "no", "new_password1": new, "new_password2": new})
+    assert "not your present password" in wrong.content.decode()
+    client.post("/password/", {"old_password": PASSWORD, "new_password1": new, "new_password2": new})
+    assert StaffUser.objects.get(pk=rep.pk).check_password(new)
+    entry = AuditEntry.objects.get()
+    assert (entry.action, entry.actor_id, entry.detail) == ("staff.password_changed", rep.pk, {})
+    assert client.get("/profile/").status_code == 200  # the session stays
+
+
+def test_profile_says_what_one_may_do(client_of, rep):
+    html = client_of(rep).get("/profile/").content.decode()
+    assert "Claim accounts from the inbox" in html
+    assert "Merge accounts" not in html
+
+
+def test_every_capability_has_words():
+    assert set(ABILITIES) == set(access.CAPABILITIES)
+
+
+@pytest.mark.parametrize(
+    ("sent", "field", "value"),
+    [
+        ({"theme": "dark"}, "theme", "dark"),
+        ({"density": "compact"}, "density", "compact"),
+        ({"keys": "off"}, "single_key_shortcuts", False),
+    ],
+)
+def test_preferences_are_saved_and_rendered_into_every_page(client_of, rep, sent, field, value):
+    client = client_of(rep)
+    assert client.post("/profile/preferences/", sent).status_code == 204
+    assert getattr(StaffUser.objects.get(pk=rep.pk), field) == value
+    name, words = next(iter(sent.items()))
+    assert f'data-{name}="{words}"' in client.get("/profile/").content.decode().split("<head>")[0]
+
+
+def test_an_unknown_preference_is_refused_and_changes_nothing(client_of, rep):
+    response = client_of(rep).post("/profile/preferences/", {"theme": "pink", "density": "compact"})
+    assert (response.status_code, response["Content-Type"]) == (400, "text/plain")
+    rep.refresh_from_db()
+    assert (rep.theme, rep.density) == ("auto", "normal")
+
+
+def test_preferences_work_as_a_plain_form(client_of, rep):
+    response = client_of(rep).post("/profile/preferences/", {"theme": "light", "back": "1"}, follow=True)
+    assert "Your preferences are saved." in response.content.decode()

@@ -15,6 +15,10 @@ class Merged(Exception):
     """The account was merged into another one; decide about that one instead."""
 
 
+class NotOneLevel(Exception):
+    """A company is one root with its children: neither can the root have a parent nor the child children."""
+
+
 def _locked(account_id: int) -> Account:
     account = Account.objects.select_for_update(of=("self",)).get(pk=account_id)
     if account.merged_into_id is not None:
@@ -59,4 +63,33 @@ def set_internal(*, account_id: int, internal: bool, by: StaffUser, now: dt.date
             account_id=account.pk,
         )
         due.mark_changed([account.pk], now=now)
+    return True
+
+
+def set_parent(*, account_id: int, parent_id: int | None, by: StaffUser, now: dt.datetime) -> bool:
+    """Make the account part of a company (its root account), or one of its own (None).
+
+    The company's accounts are evaluated again. True if that changed anything. Raises NotOneLevel, Merged.
+    """
+    with transaction.atomic():
+        rows = Account.objects.select_for_update(of=("self",)).filter(pk__in={account_id, parent_id or account_id})
+        found = {row.pk: row for row in rows.order_by("pk")}
+        account, parent = found[account_id], found[parent_id] if parent_id else None
+        if account.merged_into_id is not None or (parent and parent.merged_into_id is not None):
+            raise Merged("One of the two was merged into another account.")
+        if account.parent_id == parent_id:
+            return False
+        if parent and (parent.pk == account.pk or parent.parent_id or account.children.exists()):
+            raise NotOneLevel(f"{account.name} cannot become part of {parent.name}.")
+        before = account.company_id
+        Account.objects.filter(pk=account.pk).update(parent=parent)
+        audit.record(
+            action="account.parent_set",
+            obj=account,
+            by=by,
+            now=now,
+            account_id=account.pk,
+            detail={"parent": parent_id, "company_before": before},
+        )
+        due.mark_changed({account.pk, before, parent_id or account.pk}, now=now)
     return True

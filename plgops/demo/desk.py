@@ -35,8 +35,8 @@ class Desk:
         self.reps = [staff["dana"], staff["theo"]]
         self.admin, self.manager = staff["ada"], staff["mara"]
         self.rng = rng
-        self.each_step = 1 if small else 3
-        self.largest = 4 if small else 14  # released per definition
+        self.each_step = 1 if small else 4
+        self.largest = 5 if small else 36  # released per definition
 
     def evaluate(self, *, now: dt.datetime) -> None:
         """Until nothing is due."""

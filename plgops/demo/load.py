@@ -18,9 +18,10 @@ from importlib.resources import files
 from itertools import islice
 from typing import Any
 
-from accounts.ingest import accept_batch
+from django.db import transaction
 
-from accounts import billing, sources
+from accounts import billing, sources, stewardship
+from accounts.ingest import accept_batch
 from accounts.models import Account, AccountKey, AuditEntry, EventType, Plan, PlanLimit, Source, StaffUser
 from accounts.team import audit
 from plgops.demo import desk, helpdesk
@@ -29,10 +30,11 @@ from plgops.demo.staff import hire
 from plgops.demo.world import Story, simulate
 from plgops.lib.days import MICRO
 from scoring import definitions
+from scoring.models import Handoff
 
 SOURCE = "Fieldnote production"
 ACCOUNTS, SMALL = 1_500, 60
-STEPS = (21, 17, 13, 9, 6, 3, 1, 0)  # days before the end
+STEPS = (21, 15, 9, 5, 1, 0)  # days before the end
 BATCH = 4_000
 Say = Callable[[str], None]
 
@@ -73,30 +75,33 @@ def load(*, seed: int, small: bool, until: dt.datetime, say: Say) -> Loaded:
     """Bring in the whole company, or what is missing of it after an interruption with the same parameters."""
     began = time.monotonic()
     steps = [until - dt.timedelta(days=days) for days in STEPS]
-    staff = hire()
-    source, key = _source(by=staff["ada"], now=steps[0], detail={"seed": seed, "small": small, "until": str(until)})
+    with transaction.atomic():  # from here on an interrupted load is known as one
+        staff = hire()
+        source, key = _source(by=staff["ada"], now=steps[0], detail={"seed": seed, "small": small, "until": str(until)})
     _describe()
     helpdesk.set_up(staff, now=steps[0])
-
-    loaded = Loaded(0, 0, 0, key, 0.0)
     counts = {"accounts": 0, "people": 0, "events": 0}
-    waiting = _import(seed=seed, small=small, until=until, cut=steps[0], source=source, counts=counts, say=say)
+    waiting = _import(
+        seed=seed, small=small, until=until, cut=steps[0], source=source, by=staff["ada"], counts=counts, say=say
+    )
     for document in _documents():
         definitions.publish(document=document, by=staff["ada"], now=steps[0], reason="First definitions")
     rng = random.Random(seed + 1)  # noqa: S311  a play, not a secret
     team = desk.Desk(staff, rng, small=small)
-    team.release(now=steps[0])
+    played = Handoff.objects.exists()  # by the load that was interrupted
+    if not played:
+        team.release(now=steps[0])
     say("Playing the last three weeks …")
     for before, now in zip(steps, steps[1:], strict=False):
         _arrive(waiting, source=source, upto=now)
         team.evaluate(now=now)
-        helpdesk.assign(now=now)
-        team.work(since=before, now=now)
+        if not played:
+            team.work(since=before, now=now)
+    helpdesk.assign(now=until)
     helpdesk.play(staff, rng, now=until, many=6 if small else 34)
     team.evaluate(now=until)
-    helpdesk.assign(now=until)
     audit.record(action="demo.finished", obj=source, by=None, now=until, detail=counts)
-    return Loaded(**counts, write_key=key, seconds=time.monotonic() - began) if counts["accounts"] else loaded
+    return Loaded(**counts, write_key=key, seconds=time.monotonic() - began)
 
 
 def _source(*, by: StaffUser, now: dt.datetime, detail: dict[str, Any]) -> tuple[Source, str]:
@@ -142,6 +147,7 @@ def _import(
     until: dt.datetime,
     cut: dt.datetime,
     source: Source,
+    by: StaffUser,
     counts: dict[str, int],
     say: Say,
 ) -> list[Later]:
@@ -170,7 +176,7 @@ def _import(
     while batch := list(islice(told, BATCH)):
         accept_batch(source=source, messages=batch, received_at=cut, importing=True)
     _pay((s for story in stories for s in _states(story) if s.at <= cut), source=source, now=cut, importing=True)
-    _companies(stories, now=cut)
+    _companies(stories, by=by, now=cut)
     return waiting
 
 
@@ -192,14 +198,14 @@ def _pay(states: Iterable[billing.State], *, source: Source, now: dt.datetime, i
     billing.record_states([s.of(owners[s.account_key]) for s in told], now=now, source=source, importing=importing)
 
 
-def _companies(stories: list[Story], *, now: dt.datetime) -> None:
+def _companies(stories: list[Story], *, by: StaffUser, now: dt.datetime) -> None:
     """Second workspaces join their company, and Fieldnote's own is left out of every figure."""
     ids = dict(Account.objects.values_list("external_id", "pk"))
     for story in stories:
         if story.parent in ids and story.group_id in ids:
-            Account.objects.filter(pk=ids[story.group_id]).update(parent_id=ids[story.parent])
-        if story.internal:
-            Account.objects.filter(external_id=story.group_id).update(is_internal=True)
+            stewardship.set_parent(account_id=ids[story.group_id], parent_id=ids[story.parent], by=by, now=now)
+        if story.internal and story.group_id in ids:
+            stewardship.set_internal(account_id=ids[story.group_id], internal=True, by=by, now=now)
 
 
 def _arrive(waiting: list[Later], *, source: Source, upto: dt.datetime) -> None:

@@ -316,7 +316,7 @@ class _Account:
         rng, life = self.rng, self.life
         person.last = at
         events, weights = _LEADS if person.lead else _DOES
-        how_many = 1 + min(9, int(rng.expovariate(1.1)))
+        how_many = 1 + min(9, int(rng.expovariate(1.25)))
         for event in rng.choices(events, cum_weights=weights, k=how_many):
             at += 30 + int(rng.random() * 1_500)
             if event == "Rows Synced":

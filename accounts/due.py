@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import secrets
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -18,10 +18,34 @@ from django.db.models import Case, F, Q, Value, When
 
 from accounts.models import AccountDue, StaffUser
 from accounts.team import audit
+from plgops.lib import bulk
 from plgops.lib.db import after_commit, lock_free_rows
 from plgops.lib.doorbell import ring
 
 MAX_BACKOFF = dt.timedelta(hours=1)
+
+_DUE = bulk.Table(
+    AccountDue._meta.db_table,
+    (
+        ("account_id", "bigint"),
+        ("consumer", "text"),
+        ("changed_seq", "bigint"),
+        ("done_seq", "bigint"),
+        ("import_seq", "bigint"),
+        ("changed_at", "timestamptz"),
+        ("lease_token", "text"),
+        ("attempts", "int"),
+        ("last_error", "text"),
+    ),
+)
+_RAISE = (
+    "ON CONFLICT (account_id, consumer) DO UPDATE SET"
+    " changed_seq = accounts_accountdue.changed_seq + 1,"
+    " import_seq = CASE WHEN excluded.import_seq > 0 THEN accounts_accountdue.changed_seq + 1"
+    " ELSE accounts_accountdue.import_seq END,"
+    " changed_at = CASE WHEN accounts_accountdue.changed_seq > accounts_accountdue.done_seq"
+    " THEN accounts_accountdue.changed_at ELSE excluded.changed_at END"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,22 +72,8 @@ def mark_changed(
     ids = sorted({i for i in account_ids if i})
     if not ids:
         return
-    step = 200
-    with connection.cursor() as cursor:
-        for start in range(0, len(ids), step):
-            rows = [(account_id, name) for account_id in ids[start : start + step] for name in names]
-            values = ", ".join(["(%s, %s, 1, 0, %s, %s, '', 0, '')"] * len(rows))
-            cursor.execute(
-                "INSERT INTO accounts_accountdue (account_id, consumer, changed_seq, done_seq, import_seq, changed_at,"
-                f" lease_token, attempts, last_error) VALUES {values}"
-                " ON CONFLICT (account_id, consumer) DO UPDATE SET"
-                " changed_seq = accounts_accountdue.changed_seq + 1,"
-                " import_seq = CASE WHEN excluded.import_seq > 0 THEN accounts_accountdue.changed_seq + 1"
-                " ELSE accounts_accountdue.import_seq END,"
-                " changed_at = CASE WHEN accounts_accountdue.changed_seq > accounts_accountdue.done_seq"
-                " THEN accounts_accountdue.changed_at ELSE excluded.changed_at END",
-                [v for account_id, name in rows for v in (account_id, name, 1 if importing else 0, now)],
-            )
+    seq = 1 if importing else 0
+    bulk.write(_DUE, [(pk, name, 1, 0, seq, now, "", 0, "") for pk in ids for name in names], _RAISE)
     for name in names:
         after_commit(ring, settings.DUE_CONSUMERS[name])
 
@@ -143,6 +153,37 @@ def finish(
             last_error="",
         )
     )
+
+
+def finish_many(
+    done: Sequence[tuple[Claimed, int | None]], *, consumer: str, now: dt.datetime, version: int | None = None
+) -> set[int]:
+    """`finish` for many accounts, each with its next due day, in two statements: the ids whose lease was still ours.
+
+    Needs a transaction. The rows are locked in order of account first, as everybody who marks them does.
+    """
+    if not done:
+        return set()
+    ids = [claimed.account_id for claimed, _ in done]
+    rows = AccountDue.objects.filter(account_id__in=ids, consumer=consumer)
+    list(rows.select_for_update().order_by("account_id").values_list("pk"))
+    casts = "(CAST(%s AS bigint), CAST(%s AS bigint), CAST(%s AS varchar(32)), CAST(%s AS integer))"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE accounts_accountdue AS d SET done_seq = v.column2, due_day = v.column4,"
+            " followed_version = COALESCE(%s, d.followed_version), changed_at = %s, lease_until = NULL,"
+            " lease_token = '', retry_at = NULL, attempts = 0, last_error = ''"
+            f" FROM (VALUES {', '.join([casts] * len(done))}) AS v"
+            " WHERE d.account_id = v.column1 AND d.consumer = %s AND d.lease_token = v.column3"
+            " AND d.done_seq <= v.column2 RETURNING d.account_id",
+            [
+                version,
+                now,
+                *(value for one, due_day in done for value in (one.account_id, one.seq, one.token, due_day)),
+                consumer,
+            ],
+        )
+        return {account_id for (account_id,) in cursor.fetchall()}
 
 
 def give_back(claimed: Claimed, *, consumer: str) -> None:

@@ -95,13 +95,23 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True)
+class AuditLine:
+    """An audit row in words."""
+
+    at: dt.datetime
+    who: str
+    what: str
+    more: str
+
+
+@dataclass(frozen=True, slots=True)
 class Detail:
     """Everything that one handoff's page says of it and its reasons."""
 
     handoff: Handoff
     reasons: tuple[Reason, ...]
     activities: tuple[HandoffActivity, ...]
-    audit: tuple[AuditEntry, ...]
+    audit: tuple[AuditLine, ...]
     evidence_users: frozenset[int] = field(default_factory=frozenset)
 
 
@@ -183,13 +193,14 @@ def detail(handoff: Handoff) -> Detail:
         .order_by(F("closed_at").desc(nulls_first=True), F("since_at").desc(nulls_last=True), "-id")
     )
     reasons = reasons_of(found)
+    trail = AuditEntry.objects.filter(object_type="handoff", object_id=handoff.pk)
     return Detail(
         handoff=handoff,
         reasons=reasons,
         activities=tuple(
             HandoffActivity.objects.filter(handoff=handoff).select_related("by").order_by("-at", "-id")[:50]
         ),
-        audit=tuple(AuditEntry.objects.filter(object_type="handoff", object_id=handoff.pk).order_by("-at", "-id")[:50]),
+        audit=tuple(_audit_line(entry) for entry in trail.order_by("-at", "-id")[:50]),
         evidence_users=frozenset(i for q in found for i in why.people_of(q.evidence)),
     )
 
@@ -225,6 +236,34 @@ def person_names(ids: set[int]) -> dict[int, str]:
 def event_type_names(ids: set[int]) -> dict[int, str]:
     """The names of these event types by id."""
     return dict(EventType.objects.filter(pk__in=ids).values_list("pk", "name")) if ids else {}
+
+
+_AUDIT_WORDS = {
+    "opened": "opened it",
+    "joined": "added a reason",
+    "assigned": "assigned it",
+    "claimed": "claimed it",
+    "unclaimed": "gave it back",
+    "touched": "recorded a touch",
+    "noted": "wrote a note",
+    "won": "closed it as won",
+    "lost": "closed it as lost",
+    "dismissed": "dismissed it",
+    "returned": "returned it to self-serve",
+    "withdrawn": "withdrew it",
+    "lapsed": "marked it: no reason holds any more",
+    "held_again": "took the mark back: a reason holds again",
+    "paid": "saw that the account paid",
+    "moved": "moved it with its account",
+}
+
+
+def _audit_line(entry: AuditEntry) -> AuditLine:
+    verb = entry.action.removeprefix("handoff.")
+    detail = entry.detail
+    told = [detail.get("kind"), f"to {detail['to']}" if detail.get("to") else "", detail.get("reason")]
+    more = ", ".join(str(word).replace("_", " ") for word in told if word)
+    return AuditLine(entry.at, entry.actor_label, _AUDIT_WORDS.get(verb, verb.replace("_", " ")), more)
 
 
 def _tab(tab: str, user: StaffUser) -> QuerySet[Handoff]:

@@ -97,7 +97,10 @@ def handoff(request: HttpRequest, handoff_id: int) -> HttpResponse:
     if htmx.wants(request, "detail"):
         gone = filters.tab == "unclaimed" and found.status != Handoff.Status.UNCLAIMED
         extra = {"tabs": _tabs(user, filters)} if gone else {}
-        return render(request, "inbox/pane.html", context | extra | {"gone": gone})
+        response = render(request, "inbox/pane.html", context | extra | {"gone": gone})
+        if gone:
+            response["HX-Trigger"] = json.dumps({"row-gone": f"#row-{handoff_id}"})
+        return response
     page = inbox.page(filters, user=user)
     context |= _queue_context(user, filters, page.items, page.next_cursor) | _frame(user, filters)
     return render(request, PAGE, context | {"pane": "detail"})
@@ -235,6 +238,8 @@ def _acted(
         context |= _queue_context(user, filters, page.items, page.next_cursor) | {"redraw": True}
         context["selected"] = found.pk
     response = render(request, "inbox/oob.html", context)
+    if gone:
+        response["HX-Trigger"] = json.dumps({"row-gone": f"#row-{handoff_id}"})
     if redraw:
         response["HX-Trigger-After-Settle"] = json.dumps({"focus-on": f"#row-{handoff_id} [data-row]"})
     return response
@@ -331,9 +336,11 @@ def _action_context(found: Handoff, user: StaffUser, filters: inbox.Filters) -> 
     """What changes with an action: the bar, the activity, the owner, the audit trail."""
     allowed = handoffs.allowed(found, user)
     reasons = handoffs.REASONS.get(found.status, {})
+    detail = inbox.detail(found)
     return {
         "f": filters,
-        "d": inbox.detail(found),
+        "d": detail,
+        "audit": detail.audit,
         "allowed": allowed,
         "touches": TOUCHES,
         "outcomes": OUTCOMES,

@@ -114,8 +114,10 @@ def test_holding_j_loads_one_detail(open_page, rep, queue):
     page = open_page(rep, "/inbox/")
     asked = []
     page.on("request", lambda r: asked.append(r.url) if r.headers.get("hx-target") == "detail" else None)
-    for _ in range(3):
-        page.keyboard.press("j")
+    page.evaluate(
+        """() => { for (let i = 0; i < 3; i++)
+             document.activeElement.dispatchEvent(new KeyboardEvent("keydown", { key: "j", bubbles: true })); }"""
+    )
     expect(page.locator("#det-h")).to_have_text("Solace Health")
     assert len(asked) == 1
 

@@ -3,12 +3,16 @@
 import datetime as dt
 
 import pytest
-from django.urls import reverse
 from django.utils import timezone
 
+from accounts.models import AuditEntry
+from scoring import handoffs, inbox
+from scoring.models import Handoff, HandoffActivity
 from tests.factories import desk
 
 pytestmark = pytest.mark.django_db
+
+HTMX = {"HTTP_HX_REQUEST": "true"}
 
 
 @pytest.fixture
@@ -16,8 +20,358 @@ def now():
     return timezone.now()
 
 
+def names(response):
+    """The companies in the queue's order."""
+    return [r.handoff.company.name for r in response.context["rows"]]
+
+
+# --- reading -----------------------------------------------------------------------------------------------
+
+
 def test_the_queue_opens_with_its_first_account(client_of, rep, now):
     desk.desk(3, now=now)
+    response = client_of(rep).get("/inbox/")
+    assert names(response) == ["Lumen Analytics", "Kestrel Robotics", "Harbor & Pine"]
+    assert response.context["selected"] == Handoff.objects.get(company__name="Lumen Analytics").pk
+    assert [r.qualification.definition.slug for r in response.context["d"].reasons] == ["steady-use", "team-expansion"]
+
+
+def test_an_empty_queue_says_so(client_of, rep):
     page = client_of(rep).get("/inbox/").content.decode()
-    assert "Lumen Analytics" in page and "Kestrel Robotics" in page
-    assert "Why now" in page
+    assert "The queue is clear" in page
+    assert "Nothing is done yet" in client_of(rep).get("/inbox/?tab=done").content.decode()
+
+
+def test_tabs_hold_what_is_theirs(client_of, rep, other_rep, now):
+    free, mine, theirs, done = desk.desk(4, now=now)
+    handoffs.claim(handoff_id=mine.pk, by=rep, now=now)
+    handoffs.claim(handoff_id=theirs.pk, by=other_rep, now=now)
+    handoffs.close(handoff_id=done.pk, outcome="dismissed", reason="student", by=rep, now=now)
+    client = client_of(rep)
+    assert names(client.get("/inbox/")) == [free.company.name]
+    assert names(client.get("/inbox/?tab=mine")) == [mine.company.name]
+    assert names(client.get("/inbox/?tab=done")) == [done.company.name]
+    tabs = client.get("/inbox/").context["tabs"]
+    assert [(t["key"], t["count"]) for t in tabs] == [("unclaimed", "1"), ("mine", "1"), ("done", "1")]
+
+
+def test_a_manager_sees_the_team(client_of, manager, rep, now):
+    one, _ = desk.desk(2, now=now)
+    handoffs.claim(handoff_id=one.pk, by=rep, now=now)
+    response = client_of(manager).get("/inbox/?tab=team")
+    assert names(response) == [one.company.name]
+    assert [t["key"] for t in response.context["tabs"]] == ["unclaimed", "mine", "team", "done"]
+
+
+def test_tab_counts_stop_at_their_cap(rep, now, monkeypatch):
+    desk.desk(3, now=now)
+    monkeypatch.setattr(inbox, "COUNT_CAP", 3)
+    assert inbox.counts(user=rep, tabs=["unclaimed", "mine"]) == {"unclaimed": "2+", "mine": "0"}
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("plan=trial", ["Kestrel Robotics"]),
+        ("seats=25", ["Lumen Analytics", "Solace Health"]),
+        ("q=pine", ["Harbor & Pine"]),
+        ("q=solacehealth.org", ["Solace Health"]),
+        ("definition=steady-use", ["Lumen Analytics", "Solace Health"]),
+        ("plan=team&seats=20", ["Lumen Analytics"]),
+        ("sort=newest", ["Lumen Analytics", "Kestrel Robotics", "Harbor & Pine", "Solace Health"]),
+        ("sort=waiting", ["Solace Health", "Harbor & Pine", "Kestrel Robotics", "Lumen Analytics"]),
+        ("sort=seats", ["Solace Health", "Lumen Analytics", "Kestrel Robotics", "Harbor & Pine"]),
+        ("sort=mrr", ["Solace Health", "Lumen Analytics", "Harbor & Pine", "Kestrel Robotics"]),
+        ("sort=nonsense&seats=many&tab=nowhere&definition=", None),
+    ],
+)
+def test_filters_and_orders_are_in_the_url(client_of, rep, now, query, expected):
+    desk.desk(4, now=now)
+    everything = ["Lumen Analytics", "Kestrel Robotics", "Harbor & Pine", "Solace Health"]
+    assert names(client_of(rep).get(f"/inbox/?{query}")) == (expected or everything)
+
+
+def test_the_filters_stay_on_every_link_of_the_queue(client_of, rep, now):
+    desk.desk(2, now=now)
+    page = client_of(rep).get("/inbox/?plan=team&sort=mrr").content.decode()
+    found = Handoff.objects.get(company__name="Lumen Analytics")
+    assert f'href="/inbox/{found.pk}/?plan=team&amp;sort=mrr"' in page
+    assert f'action="/inbox/{found.pk}/claim/?plan=team&amp;sort=mrr"' in page
+
+
+def test_pages_of_the_queue_go_on_where_the_last_ended(client_of, rep, now):
+    desk.desk(5, now=now)
+    filters = inbox.Filters()
+    first = inbox.keyset(inbox.queue(filters, user=rep), by="-newest_evidence_at", size=2)
+    second = inbox.keyset(inbox.queue(filters, user=rep), by="-newest_evidence_at", size=2, cursor=first.next_cursor)
+    assert [h.company.name for h in first.items + second.items] == [c[0] for c in desk.COMPANIES[:4]]
+    fragment = client_of(rep).get(f"/inbox/?cursor={second.next_cursor}", HTTP_HX_TARGET="more-rows", **HTMX)
+    assert fragment.content.decode().count("data-row") == 1
+    assert desk.COMPANIES[4][0] in fragment.content.decode() and "<html" not in fragment.content.decode()
+
+
+def test_a_handoff_alone_is_a_page_and_for_htmx_a_fragment(client_of, rep, now):
+    one, two = desk.desk(2, now=now)
+    client = client_of(rep)
+    page = client.get(f"/inbox/{two.pk}/")
+    assert page.context["pane"] == "detail" and page.context["selected"] == two.pk
+    assert names(page) == [one.company.name, two.company.name]
+    fragment = client.get(f"/inbox/{two.pk}/", HTTP_HX_TARGET="detail", **HTMX)
+    assert fragment.content.decode().strip().startswith("<article")
+    assert {"HX-Request", "HX-Target"} <= set(fragment["Vary"].replace(" ", "").split(","))
+
+
+def test_a_handoff_opens_on_its_own_tab(client_of, rep, other_rep, now):
+    one, two, three = desk.desk(3, now=now)
+    handoffs.claim(handoff_id=one.pk, by=rep, now=now)
+    handoffs.claim(handoff_id=two.pk, by=other_rep, now=now)
+    handoffs.close(handoff_id=three.pk, outcome="dismissed", reason="student", by=rep, now=now)
+    client = client_of(rep)
+    tabs = [client.get(f"/inbox/{h.pk}/").context["f"].tab for h in (one, two, three)]
+    assert tabs == ["mine", "team", "done"]
+
+
+def test_why_now_says_each_condition_with_its_number(client_of, rep, now):
+    (one,) = desk.desk(1, now=now)
+    reason = client_of(rep).get(f"/inbox/{one.pk}/").context["d"].reasons[1]
+    flows = next(s for s in reason.signals if s.english.startswith("Workflow Completed"))
+    assert flows.measured == f"{flows.series[-1]} times"  # the series ends at what was measured
+    assert (flows.needed, flows.threshold, len(flows.series)) == ("at least 5", 5.0, 14)
+    paid = next(s for s in reason.signals if s.negated)
+    assert (paid.english, paid.holds, paid.series) == ("Not: has paid", True, ())
+    assert reason.sentence.startswith("Workflow Completed ")
+    assert reason.sentence.endswith("by Priya Raman, Jonas Weber, Mina Okafor and 2 more.")
+
+
+def test_marks_of_a_handoff(client_of, rep, now):
+    one, two = desk.desk(2, now=now)
+    Handoff.objects.filter(pk=one.pk).update(
+        status="claimed", owner=rep, claimed_at=now, paid_at=now, rule_lapsed_at=now, assigned=True
+    )
+    marked = client_of(rep).get(f"/inbox/{one.pk}/").content.decode()
+    for words in ("They paid", "Confirm as won", "No reason holds any more", "who already owns this account"):
+        assert words in marked
+    plain = client_of(rep).get(f"/inbox/{two.pk}/").content.decode()
+    assert "They paid" not in plain and "No reason holds" not in plain
+
+
+def test_an_unknown_handoff_is_404(client_of, rep):
+    assert client_of(rep).get("/inbox/999999/").status_code == 404
+    assert client_of(rep).post("/inbox/999999/claim/").status_code == 404
+
+
+def test_arrivals_are_counted_after_what_was_drawn(client_of, rep, now):
+    desk.desk(2, now=now)
+    client = client_of(rep)
+    after = Handoff.objects.order_by("pk").last().pk
+    assert client.get(f"/inbox/news/?tab=unclaimed&after={after}").status_code == 204
+    desk.handoff(desk.company(2, now=now), now=now)
+    desk.handoff(desk.company(3, now=now), now=now)
+    answer = client.get(f"/inbox/news/?tab=unclaimed&after={after}")
+    assert "2 new accounts" in answer.content.decode()
+    again = client.get(f"/inbox/news/?tab=unclaimed&after={after}", HTTP_IF_NONE_MATCH=answer["ETag"])
+    assert again.status_code == 304
+    assert client.get(f"/inbox/news/?plan=trial&after={after}").status_code == 204  # other filters, no news
+
+
+# --- what it costs -----------------------------------------------------------------------------------------
+
+# session, user, roles; page of handoffs, their reasons, event types, child accounts, two weeks of use;
+# definitions and plans for the filter, newest id; counts of three tabs
+QUEUE = 14
+# reasons, people, use, distinct values, event types, activity, audit; accounts of the company, chart;
+# timeline: use, types, people, stages; contacts: those behind the reasons, others
+DETAIL = 15
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_the_queue_costs_the_same_at_any_length(client_of, rep, now, size, django_assert_num_queries):
+    desk.desk(size, now=now)
+    client = client_of(rep)
+    with django_assert_num_queries(QUEUE + DETAIL):
+        client.get("/inbox/")
+    with django_assert_num_queries(QUEUE - 3):
+        client.get("/inbox/", HTTP_HX_TARGET="queue", **HTMX)
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_a_detail_costs_the_same_with_any_number_of_reasons(client_of, rep, now, size, django_assert_num_queries):
+    team, steady = desk.staff_definitions(now - dt.timedelta(days=9))
+    account = desk.company(0, now=now)
+    handoff = desk.handoff(account, *[team, steady][:size], now=now)
+    for number in range(size):
+        HandoffActivity.objects.create(handoff=handoff, kind="note", at=now, by=rep, text=f"Note {number}")
+    client = client_of(rep)
+    with django_assert_num_queries(4 + DETAIL):  # session, user, roles, the handoff
+        client.get(f"/inbox/{handoff.pk}/", HTTP_HX_TARGET="detail", **HTMX)
+
+
+# --- acting ------------------------------------------------------------------------------------------------
+
+
+def test_claim_as_a_plain_form(client_of, rep, now):
+    one, _ = desk.desk(2, now=now)
+    response = client_of(rep).post(f"/inbox/{one.pk}/claim/?plan=team", follow=True)
+    assert response.redirect_chain == [(f"/inbox/{one.pk}/?plan=team", 302)]
+    assert [str(m) for m in response.context["messages"]] == ["Claimed Lumen Analytics"]
+    one.refresh_from_db()
+    assert (one.status, one.owner) == ("claimed", rep)
+
+
+def test_claim_by_htmx_answers_with_what_changed(client_of, rep, now):
+    one, _ = desk.desk(2, now=now)
+    response = client_of(rep).post(f"/inbox/{one.pk}/claim/", **HTMX)
+    parts = response.content.decode()
+    for part in ('id="tabs"', 'id="det-top"', 'id="activity"', 'id="audit"', 'id="owner"', 'id="nav-inbox"'):
+        assert f'{part} hx-swap-oob="true"' in parts or f"{part[:-1]}" in parts
+    assert response["HX-Trigger"] == f'{{"row-gone": "#row-{one.pk}"}}'
+    assert f'hx-post="/inbox/{one.pk}/unclaim/' in parts  # undo
+    assert 'id="queue"' not in parts
+
+
+def test_claiming_the_last_one_redraws_the_queue(client_of, rep, now):
+    (one,) = desk.desk(1, now=now)
+    assert "The queue is clear" in client_of(rep).post(f"/inbox/{one.pk}/claim/", **HTMX).content.decode()
+
+
+def test_a_lost_race_says_who_won(client_of, rep, other_rep, now):
+    (one,) = desk.desk(1, now=now)
+    handoffs.claim(handoff_id=one.pk, by=other_rep, now=now)
+    client = client_of(rep)
+    response = client.post(f"/inbox/{one.pk}/claim/", **HTMX)
+    assert (response.status_code, response["Content-Type"]) == (409, "text/plain; charset=utf-8")
+    assert response.content.decode() == "Theo Marsh claimed Lumen Analytics first."
+    assert response["HX-Trigger"] == "handoff-changed"
+    pane = client.get(f"/inbox/{one.pk}/?tab=unclaimed", HTTP_HX_TARGET="detail", **HTMX)
+    assert pane["HX-Trigger"] == f'{{"row-gone": "#row-{one.pk}"}}'
+    plain = client.post(f"/inbox/{one.pk}/claim/", follow=True)
+    assert [str(m) for m in plain.context["messages"]] == ["Theo Marsh claimed Lumen Analytics first."]
+    one.refresh_from_db()
+    assert one.owner == other_rep
+
+
+def test_work_from_touch_to_outcome(client_of, rep, now):
+    (one,) = desk.desk(1, now=now)
+    client = client_of(rep)
+    for path, data in (
+        ("claim", {}),
+        ("touch", {"kind": "emailed"}),
+        ("touch", {"kind": "met"}),
+        ("note", {"text": "Likes it."}),
+        ("close", {"outcome": "lost", "reason": "timing", "note": "In March."}),
+    ):
+        assert client.post(f"/inbox/{one.pk}/{path}/", data).status_code == 302
+    one.refresh_from_db()
+    assert (one.status, one.outcome_reason, one.outcome_note, one.closed_by) == ("lost", "timing", "In March.", rep)
+    assert list(one.activities.order_by("id").values_list("kind", "text")) == [
+        ("emailed", ""),
+        ("met", ""),
+        ("note", "Likes it."),
+    ]
+    trail = client.get(f"/inbox/{one.pk}/").context["audit"]
+    assert [line.what for line in trail] == [
+        "closed it as lost",
+        "wrote a note",
+        "recorded a touch",
+        "recorded a touch",
+        "claimed it",
+    ]
+
+
+def test_an_outcome_without_its_reason_is_refused_in_words(client_of, rep, now):
+    (one,) = desk.desk(1, now=now)
+    client = client_of(rep)
+    handoffs.claim(handoff_id=one.pk, by=rep, now=now)
+    response = client.post(f"/inbox/{one.pk}/close/", {"outcome": "lost"}, **HTMX)
+    assert response.status_code == 422
+    assert "Choose one of the reasons." in response.content.decode()
+    response = client.post(f"/inbox/{one.pk}/close/", {"outcome": "lost", "reason": "other"}, follow=True)
+    assert [str(m) for m in response.context["messages"]] == ["Say in the note what the other reason is."]
+    one.refresh_from_db()
+    assert one.status == "claimed"
+
+
+def test_undo_redraws_the_queue_and_puts_the_focus_back(client_of, rep, now):
+    one, _ = desk.desk(2, now=now)
+    client = client_of(rep)
+    client.post(f"/inbox/{one.pk}/claim/")
+    response = client.post(f"/inbox/{one.pk}/unclaim/", **HTMX)
+    assert f'id="row-{one.pk}"' in response.content.decode()
+    assert response["HX-Trigger-After-Settle"] == f'{{"focus-on": "#row-{one.pk} [data-row]"}}'
+    one.refresh_from_db()
+    assert (one.status, one.owner) == ("unclaimed", None)
+
+
+def test_a_manager_assigns(client_of, manager, rep, now):
+    (one,) = desk.desk(1, now=now)
+    client_of(manager).post(f"/inbox/{one.pk}/assign/", {"owner": rep.pk})
+    one.refresh_from_db()
+    assert (one.owner, one.assigned) == (rep, True)
+
+
+# --- who may -----------------------------------------------------------------------------------------------
+
+ACTIONS = (
+    ("claim", {}),
+    ("unclaim", {}),
+    ("assign", {"owner": "1"}),
+    ("touch", {"kind": "called"}),
+    ("note", {"text": "Hello"}),
+    ("close", {"outcome": "dismissed", "reason": "student"}),
+)
+
+
+@pytest.mark.parametrize("who", ["viewer", "agent"])
+def test_readers_see_no_button_and_can_do_nothing(client_of, request, rep, who, now):
+    one, two = desk.desk(2, now=now)
+    handoffs.claim(handoff_id=two.pk, by=rep, now=now)
+    client = client_of(request.getfixturevalue(who))
+    for handoff in (one, two):
+        response = client.get(f"/inbox/{handoff.pk}/")
+        assert response.context["allowed"] == frozenset()
+        assert 'method="post" action="/inbox/' not in response.content.decode()
+        for path, data in ACTIONS:
+            assert client.post(f"/inbox/{handoff.pk}/{path}/", data, **HTMX).status_code in (403, 404, 422), path
+    one.refresh_from_db(), two.refresh_from_db()
+    assert (one.status, two.status, two.owner) == ("unclaimed", "claimed", rep)
+    assert AuditEntry.objects.filter(object_type="handoff").count() == 1  # the claim above
+
+
+def test_a_rep_cannot_work_what_somebody_else_has(client_of, rep, other_rep, now):
+    (one,) = desk.desk(1, now=now)
+    handoffs.claim(handoff_id=one.pk, by=other_rep, now=now)
+    client = client_of(rep)
+    assert client.get(f"/inbox/{one.pk}/").context["allowed"] == frozenset()
+    for path, data in ACTIONS[3:]:
+        assert client.post(f"/inbox/{one.pk}/{path}/", data, **HTMX).status_code == 403, path
+        assert client.post(f"/inbox/{one.pk}/{path}/", data).status_code == 403, path
+    one.refresh_from_db()
+    assert (one.status, one.activities.count()) == ("claimed", 0)
+
+
+def test_a_manager_may_work_what_a_rep_has(client_of, rep, manager, now):
+    (one,) = desk.desk(1, now=now)
+    handoffs.claim(handoff_id=one.pk, by=rep, now=now)
+    client = client_of(manager)
+    assert client.post(f"/inbox/{one.pk}/touch/", {"kind": "called"}).status_code == 302
+    assert one.activities.get().by == manager
+
+
+def test_who_has_no_role_sees_nothing(client_of, stranger, now):
+    (one,) = desk.desk(1, now=now)
+    client = client_of(stranger)
+    paths = ["/inbox/", f"/inbox/{one.pk}/", "/inbox/news/"]
+    assert [client.get(path).status_code for path in paths] == [403, 403, 403]
+    assert client.post(f"/inbox/{one.pk}/claim/").status_code == 403
+
+
+def test_who_is_not_signed_in_is_sent_to_the_door(client, now):
+    (one,) = desk.desk(1, now=now)
+    for path in ("/inbox/", f"/inbox/{one.pk}/"):
+        assert client.get(path).headers["Location"] == f"/login/?next={path}"
+
+
+def test_actions_are_posts(client_of, rep, now):
+    (one,) = desk.desk(1, now=now)
+    client = client_of(rep)
+    assert {client.get(f"/inbox/{one.pk}/{path}/").status_code for path, _ in ACTIONS} == {405}

@@ -26,7 +26,7 @@ from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
-from accounts import ingest, payload, sources
+from accounts import ingest, keys, payload, sources
 from accounts.models import Source
 
 logger = logging.getLogger(__name__)
@@ -91,7 +91,7 @@ def _answer(request: HttpRequest, open_envelope: Callable[[dict[str, Any]], Enve
         return _receive(request, open_envelope)
     except Problem as problem:
         return _error(problem)
-    except (OperationalError, InterfaceError) as error:
+    except (OperationalError, InterfaceError, keys.Contended) as error:
         logger.warning("the database did not take a batch: %s", error)
         return _error(
             Problem(
@@ -101,6 +101,9 @@ def _answer(request: HttpRequest, open_envelope: Callable[[dict[str, Any]], Enve
                 {"Retry-After": str(BUSY_SECONDS)},
             )
         )
+    except Exception:  # clients take an error page for a network fault and lose the reason
+        logger.exception("a batch could not be stored")
+        return _error(Problem(500, "internal_error", "Something broke on our side. Send this again later."))
 
 
 def _receive(request: HttpRequest, open_envelope: Callable[[dict[str, Any]], Envelope]) -> HttpResponse:

@@ -3,11 +3,15 @@
     .venv/bin/python benchmarks/ingest.py [--events 60000] [--preload 0 1000000] [--processes 2]
 
 Makes a database of its own (`plgops_bench` on `--server`, dropped first), starts gunicorn with `--processes`
-processes, and posts `/v1/batch` of 100 from `--clients` connections. The messages are those of a
-product: 2,000 accounts with 10 people each, 20 event types, times spread over the last day, each with
-properties and a group. Each round is followed by a COPY of exactly the rows that it added to the log into a
-table of the same shape and indexes. `--preload` grows the log to that many events by COPY before a round,
-so that the rounds show whether ingest stays flat.
+processes, and posts `/v1/batch` of 100 from `--clients` connections. The messages are those of a product in
+use: 2,000 accounts with 10 people each, who joined a month ago, 20 event types, times within the last
+minutes, each with properties and a group; `--newcomers` of them (a share) are of people never seen. Each
+round is followed by a COPY of exactly the rows that it added to the log into a table of the same shape and
+indexes. `--preload` grows the log to that many events by COPY before a round, so that the rounds show
+whether ingest stays flat.
+
+"Events per CPU-second" divides by the CPU time that the server processes and PostgreSQL used (Linux, and
+PostgreSQL on this machine), which other work on the machine does not change.
 """
 
 from __future__ import annotations
@@ -42,6 +46,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=100)
     parser.add_argument("--processes", type=int, default=2, help="of gunicorn")
     parser.add_argument("--clients", type=int, default=4, help="connections that post at once")
+    parser.add_argument("--newcomers", type=float, default=0.0, help="share of events that are a new person's first")
     parser.add_argument("--preload", type=int, nargs="*", default=[0], help="size of the log before each round")
     options = parser.parse_args()
 
@@ -70,20 +75,23 @@ def main() -> None:
     try:
         wait_for(port)
         with psycopg.connect(url, autocommit=True) as db:
-            run_round(options, db, port, key, seed=0, events=20_000)  # accounts, people and types come to be
+            run_round(options, db, port, key, seed=0, events=ACCOUNTS * PEOPLE)  # people, accounts and types come to be
+            db.execute("VACUUM ANALYZE")
             print(f"{os.cpu_count()} cores, {options.processes} server processes, batches of {options.batch}")
-            print("| log before | events/s | p50 ms | p95 ms | bare COPY rows/s | ratio |")
-            print("|---:|---:|---:|---:|---:|---:|")
+            print("| log before | events/s | events per CPU-second | p50 ms | p95 ms | bare COPY rows/s | ratio |")
+            print("|---:|---:|---:|---:|---:|---:|---:|")
             for seed, size in enumerate(options.preload, 1):
                 preload(db, size)
                 before = one(db, "SELECT count(*) FROM accounts_event")
+                burnt = cpu_seconds(web.pid)
                 seconds, latencies = run_round(options, db, port, key, seed=seed, events=options.events)
+                burnt = cpu_seconds(web.pid) - burnt
                 copied = bare_copy(db, after=one(db, "SELECT max(id) FROM accounts_event") - options.events)
                 ours, theirs = options.events / seconds, options.events / copied
                 p50, p95 = statistics.median(latencies), statistics.quantiles(latencies, n=20)[-1]
                 print(
-                    f"| {before:,} | {ours:,.0f} | {p50 * 1e3:.0f} | {p95 * 1e3:.0f} | {theirs:,.0f} |"
-                    f" {ours / theirs:.3f} |",
+                    f"| {before:,} | {ours:,.0f} | {options.events / burnt:,.0f} | {p50 * 1e3:.0f} | {p95 * 1e3:.0f} |"
+                    f" {theirs:,.0f} | {ours / theirs:.3f} |",
                     flush=True,
                 )
     finally:
@@ -101,15 +109,21 @@ def run_round(
     results: multiprocessing.Queue = multiprocessing.Queue()
     barrier = multiprocessing.Barrier(options.clients + 1)
     clients = [
-        multiprocessing.Process(target=post, args=(port, key, seed * 100 + n, share, options.batch, barrier, results))
-        for n, share in enumerate(shares)
+        multiprocessing.Process(target=post, args=(port, key, made, options.batch, barrier, results))
+        for made in (
+            [(seed, sum(shares[:n]) + i, options.newcomers) for i in range(share)] for n, share in enumerate(shares)
+        )
     ]
     for client in clients:
         client.start()
     barrier.wait()  # the bodies are made; now it counts
     started = time.perf_counter()
-    latencies = [latency for _ in clients for latency in results.get()]
+    answers = [results.get(timeout=600) for _ in clients]
     seconds = time.perf_counter() - started
+    for answer in answers:
+        if isinstance(answer, str):
+            raise SystemExit(answer)
+    latencies = [latency for answer in answers for latency in answer]
     for client in clients:
         client.join()
     arrived = one(db, "SELECT count(*) FROM accounts_receipt") - before
@@ -118,9 +132,9 @@ def run_round(
     return seconds, latencies
 
 
-def post(port: int, key: str, seed: int, requests: int, batch: int, barrier: object, results: object) -> None:
+def post(port: int, key: str, made: list[tuple[int, int, float]], batch: int, barrier: object, results: object) -> None:
     """One client: prepared bodies over one connection, one after the other."""
-    bodies = [make_body(random.Random(seed * 1_000_003 + n), batch) for n in range(requests)]
+    bodies = [make_body(seed, n, newcomers, batch) for seed, n, newcomers in made]
     headers = {"Authorization": "Basic " + base64.b64encode(f"{key}:".encode()).decode()}
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     latencies = []
@@ -132,24 +146,32 @@ def post(port: int, key: str, seed: int, requests: int, batch: int, barrier: obj
         text = answer.read()
         latencies.append(time.perf_counter() - started)
         if answer.status != 200 or json.loads(text)["accepted"] != batch:
-            raise SystemExit(f"{answer.status}: {text[:300]!r}")
+            results.put(f"{answer.status}: {text[:300]!r}")  # type: ignore[attr-defined]
+            return
     results.put(latencies)  # type: ignore[attr-defined]
 
 
-def make_body(chance: random.Random, batch: int) -> bytes:
-    """What a client library sends: `batch` track calls of people who use the product just now."""
+def make_body(seed: int, number: int, newcomers: float, batch: int) -> bytes:
+    """What a client library sends: `batch` track calls. Those of seed 0 are everybody's first, a month ago."""
+    chance = random.Random(seed * 1_000_003 + number)
     now = dt.datetime.now(dt.UTC)
     messages = []
-    for _ in range(batch):
-        account = chance.randrange(ACCOUNTS)
+    for n in range(batch):
+        if seed == 0:
+            account, person = divmod(number * batch + n, PEOPLE)
+        else:
+            account, person = chance.randrange(ACCOUNTS), chance.randrange(PEOPLE)
+        if chance.random() < newcomers:
+            person = PEOPLE + chance.getrandbits(40)
+        age = 86_400 * 30 if seed == 0 else chance.randrange(120)
         messages.append(
             {
                 "type": "track",
                 "messageId": f"{chance.getrandbits(128):032x}",
-                "userId": f"user-{account}-{chance.randrange(PEOPLE)}",
+                "userId": f"user-{account}-{person}",
                 "anonymousId": None,
                 "event": f"Event {min(chance.randrange(TYPES), chance.randrange(TYPES))}",
-                "timestamp": (now - dt.timedelta(seconds=chance.randrange(86_400))).isoformat(),
+                "timestamp": (now - dt.timedelta(seconds=age)).isoformat(),
                 "properties": {"rows": chance.randrange(1_000), "view": "table", "source": "web"},
                 "context": {
                     "groupId": f"account-{account}",
@@ -232,6 +254,21 @@ def bare_copy(db: psycopg.Connection, *, after: int) -> float:
         seconds = time.perf_counter() - started
     db.execute("DROP TABLE bench_copy")
     return seconds
+
+
+def cpu_seconds(web: int) -> float:
+    """CPU time that gunicorn's workers and PostgreSQL's backends for this database have used so far."""
+    workers = Path(f"/proc/{web}/task/{web}/children").read_text().split()
+    ticks = 0
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (process / "cmdline").read_bytes()
+            if process.name in workers or (b"postgres:" in command and f" {NAME} ".encode() in command):
+                numbers = (process / "stat").read_text().rpartition(")")[2].split()
+                ticks += int(numbers[11]) + int(numbers[12])
+        except OSError:  # it ended meanwhile
+            continue
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def one(db: psycopg.Connection, query: str) -> int:

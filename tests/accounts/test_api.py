@@ -255,9 +255,9 @@ def test_json_of_lenient_writers_is_read(send):
         ' {"nan": NaN, "inf": -Infinity, "huge": 1e999, "big": 123456789012345678901234567890, "half": "\\ud83d"}}]}'
     )
     assert send(body.encode()).json()["accepted"] == 1
-    assert Event.objects.get().properties == {
-        "nan": None, "inf": None, "huge": None, "big": 1.2345678901234568e29, "half": "\ufffd",
-    }  # fmt: skip
+    stored = Event.objects.get().properties
+    assert float(stored.pop("big")) == 1.2345678901234568e29
+    assert stored == {"nan": None, "inf": None, "huge": None, "half": "\ufffd"}
 
 
 # --- limits

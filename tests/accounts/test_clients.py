@@ -5,9 +5,12 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
+from customerio.analytics import request as customerio_request
 from customerio.analytics.client import Client as CustomerioClient
 from django.utils import timezone
+from rudderstack.analytics import request as rudder_request
 from rudderstack.analytics.client import Client as RudderClient
+from segment.analytics import request as segment_request
 from segment.analytics.client import Client as SegmentClient
 
 from accounts import sources
@@ -25,7 +28,9 @@ def write_key(transactional_db):
 
 @pytest.fixture
 def problems():
-    return []
+    yield []
+    for module in (segment_request, rudder_request, customerio_request):
+        module._session.close()  # they keep their connections open, and with them the server's to the database
 
 
 def connect(client_class, live_server, write_key, problems, **options):

@@ -89,6 +89,8 @@ class Qualification(models.Model):
                 condition=Q(closed_at__isnull=True, release="waiting"),
             ),
             models.Index(fields=["account", "-opened_at"], name="qualification_by_account"),
+            # definition list: how many opened in the last days
+            models.Index(fields=["definition", "opened_at"], name="qualification_by_opening"),
         ]
 
     def __str__(self) -> str:

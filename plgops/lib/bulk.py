@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -42,12 +43,14 @@ def _document(columns: Columns, rows: Sequence[Row]) -> str:
         for i in documents:
             turned[i] = [None if text is None else orjson.Fragment(text) for text in turned[i]]
         rows = list(zip(*turned, strict=True))
-    return orjson.dumps([dict(zip(names, row, strict=True)) for row in rows], default=_hex).decode()
+    return orjson.dumps([dict(zip(names, row, strict=True)) for row in rows], default=_text).decode()
 
 
-def _hex(value: Any) -> str:
+def _text(value: Any) -> str:
     if isinstance(value, bytes):
         return "\\x" + value.hex()
+    if isinstance(value, Decimal):
+        return str(value)  # exact, which a JSON number would not be
     raise TypeError(f"{type(value).__name__} has no place in a row")
 
 

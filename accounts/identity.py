@@ -148,7 +148,8 @@ def _decide_domains(first_seen: Mapping[str, dt.datetime], news: News, *, now: d
     news.signup_accounts |= {stored[key].account_id for key in lower}
     for key in sorted(set(first_seen) - set(new)):
         target = groups[targets[key]] if key in targets else None
-        _hand_over(stored[key], target, news, now=now)
+        if target is None or target.home_id != stored[key].home_id:
+            _hand_over(stored[key], target, news, now=now)
     return keys.load_accounts(first_seen, exclusive=False)
 
 
@@ -168,8 +169,6 @@ def _hand_over(row: GroupKey, target: GroupKey | None, news: News, *, now: dt.da
         if target is not None:
             winner = Account.objects.get(pk=target.account_id)
             news.changed_accounts |= _merge(winner=winner, loser=home, by=None, now=now, cause=SUPERSEDED)
-        return
-    if target is not None and target.home_id == row.home_id:
         return
     if target is None:  # nobody of this domain is in any group any more: it is provisional again
         AccountKey.objects.filter(key=row.key).delete()
@@ -276,28 +275,30 @@ def _undo(merge: AccountMerge, *, by: StaffUser | None, now: dt.datetime) -> set
     return _resolve_again([merge.winner_id, loser.pk], now=now)
 
 
-def _roots() -> dict[int, int]:
-    """Where each tombstone leads in the end, by id."""
-    into = dict(Account.objects.filter(merged_into__isnull=False).values_list("pk", "merged_into_id"))
+def _roots(account_ids: Iterable[int]) -> dict[int, int]:
+    """Where each account leads in the end: itself, or the one that its chain of merges ends at."""
+    into: dict[int, int | None] = {}
+    asked = set(account_ids)
+    wanted = set(asked)
+    while wanted:
+        into.update(Account.objects.filter(pk__in=wanted).values_list("pk", "merged_into_id"))
+        wanted = {pk for pk in into.values() if pk is not None} - into.keys()
     found = {}
-    for pk in into:
+    for pk in asked:
         end = pk
-        while end in into:
-            end = into[end]
+        while (after := into.get(end)) is not None:
+            end = after
         found[pk] = end
     return found
 
 
 def _resolve_again(account_ids: Iterable[int], *, now: dt.datetime) -> set[int]:
     """Let the keys of these accounts, and all that came with them, mean what they mean now; the accounts concerned."""
-    roots = _roots()
     involved = set(account_ids)
-    involved |= {roots.get(pk, pk) for pk in involved}
-    moved = {
-        row.key: (row.account_id, roots.get(row.home_id, row.home_id))
-        for row in AccountKey.objects.filter(account_id__in=involved).order_by("key")
-        if row.account_id != roots.get(row.home_id, row.home_id)
-    }
+    involved |= set(_roots(involved).values())
+    rows = list(AccountKey.objects.filter(account_id__in=involved).order_by("key"))
+    roots = _roots(row.home_id for row in rows)
+    moved = {row.key: (row.account_id, roots[row.home_id]) for row in rows if row.account_id != roots[row.home_id]}
     people: set[int] = set()
     rebuilt: set[int] = set()
     for key, (old, new) in moved.items():
@@ -311,11 +312,11 @@ def _resolve_again(account_ids: Iterable[int], *, now: dt.datetime) -> set[int]:
             )
         Subscription.objects.filter(account_key=key).update(account_id=new)
         involved |= {old, new}
-    for pk, origin_id, account_id in StageEntry.objects.filter(account_id__in=involved).values_list(
-        "pk", "origin_id", "account_id"
-    ):
-        if account_id != roots.get(origin_id, origin_id):
-            StageEntry.objects.filter(pk=pk).update(account_id=roots.get(origin_id, origin_id))
+    entries = list(StageEntry.objects.filter(account_id__in=involved))
+    roots = _roots(entry.origin_id for entry in entries)
+    for entry in entries:
+        if entry.account_id != roots[entry.origin_id]:
+            StageEntry.objects.filter(pk=entry.pk).update(account_id=roots[entry.origin_id])
     news = News(told_accounts=involved)
     _follow_traits_of_accounts(involved)
     profiles.refresh_signups_of_accounts(involved, now=now)

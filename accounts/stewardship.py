@@ -32,7 +32,7 @@ def set_owner(*, account_id: int, owner: StaffUser | None, by: StaffUser, now: d
         account = _locked(account_id)
         if account.owner_id == (owner.pk if owner else None):
             return False
-        before = StaffUser.objects.filter(pk=account.owner_id).first()
+        before = account.owner
         Account.objects.filter(pk=account.pk).update(owner=owner)
         audit.record(
             action="account.owner_set",

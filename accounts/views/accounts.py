@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
 from accounts import identity, queries, stewardship
+from accounts.charts import Measure
 from accounts.models import Account, AccountMerge, StaffUser, Stage
 from accounts.team.requests import StaffRequest
 from accounts.workspace import day_of
@@ -165,7 +166,7 @@ def usage(request: StaffRequest, account_id: int) -> HttpResponse:
     account = get_object_or_404(Account, pk=account_id, merged_into__isnull=True)
     company = bool(request.GET.get("company"))
     ids = queries.company_ids(account.company_id) if company else [account.pk]
-    measure: queries.Measure = "events" if request.GET.get("measure") == "events" else "people"
+    measure: Measure = "events" if request.GET.get("measure") == "events" else "people"
     pins = queries.stage_pins(queries.stages(ids))
     chart = queries.usage_chart(ids, day_of(timezone.now()), measure=measure, pins=pins)
     context = {"usage": chart, "usage_ids": account.pk, "usage_company": company}

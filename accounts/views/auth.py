@@ -8,7 +8,7 @@ from django.contrib import messages
 from django.contrib.auth import views as auth_views
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse_lazy
 from django.utils import timezone
@@ -17,6 +17,7 @@ from django.views.decorators.http import require_GET, require_POST
 from accounts.forms import LoginForm, PasswordForm
 from accounts.models import StaffUser
 from accounts.team import audit
+from accounts.team.requests import StaffRequest
 from plgops.lib import access
 
 
@@ -69,7 +70,7 @@ ABILITIES = {
 
 @require_GET
 @login_required
-def profile(request: HttpRequest) -> HttpResponse:
+def profile(request: StaffRequest) -> HttpResponse:
     """Who I am here, what I may do, and how pages should look."""
     roles = access.roles_of(request.user)
     may = [ABILITIES[capability] for capability, allowed in access.CAPABILITIES.items() if allowed & roles]
@@ -85,7 +86,7 @@ PREFERENCES = {"theme": "theme", "density": "density", "keys": "single_key_short
 
 @require_POST
 @login_required
-def preferences(request: HttpRequest) -> HttpResponse:
+def preferences(request: StaffRequest) -> HttpResponse:
     """Save theme, density or shortcuts: whichever was sent. 204 for scripts, back to the profile for forms."""
     user = StaffUser.objects.get(pk=request.user.pk)
     changed = [name for name in PREFERENCES if name in request.POST]

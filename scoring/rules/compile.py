@@ -166,6 +166,7 @@ class _Builder:
         self.loners = loners
         self.params: dict[str, str] = {}
         self.bound: dict[str, str] = {}
+        self.every_type = set(types.ids.values())
         # conditions in order of appearance, by subject: their place is the number in the column names
         self.leaves: dict[Subject, dict[Leafy, int]] = {"account": {}, "user": {}}
         self.people_rules: dict[tree.Node, int] = {}  # asked of (account, person)
@@ -237,7 +238,7 @@ class _Builder:
         for place, (node, user_ids) in enumerate(nodes):
             ids = self.ids_of(node)
             scan = self.usage_scan("accounts_usageday", ids, by_person=_needs_person(node))
-            scan += f" AND {self.match(ids, _window(node))}"
+            scan += f" AND {self.match(ids, _window(node), ids)}"
             scan += f" AND u.user_id IN {_numbers(user_ids)}" if user_ids else ""
             head = f"SELECT {place} AS place,"
             newest = "MAX(u.last_us) AS newest"
@@ -295,10 +296,15 @@ class _Builder:
 
     def accounts(self) -> str:
         loners = f" UNION ALL SELECT 0, {_NO_DAY}" if self.loners else ""
-        return (
-            "SELECT a.id, a.signup_day FROM accounts_account a WHERE a.merged_into_id IS NULL AND NOT a.is_internal"
-            f" AND a.signup_day <= {self.day}{self.only_asked('a.id')}{loners}"
-        )
+        return f"SELECT a.id, a.signup_day FROM accounts_account a WHERE {self.asked()}{loners}"
+
+    def asked(self) -> str:
+        """Whether the account `a` is asked about. On SQLite in the order of ids: see `usage_scan`."""
+        here = f"a.merged_into_id IS NULL AND NOT a.is_internal AND a.signup_day <= {self.day}"
+        if self.account_ids and self.dialect == "sqlite":
+            here += f" AND a.id >= {self.account_ids[0]} AND a.id <= {self.account_ids[-1]}"
+            return f"{here} AND +a.id IN {_numbers(self.account_ids)}"
+        return here + self.only_asked("a.id")
 
     def only_asked(self, column: str) -> str:
         return "" if self.account_ids is None else f" AND {column} IN {_numbers(self.account_ids)}"
@@ -323,20 +329,33 @@ class _Builder:
     def usage_scan(self, table: str, ids: Iterable[int], *, by_person: bool) -> str:
         """FROM and WHERE over usage (`u`) of the accounts (`a`), with the person (`p`) where a window needs it.
 
-        CROSS JOIN means the same on every engine; SQLite also takes it as the order in which to look.
+        CROSS JOIN means the same on every engine; SQLite also takes it as the order in which to look, and so
+        groups by `a.id, u.user_id` along the unique key without sorting (a quarter of the time). The plus
+        keeps it from the index on days, which would lose that order.
         """
         person = " LEFT JOIN accounts_productuser p ON p.id = u.user_id" if by_person else ""
+        accounts, asked = ("acct a", "") if self.loners else ("accounts_account a", f" AND {self.asked()}")
+        plus = "+" if self.dialect == "sqlite" else ""
+        wanted = set(ids)
+        types = "" if wanted >= self.every_type else f" AND u.event_type_id IN {_numbers(sorted(wanted))}"
         return (
-            f" FROM acct a CROSS JOIN {table} u{person} WHERE u.account_id = a.id AND u.day <= {self.day}"
-            f" AND u.event_type_id IN {_numbers(sorted(set(ids)))}"
+            f" FROM {accounts} CROSS JOIN {table} u{person} WHERE u.account_id = a.id{asked}"
+            f" AND {plus}u.day <= {self.day}{types}"
         )
 
-    def match(self, ids: Sequence[int], window: tree.Window) -> str:
-        """Whether the usage row `u` counts for a condition."""
+    def match(self, ids: Sequence[int], window: tree.Window, scanned: Iterable[int]) -> str:
+        """Whether the usage row `u` of a scan over the types `scanned` counts for a condition."""
         if not ids:
             return "1 = 0"
         inside = self.inside(window, "u.day", "p.signup_day")
-        return f"u.event_type_id IN {_numbers(ids)}" + (f" AND {inside}" if inside else "")
+        others = sorted(set(scanned) - set(ids))
+        if not others:
+            return inside or "1 = 1"
+        if len(others) < len(ids):
+            one_of = f"u.event_type_id NOT IN {_numbers(others)}"
+        else:
+            one_of = f"u.event_type_id IN {_numbers(ids)}"
+        return f"{one_of} AND {inside}" if inside else one_of
 
     def inside(self, window: tree.Window, day: str, person_signup: str) -> str:
         """Whether a day lies in a window; "" when every day does."""
@@ -367,7 +386,7 @@ class _Builder:
         by_person = any(_needs_person(node) for node in nodes)
         columns, sums = [], []
         for number, node in enumerate(nodes):
-            match = self.match(self.ids_of(node), _window(node))
+            match = self.match(self.ids_of(node), _window(node), ids)
             if isinstance(node, tree.Count):
                 columns.append(f"CAST(SUM(CASE WHEN {match} THEN u.count ELSE 0 END) AS BIGINT) AS m{number}")
                 sums.append(f"CAST(SUM(m{number}) AS BIGINT) AS m{number}")
@@ -386,20 +405,20 @@ class _Builder:
         scan = self.usage_scan("accounts_usageday", ids, by_person=by_person)
         if columns:
             listed = ", ".join(columns)
-            grouped = " GROUP BY u.account_id, u.user_id"
-            self.with_parts.append(("base", f"SELECT u.account_id, u.user_id, {listed}{scan}{grouped}"))
+            grouped = " GROUP BY a.id, u.user_id"
+            self.with_parts.append(("base", f"SELECT a.id AS account_id, u.user_id, {listed}{scan}{grouped}"))
         if mine["account"] and sums:
             self.with_parts.append(("abase", f"SELECT account_id, {', '.join(sums)} FROM base GROUP BY account_id"))
         daily = [node for node in mine["account"] if isinstance(node, tree.Days)]
         if daily:
+            ids = [number for node in daily for number in self.ids_of(node)]
             counted = ", ".join(
-                f"COUNT(DISTINCT CASE WHEN {self.match(self.ids_of(node), _window(node))} THEN u.day END)"
+                f"COUNT(DISTINCT CASE WHEN {self.match(self.ids_of(node), _window(node), ids)} THEN u.day END)"
                 f" AS m{self.usage_columns[node]}"
                 for node in daily
             )
-            ids = [number for node in daily for number in self.ids_of(node)]
             scan = self.usage_scan("accounts_usageday", ids, by_person=False)
-            self.with_parts.append(("daily", f"SELECT u.account_id, {counted}{scan} GROUP BY u.account_id"))
+            self.with_parts.append(("daily", f"SELECT a.id AS account_id, {counted}{scan} GROUP BY a.id"))
 
     def standing(self, subject: Subject, *kinds: type) -> list[Leafy]:
         """Conditions of these kinds whose window does not slide over all time."""
@@ -411,15 +430,16 @@ class _Builder:
             if not nodes:
                 continue
             columns = []
+            ids = [number for node in nodes for number in self.ids_of(node)]
             for node in nodes:
                 number = self.leaves[subject][node]  # type: ignore[index]
-                match = self.match(self.ids_of(node), _window(node))
+                match = self.match(self.ids_of(node), _window(node), ids)
                 columns.append(f"COUNT(DISTINCT CASE WHEN {match} THEN u.value END) AS m{number}")
                 columns.append(f"MIN(CASE WHEN {match} THEN u.day END) AS l{number}")
-            keys = "u.account_id, u.user_id" if subject == "user" else "u.account_id"
-            ids = [number for node in nodes for number in self.ids_of(node)]
+            keys = "a.id, u.user_id" if subject == "user" else "a.id"
             scan = self.usage_scan("accounts_usagevalue", ids, by_person=any(_needs_person(node) for node in nodes))
-            self.with_parts.append((name, f"SELECT {keys}, {', '.join(columns)}{scan} GROUP BY {keys}"))
+            named = keys.replace("a.id", "a.id AS account_id")
+            self.with_parts.append((name, f"SELECT {named}, {', '.join(columns)}{scan} GROUP BY {keys}"))
 
     def sliding_tables(self) -> None:
         """`slid` and `aslid`: the best stretch of `any_days`, a row for each condition, then pivoted."""
@@ -450,12 +470,15 @@ class _Builder:
         length = window.days - 1 if isinstance(window, tree.AnyDays) else 0
         ids = self.ids_of(node)
         prefixed = ", ".join(f"u.{key}" for key in keys.split(", "))
-        over = f"OVER (PARTITION BY {keys} ORDER BY day RANGE BETWEEN {length} PRECEDING AND CURRENT ROW)"
+        over = f"ORDER BY day RANGE BETWEEN {length} PRECEDING AND CURRENT ROW)"
         if isinstance(node, (tree.Count, tree.Days)):
             scan = self.usage_scan("accounts_usageday", ids, by_person=False)
-            what = f"SUM(c) {over}" if isinstance(node, tree.Count) else f"COUNT(*) {over}"
-            daily = f"SELECT {prefixed}, u.day, CAST(SUM(u.count) AS BIGINT) AS c{scan} GROUP BY {prefixed}, u.day"
-            return f"SELECT {keys}, day, {what} AS m FROM ({daily}) d"
+            if isinstance(node, tree.Count):  # a range takes in all rows of its first and last day
+                return f"SELECT {prefixed}, u.day, SUM(u.count) OVER (PARTITION BY {prefixed} {over} AS m{scan}"
+            return (
+                f"SELECT {keys}, day, COUNT(*) OVER (PARTITION BY {keys} {over} AS m"
+                f" FROM (SELECT DISTINCT {prefixed}, u.day{scan}) d"
+            )
         # different people or values cannot be summed: each ending day looks back over its stretch
         table = "accounts_usagevalue" if isinstance(node, tree.Distinct) else "accounts_usageday"
         thing = "u.value" if isinstance(node, tree.Distinct) else "u.user_id"

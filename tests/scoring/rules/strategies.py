@@ -111,6 +111,15 @@ def rules(subject, leaf=None):
     return st.recursive(leaf, grown, max_leaves=5).filter(lambda rule: depth(rule) <= 4)
 
 
+def single(subject):
+    """One condition whose window moves: what next_day is about, with nothing else to blame."""
+    body = st.tuples(comparisons(), lengths, events)
+    kinds = st.sampled_from(["count", "days"] + (["users"] if subject == "account" else []))
+    return st.builds(
+        lambda kind, drawn: {kind: {"event": drawn[2], "window": {"last_days": drawn[1]}} | drawn[0]}, kinds, body
+    )
+
+
 def leafs(subject):
     if subject == "user":
         return conditions("user")

@@ -175,7 +175,7 @@ def finish_many(
             " lease_token = '', retry_at = NULL, attempts = 0, last_error = ''"
             f" FROM (VALUES {', '.join([casts] * len(done))}) AS v"
             " WHERE d.account_id = v.column1 AND d.consumer = %s AND d.lease_token = v.column3"
-            " AND d.done_seq <= v.column2 RETURNING d.account_id",
+            " AND d.done_seq <= v.column2 RETURNING account_id",
             [
                 version,
                 now,

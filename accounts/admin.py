@@ -7,7 +7,7 @@ from typing import Any, cast
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.models import Group
-from django.db.models import F, Model, Q, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest
 from django.utils import timezone
@@ -325,7 +325,7 @@ class AccountDueAdmin(LogAdmin):
     list_filter = (
         state_filter(
             poison=("Pushed back after an error", Q(attempts__gt=0)),
-            behind=("Behind", Q(changed_seq__gt=F("done_seq"))),
+            behind=("Behind", Q(is_behind=True)),
             leased=("In a worker's hands", Q(lease_until__isnull=False)),
         ),
         "consumer",

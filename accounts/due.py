@@ -103,9 +103,7 @@ def claim(
     token = secrets.token_hex(8)
     with transaction.atomic():
         mine = AccountDue.objects.filter(free, ready, consumer=consumer)
-        rows = list(
-            lock_free_rows(mine.filter(changed_seq__gt=F("done_seq")).order_by("changed_at", "account_id"))[:limit]
-        )
+        rows = list(lock_free_rows(mine.filter(is_behind=True).order_by("changed_at", "account_id"))[:limit])
         if len(rows) < limit:
             by_time = mine.filter(due_day__lte=today, changed_seq=F("done_seq")).order_by("due_day", "account_id")
             rows += list(lock_free_rows(by_time)[: limit - len(rows)])

@@ -14,8 +14,6 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from django.db.models import F
-
 from accounts import due
 from accounts.models import Account, AccountDue, ProductUser
 from accounts.workspace import day_of
@@ -117,9 +115,7 @@ def _differing(rule: LiveRule, holders: Collection[int]) -> list[int]:
     )
     holding = {account_id for account_id, lapsing in open_now.items() if lapsing is None}
     wrong = sorted(set(holders) ^ holding)
-    behind = set(
-        AccountDue.objects.filter(consumer=CONSUMER, changed_seq__gt=F("done_seq")).values_list("account_id", flat=True)
-    )
+    behind = set(AccountDue.objects.filter(consumer=CONSUMER, is_behind=True).values_list("account_id", flat=True))
     return [account_id for account_id in wrong if account_id not in behind]
 
 

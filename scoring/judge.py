@@ -55,10 +55,11 @@ class Case:
     wake: list[int] = field(default_factory=list)  # child accounts to judge again
 
     @property
-    def quiet(self) -> bool:
-        """Nothing but AccountDue is to be written."""
-        busy = self.hand_over or self.review or self.moved or self.wake
-        return not busy and all(d.step is Step.NOTHING for d in self.steps.values())
+    def light(self) -> bool:
+        """Nothing is to be written but AccountDue and marks of lapsing: settled together with others."""
+        if self.hand_over or self.review or self.moved or self.wake:
+            return False
+        return all(d.step in (Step.NOTHING, Step.START_LAPSING, Step.RECOVER) for d in self.steps.values())
 
     @property
     def out(self) -> str:

@@ -62,7 +62,7 @@ def account_list(request: StaffRequest) -> HttpResponse:
 # column -> its order's parameter (none: not to be ordered by), css class
 COLUMNS = (
     ("Name", "name", ""),
-    ("Plan", "plan", ""),
+    ("Plan", "plan", "only-d"),
     ("MRR", "mrr", "right"),
     ("Seats", "seats", "right only-d"),
     ("Active people, 28 days", "", "only-d"),

@@ -13,10 +13,12 @@ from decimal import Decimal
 from functools import cache
 from importlib.resources import files
 from io import BytesIO
+from urllib.parse import unquote
 from zipfile import ZipFile
 
 from django import template
 from django.forms import BoundField, CheckboxInput, Select, Textarea
+from django.templatetags.static import static
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
@@ -54,6 +56,15 @@ def _icon(name: str, size: str) -> SafeString:
 def icon(name: str, size: str = "") -> SafeString:
     """A lucide icon; `size` is `sm`, `lg` or nothing. Decorative: real text or an aria-label says it too."""
     return _icon(str(name), str(size))
+
+
+@register.simple_tag
+def font_address() -> str:
+    """The font's address as the stylesheet has it, with its brackets as they are.
+
+    `{% static %}` would escape them, and a browser takes the two spellings for two files and loads both.
+    """
+    return unquote(static("fonts/Geist[wght].ttf"))
 
 
 @register.simple_tag

@@ -331,8 +331,8 @@ function panelFailed(panel) {
 }
 
 document.addEventListener("click", (event) => {
-  const panel = event.target.closest("[data-retry]")?.closest("[data-panel]");
-  if (panel) htmx.trigger(panel, "load");
+  const panel = event.target.closest("[data-retry]")?.closest("[data-panel][hx-get]");
+  if (panel) htmx.ajax("GET", panel.getAttribute("hx-get"), { source: panel, target: panel, swap: "innerHTML" });
 });
 
 /* ---- optimistic: paint the outcome at once, put it back if the server says no */

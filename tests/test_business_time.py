@@ -33,7 +33,9 @@ def test_elapsed_equals_a_count_of_minutes(zone):
     chance = random.Random(zone)
     cal = calendar(zone, holidays=["2026-04-03", "2026-12-25"])
     for _ in range(12):
-        start = dt.datetime(2026, chance.choice([3, 4, 10, 11]), chance.randint(1, 28), chance.randint(0, 23), 7, tzinfo=UTC)
+        start = dt.datetime(
+            2026, chance.choice([3, 4, 10, 11]), chance.randint(1, 28), chance.randint(0, 23), 7, tzinfo=UTC
+        )
         end = start + dt.timedelta(minutes=chance.randint(0, 6 * 1440))
         assert cal.elapsed(start, end) == dt.timedelta(minutes=minutes_open(cal, start, end))
 

@@ -11,7 +11,7 @@ import datetime as dt
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from django.db import connection, transaction
+from django.db import connection
 
 from accounts import billing, due, keys, memberships, profiles, traits, usage
 from accounts.keys import GroupKey
@@ -27,6 +27,7 @@ from accounts.models import (
 )
 from accounts.team import audit
 from plgops.lib import bulk
+from plgops.lib.db import in_one_transaction
 
 SUPERSEDED = "superseded"
 
@@ -162,6 +163,8 @@ def _hand_over(row: GroupKey, target: GroupKey | None, news: News, *, now: dt.da
             return  # somebody decided it by hand
         if merge is None and target is None:
             return
+        if merge is None and target is not None and target.account_id == home.pk:
+            return  # somebody merged the group's account into this one: they are one already
         if merge is not None and target is not None and row.account_id == target.account_id:
             return
         if merge is not None:
@@ -189,7 +192,7 @@ def _follow_traits_of_people(user_ids: set[int], *, tombs: Collection[int]) -> N
 
 
 def _follow_traits_of_accounts(account_ids: Collection[int]) -> None:
-    owners = dict(AccountKey.objects.filter(account_id__in=account_ids).values_list("key", "account_id"))
+    owners = {key: row.account_id for key, row in keys.lock_accounts(account_ids).items()}
     profiles.project_accounts(traits.derive(owners, "account_id", alone=account_ids))
 
 
@@ -197,18 +200,23 @@ def merge_accounts(
     *, winner: Account, loser: Account, by: StaffUser | None, now: dt.datetime, cause: str = "manual"
 ) -> AccountMerge:
     """Let everything of `loser` belong to `winner`; the loser stays as a tombstone. CannotMerge says why not."""
-    with transaction.atomic():
+
+    def merge() -> AccountMerge:
         _lock_accounts([winner.pk, loser.pk])
-        changed = _merge(winner=winner, loser=loser, by=by, now=now, cause=cause)
-        due.mark_changed(changed, now=now)
+        due.mark_changed(_merge(winner=winner, loser=loser, by=by, now=now, cause=cause), now=now)
         return AccountMerge.objects.get(loser=loser, undone_at__isnull=True)
+
+    return in_one_transaction(merge)
 
 
 def unmerge_accounts(*, merge: AccountMerge, by: StaffUser | None, now: dt.datetime) -> None:
     """Take a merge back: what came with the loser's keys is the loser's again. CannotMerge if it was taken back."""
-    with transaction.atomic():
+
+    def undo() -> None:
         _lock_accounts([merge.winner_id, merge.loser_id])
         due.mark_changed(_undo(merge, by=by, now=now), now=now)
+
+    in_one_transaction(undo)
 
 
 def _lock_accounts(account_ids: Iterable[int]) -> None:
@@ -217,7 +225,7 @@ def _lock_accounts(account_ids: Iterable[int]) -> None:
     people = set(Membership.objects.filter(account_id__in=ids).values_list("user_id", flat=True))
     people |= usage.people_of(ids)
     keys.lock_people(people)
-    keys.load_accounts(AccountKey.objects.filter(account_id__in=ids).values_list("key", flat=True), exclusive=True)
+    keys.lock_accounts(ids)
 
 
 def _merge(*, winner: Account, loser: Account, by: StaffUser | None, now: dt.datetime, cause: str) -> set[int]:
@@ -299,13 +307,12 @@ def _resolve_again(account_ids: Iterable[int], *, now: dt.datetime) -> set[int]:
     rows = list(AccountKey.objects.filter(account_id__in=involved).order_by("key"))
     roots = _roots(row.home_id for row in rows)
     moved = {row.key: (row.account_id, roots[row.home_id]) for row in rows if row.account_id != roots[row.home_id]}
-    people: set[int] = set()
-    rebuilt: set[int] = set()
+    people = set(Membership.objects.filter(account_key__in=moved).values_list("user_id", flat=True))
+    rebuilt = {pk for key, (old, _) in moved.items() for (pk,) in bulk.fetch(_PEOPLE_OF_KEY, [old, key])}
+    keys.lock_people(people | rebuilt)  # those who came meanwhile: nobody counts for them by what stood before
     for key, (old, new) in moved.items():
         AccountKey.objects.filter(key=key).update(account_id=new)
-        people |= set(Membership.objects.filter(account_key=key).values_list("user_id", flat=True))
         Membership.objects.filter(account_key=key).update(account_id=new)
-        rebuilt |= {pk for (pk,) in bulk.fetch(_PEOPLE_OF_KEY, [old, key])}
         with connection.cursor() as cursor:
             cursor.execute(
                 "UPDATE accounts_event SET account_id = %s WHERE account_id = %s AND account_key = %s", [new, old, key]

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import random
-import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,7 +18,6 @@ from typing import Any
 
 import orjson
 from django.conf import settings
-from django.db import OperationalError, connection, transaction
 
 from accounts import counting, due, identity, keys, memberships, payload, profiles, quarantine, traits
 from accounts.identity import News
@@ -33,9 +30,8 @@ from accounts.traits import Said
 from accounts.usage import Rollup
 from plgops.lib import bulk
 from plgops.lib.days import micros
-from plgops.lib.db import is_postgres
+from plgops.lib.db import in_one_transaction, is_postgres
 
-ATTEMPTS = 8
 KIND = MembershipFact.Kind
 _RECEIPT = bulk.Table(Receipt._meta.db_table, (("source_id", "bigint"), ("digest", "bytea")))
 _EVENT = bulk.Table(
@@ -128,49 +124,30 @@ def accept(
         if not message.message_id:
             message = replace(message, message_id=_derived_id(message))
         by_digest.setdefault(hashlib.blake2b(message.message_id.encode(), digest_size=16).digest(), message)
-    exclusive = not is_postgres() or any(message.type in _CHANGING for message in messages)
-    alone = False
-    for attempt in range(ATTEMPTS):
+    changing = not is_postgres() or any(message.type in _CHANGING for message in messages)
+
+    def attempt(exclusive: bool) -> _Batch:
         batch = _Batch(source, received_at, importing, exclusive)
-        try:
-            with transaction.atomic():
-                if exclusive:
-                    keys.enter(alone=alone)
-                if bad:
-                    quarantine.store(
-                        source=source, messages=bad, received_at=received_at, sent_at=sent_at, context=context
-                    )
-                if by_digest:
-                    batch.store(by_digest)
-        except keys.NeedsExclusive:
-            exclusive = True
-            continue
-        except (keys.Contended, OperationalError) as error:
-            if attempt == ATTEMPTS - 1 or connection.in_atomic_block or not _is_passing(error):
-                raise
-            alone = True
-            time.sleep(random.uniform(0.5, 1.0) * 0.02 * 2**attempt)  # noqa: S311 - no secret
-            continue
-        return Accepted(
-            received=len(messages) + len(bad),
-            events=batch.events,
-            facts=batch.facts,
-            duplicates=len(messages) - batch.events - batch.facts,
-            quarantined=len(bad),
-            refused=tuple(bad),
-        )
-    raise keys.Contended("The batch could not be stored: its people are changed by others all the time.")
+        if bad:
+            quarantine.store(source=source, messages=bad, received_at=received_at, sent_at=sent_at, context=context)
+        if by_digest:
+            batch.store(by_digest)
+        return batch
+
+    try:
+        batch = in_one_transaction(lambda: attempt(changing))
+    except keys.NeedsExclusive:
+        batch = in_one_transaction(lambda: attempt(True))
+    return Accepted(
+        received=len(messages) + len(bad),
+        events=batch.events,
+        facts=batch.facts,
+        duplicates=len(messages) - batch.events - batch.facts,
+        quarantined=len(bad),
+    )
 
 
 _CHANGING = frozenset({"identify", "group", "alias"})
-
-
-def _is_passing(error: Exception) -> bool:
-    """Whether the same batch may go through a moment later: a deadlock, a serialisation failure, a busy SQLite."""
-    if isinstance(error, keys.Contended):
-        return True
-    state = getattr(error.__cause__, "sqlstate", None)
-    return state in {"40P01", "40001", "55P03"} or "locked" in str(error) or "busy" in str(error)
 
 
 def _derived_id(message: Message) -> str:

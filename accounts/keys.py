@@ -22,15 +22,11 @@ from django.db import connection
 from accounts.models import Account, AccountKey, ProductUser, UserKey
 from accounts.workspace import day_of
 from plgops.lib import bulk
-from plgops.lib.db import is_postgres
+from plgops.lib.db import Contended, is_postgres
 
 LONGEST_ID = 200
 _DOOR = 7_260_001  # the advisory lock of those who make or change keys; the number is only ours
 Link = tuple[dt.datetime, str]  # when, and to which key
-
-
-class Contended(Exception):
-    """Somebody else made or changed the same keys meanwhile: the whole batch is tried again."""
 
 
 class NeedsExclusive(Exception):
@@ -170,13 +166,21 @@ def _people(column: str, values: list[str] | list[int], exclusive: bool) -> dict
 
 def load_accounts(keys: Iterable[str], *, exclusive: bool) -> dict[str, GroupKey]:
     """The rows of these account keys, locked in order."""
-    wanted = sorted(set(keys))
-    if not wanted:
+    return _groups("key", sorted(set(keys)), exclusive)
+
+
+def lock_accounts(account_ids: Collection[int]) -> dict[str, GroupKey]:
+    """All keys of these accounts, locked in order, for whoever changes what is derived from them."""
+    return _groups("account_id", sorted(account_ids), exclusive=True)
+
+
+def _groups(column: str, values: list[str] | list[int], exclusive: bool) -> dict[str, GroupKey]:
+    if not values:
         return {}
     rows = bulk.fetch(
         f"SELECT key, account_id, home_id, first_seen_at FROM {_ACCOUNT_KEY.name}"
-        f" WHERE {bulk.among('key')} ORDER BY key{_lock(exclusive)}",
-        [bulk.many(wanted)],
+        f" WHERE {bulk.among(column)} ORDER BY key{_lock(exclusive)}",
+        [bulk.many(values)],
     )
     return {key: GroupKey(key, account, home, bulk.read_time(first)) for key, account, home, first in rows}
 

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Iterator
+import random
+import time
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-from django.db import connection, models, transaction
+from django.db import Error, connection, models, transaction
 
 M = TypeVar("M", bound=models.Model)
+R = TypeVar("R")
+
+ATTEMPTS = 8
+# deadlock, serialisation failure, lock not available, a unique row that somebody else made first
+_PASSING = frozenset({"40P01", "40001", "55P03", "23505"})
+
+
+class Contended(Exception):
+    """Somebody else made or changed the same rows meanwhile: the whole transaction is to be tried again."""
 
 
 def is_postgres() -> bool:
@@ -44,3 +55,28 @@ def snapshot() -> Iterator[None]:
             with connection.cursor() as cursor:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         yield
+
+
+def is_passing(error: Exception) -> bool:
+    """Whether the same transaction may go through a moment later."""
+    if isinstance(error, Contended):
+        return True
+    state = getattr(error.__cause__, "sqlstate", None)
+    return state in _PASSING or (not is_postgres() and "locked" in str(error))
+
+
+def in_one_transaction(call: Callable[[], R]) -> R:
+    """Run `call` in a transaction, and all of it again after a deadlock or a busy database, a few times.
+
+    Inside a transaction that is already open its owner has to try again: the error is theirs.
+    """
+    attempt = 0
+    while True:
+        try:
+            with transaction.atomic():
+                return call()
+        except (Contended, Error) as error:
+            attempt += 1
+            if attempt == ATTEMPTS or connection.in_atomic_block or not is_passing(error):
+                raise
+            time.sleep(random.uniform(0.5, 1.0) * 0.02 * 2**attempt)  # noqa: S311 - no secret

@@ -35,7 +35,7 @@ class Desk:
         self.reps = [staff["dana"], staff["theo"]]
         self.admin, self.manager = staff["ada"], staff["mara"]
         self.rng = rng
-        self.each_step = 1 if small else 4
+        self.each_step = 1 if small else 2
         self.largest = 5 if small else 36  # released per definition
 
     def evaluate(self, *, now: dt.datetime) -> None:

@@ -31,6 +31,7 @@ PHONE = {"width": 390, "height": 844}
 AXE = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 # requests that fail on purpose in some tests, and a font that a very short visit does not need
 EXPECTED = (
+    "Response Status Error Code 4",
     "the server responded with a status of 4",
     "net::ERR_FAILED",
     "htmx:afterRequest",  # htmx says so of a request that the test cut off

@@ -14,6 +14,7 @@ from typing import Any
 
 from plgops.lib import days
 
+NARROW = 3  # a condition about more event types than that is about activity as such
 SERIES_DAYS = 30  # a sparkline shows at most so many days
 
 _ICONS = {
@@ -151,9 +152,10 @@ def people_of(evidence: Mapping[str, Any]) -> set[int]:
     return ids
 
 
-def event_types_of(evidences: Iterable[Mapping[str, Any]]) -> set[int]:
-    """The ids of every event type that the evidences are about."""
-    return {i for e in evidences for c in e.get("conditions", ()) for i in c.get("event_type_ids") or ()}
+def event_types_of(evidences: Iterable[Mapping[str, Any]], *, narrow: bool = False) -> set[int]:
+    """The ids of every event type that the evidences are about; `narrow`: not of those about any activity."""
+    lists = (c.get("event_type_ids") or () for e in evidences for c in e.get("conditions", ()))
+    return {i for ids in lists if not narrow or len(ids) <= NARROW for i in ids}
 
 
 def series_days(condition: Mapping[str, Any], as_of_day: int) -> tuple[int, int]:

@@ -313,7 +313,7 @@ def _queue_context(user: StaffUser, filters: inbox.Filters, found: list[Handoff]
         "next": f"{reverse('inbox')}{filters.url()}&cursor={cursor}" if cursor else "",
         "chips": [{"label": label, "value": v, "url": filters.url(**off)} for label, v, off in chips if v],
         "sorts": [{"key": k, "label": label, "url": filters.url(sort=k)} for k, label in inbox.SORTS.items()],
-        "sort_label": inbox.SORTS[filters.sort],
+        "sort_label": "Closed last" if (filters.tab, filters.sort) == ("done", "newest") else inbox.SORTS[filters.sort],
         "tab_label": inbox.TABS[filters.tab],
         "cleared": filters.url(definition="", plan="", seats=None, q=""),
         "definitions": definitions,
@@ -363,7 +363,7 @@ def _detail_context(found: Handoff, user: StaffUser, filters: inbox.Filters) -> 
             accounts, now=timezone.now(), signals=[s for r in detail.reasons for s in r.signals]
         ),
         "timeline": company.timeline(
-            accounts, signal_types=why.event_types_of(evidences), since_day=min(newest) if newest else None
+            accounts, signal_types=why.event_types_of(evidences, narrow=True), since_day=min(newest) if newest else None
         ),
         "contacts": company.contacts(accounts, evidence=detail.evidence_users),
         "facts": _facts(found.company.traits),

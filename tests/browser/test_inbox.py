@@ -100,7 +100,8 @@ def test_search_and_filter_by_keyboard(open_page, rep, queue):
     expect(page).to_have_url(
         page.url.split("/inbox/")[0] + "/inbox/?tab=unclaimed&sort=newest&definition=&plan=&seats=&q=solace"
     )
-    page.keyboard.press("Escape")
+    page.keyboard.press("Escape")  # empties the search and leaves it
+    expect(page.locator(".pql-n")).to_have_count(4)
     page.keyboard.press("f")
     expect(page.locator("#filter")).to_be_visible()
     page.get_by_label("At least so many seats").fill("500")

@@ -113,7 +113,11 @@ def rules(subject, leaf=None):
 
 def single(subject):
     """One condition whose window moves: what next_day is about, with nothing else to blame."""
-    body = st.tuples(comparisons(), lengths, events)
+    low = st.integers(1, 3)  # thresholds that these histories cross
+    compare = either(
+        low.map(lambda k: {"at_least": k}), low.map(lambda k: {"at_most": k - 1}), low.map(lambda k: {"exactly": k})
+    )
+    body = st.tuples(compare, st.sampled_from([3, 5, 8]), st.sampled_from(["*", "A", ["A", "B", "C", "D"]]))
     kinds = st.sampled_from(["count", "days"] + (["users"] if subject == "account" else []))
     return st.builds(
         lambda kind, drawn: {kind: {"event": drawn[2], "window": {"last_days": drawn[1]}} | drawn[0]}, kinds, body

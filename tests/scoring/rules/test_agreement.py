@@ -238,7 +238,7 @@ def test_rules_of_64_conditions_agree(facts, document, day):
 @given(
     facts=strategies.histories(),
     documents=st.lists(strategies.documents(strategies.single), min_size=6, max_size=6),
-    day=st.integers(strategies.LAST_DAY, strategies.LAST_DAY + 3),
+    day=st.just(strategies.LAST_DAY),
 )
 def test_nothing_changes_before_the_next_day(facts, documents, day):
     """Nothing is dated in the future here, so that only the windows themselves can set the day."""

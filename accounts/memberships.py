@@ -95,9 +95,14 @@ class Places:
     __slots__ = ("first", "latest")
 
     def __init__(self, spans: Iterable[Span]) -> None:
-        by_key = sorted(spans, key=lambda span: span.account_key)
-        self.first = min(by_key, key=lambda span: span.start) if by_key else None
-        self.latest = sorted(by_key, key=lambda span: span.start, reverse=True)
+        self.latest = list(spans)
+        if len(self.latest) > 1:
+            self.latest.sort(key=lambda span: span.account_key)
+            first = min(self.latest, key=lambda span: span.start)
+            self.latest.sort(key=lambda span: span.start, reverse=True)
+            self.first: Span | None = first
+        else:
+            self.first = self.latest[0] if self.latest else None
 
     def account_at(self, at: dt.datetime) -> int:
         """The account of an event that names none; 0: no account."""

@@ -78,18 +78,22 @@ _ADD_DAY = (
 _ADD_VALUE = (
     f"ON CONFLICT (account_id, user_id, event_type_id, day, value) DO UPDATE SET count = {_V}.count + excluded.count"
 )
-_days: dict[tuple[str, int], int] = {}
+_days: dict[str, dict[int, int]] = {}  # by zone, then by quarter of an hour
+
+
+def _days_here() -> dict[int, int]:
+    known = _days.setdefault(zone().key, {})
+    if len(known) > 200_000:
+        known.clear()
+    return known
 
 
 def day_of_micros(us: int) -> int:
     """The workspace day of an instant in microseconds; remembered for each quarter of an hour."""
-    here = zone()
-    quarter = (here.key, us // QUARTER)
-    day = _days.get(quarter)
+    known = _days_here()
+    day = known.get(us // QUARTER)
     if day is None:
-        if len(_days) > 200_000:
-            _days.clear()
-        day = _days[quarter] = day_of(from_micros(us), here)
+        day = known[us // QUARTER] = day_of(from_micros(us), zone())
     return day
 
 
@@ -115,9 +119,10 @@ def distinct_of(value: Any) -> str:
 class Rollup:
     """Events added up by account, person, type and day."""
 
-    __slots__ = ("days", "values")
+    __slots__ = ("_day_of_quarter", "days", "values")
 
     def __init__(self) -> None:
+        self._day_of_quarter = _days_here()
         # count, sum, max, last, last_value_us, first_us, last_us
         self.days: dict[tuple[int, int, int, int], list[Any]] = {}
         self.values: dict[tuple[int, int, int, int, str], int] = {}
@@ -131,7 +136,8 @@ class Rollup:
                 self._add(account_id, user_id, derived.counted, us, properties)
 
     def _add(self, account_id: int, user_id: int, counted: Counted, us: int, properties: Mapping[str, Any]) -> None:
-        key = (account_id, user_id, counted.id, day_of_micros(us))
+        day = self._day_of_quarter.get(us // QUARTER)
+        key = (account_id, user_id, counted.id, day_of_micros(us) if day is None else day)
         row = self.days.get(key)
         if row is None:
             row = self.days[key] = [1, 0, None, None, None, us, us]

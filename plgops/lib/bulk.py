@@ -78,8 +78,14 @@ def _bindable(columns: Columns, rows: Sequence[Row]) -> Sequence[Row]:
     if not times:
         return rows
     turned = [list(column) for column in zip(*rows, strict=True)]
+    texts: dict[int, str | None] = {id(None): None}  # the same instant comes many times: one batch, one arrival
     for i in times:
-        turned[i] = [at and _utc_text(at) for at in turned[i]]
+        column = turned[i]
+        for place, at in enumerate(column):
+            name = id(at)
+            if name not in texts:
+                texts[name] = _utc_text(at)
+            column[place] = texts[name]
     return list(zip(*turned, strict=True))
 
 

@@ -107,10 +107,13 @@ def claim(
         if len(rows) < limit:
             by_time = mine.filter(due_day__lte=today, changed_seq=F("done_seq")).order_by("due_day", "account_id")
             rows += list(lock_free_rows(by_time)[: limit - len(rows)])
-        if version is not None and len(rows) < limit:
-            older = Q(followed_version__isnull=True) | Q(followed_version__lt=version)
-            by_version = mine.filter(older).exclude(pk__in=[row.pk for row in rows]).order_by("account_id")
-            rows += list(lock_free_rows(by_version)[: limit - len(rows)])
+        if version is not None:
+            # two ranges of one index, in its order: a large publication is taken from its end, never sorted
+            for older in (Q(followed_version__isnull=True), Q(followed_version__lt=version)):
+                left = limit - len(rows)
+                if left > 0:
+                    by_version = mine.filter(older).exclude(pk__in=[row.pk for row in rows])
+                    rows += list(lock_free_rows(by_version.order_by("followed_version"))[:left])
         AccountDue.objects.filter(pk__in=[row.pk for row in rows]).update(lease_until=now + lease, lease_token=token)
     return [
         Claimed(

@@ -18,16 +18,16 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from django.db import OperationalError, transaction
+from django.db import transaction
 
 from accounts import due
 from accounts.models import Account
 from accounts.workspace import day_of
-from plgops.lib.db import snapshot
+from plgops.lib.db import in_one_transaction, snapshot
 from scoring import definitions, handoffs, openings
 from scoring.definitions import CONSUMER, LiveRule
 from scoring.judge import Case, judge
-from scoring.models import Purpose, Qualification
+from scoring.models import Definition, Purpose, Qualification
 from scoring.qualifications import (
     QUIET_CAUSES,
     CloseCause,
@@ -41,7 +41,6 @@ from scoring.qualifications import (
 
 logger = logging.getLogger(__name__)
 LEASE = dt.timedelta(seconds=60)  # far longer than a batch takes; a dead worker's accounts wait so long
-DEADLOCK_TRIES = 3
 
 
 class _Stale(Exception):
@@ -92,7 +91,9 @@ def _evaluate(claimed: Sequence[due.Claimed], *, now: dt.datetime, today: int, s
             return
         _push_back(claimed[0], error, now=now, swept=swept)
         return
-    _settle_light([case for case in cases if case.light], rules, now=now, today=today, swept=swept)
+    light = [case for case in cases if case.light]
+    if light:
+        _settle_light(light, rules, now=now, today=today, swept=swept)
     for case in cases:
         if not case.light:
             _settle_or_push_back(case, rules, now=now, today=today, swept=swept)
@@ -105,53 +106,44 @@ def _settle_light(
     cases: Sequence[Case], rules: Sequence[LiveRule], *, now: dt.datetime, today: int, swept: Swept
 ) -> None:
     """Finish the accounts for which hardly anything changes, together. A lease that is lost is another worker's."""
-    for _ in range(DEADLOCK_TRIES):
-        try:
-            with transaction.atomic():
-                if not definitions.still_stand(_versions(rules)):
-                    break
-                done = [(case.claimed, case.due_day) for case in cases]
-                finished = due.finish_many(done, consumer=CONSUMER, now=now, version=_newest(rules))
-                ours = [case for case in cases if case.account.pk in finished]
-                for step, since in ((Step.START_LAPSING, today), (Step.RECOVER, None)):
-                    pks = [
-                        case.episodes[rule.definition_id].pk
-                        for case in ours
-                        for rule in rules
-                        if case.steps[rule.version_id].step is step
-                    ]
-                    if pks:
-                        Qualification.objects.filter(pk__in=pks, closed_at=None).update(lapsing_since_day=since)
-            return
-        except OperationalError as error:  # a deadlock's victim: everything was rolled back
-            logger.warning("%s accounts could not be finished together (%r); again", len(cases), error)
-    for case in cases:
-        due.give_back(case.claimed, consumer=CONSUMER)
-        swept.stale += 1
+    try:
+        in_one_transaction(lambda: _settle_together(cases, rules, now=now, today=today))
+    except _Stale:
+        for case in cases:
+            due.give_back(case.claimed, consumer=CONSUMER)
+            swept.stale += 1
+
+
+def _settle_together(cases: Sequence[Case], rules: Sequence[LiveRule], *, now: dt.datetime, today: int) -> None:
+    if not definitions.still_stand(_versions(rules)):
+        raise _Stale
+    done = [(case.claimed, case.due_day) for case in cases]
+    finished = due.finish_many(done, consumer=CONSUMER, now=now, version=_newest(rules))
+    ours = [case for case in cases if case.account.pk in finished]
+    for step, since in ((Step.START_LAPSING, today), (Step.RECOVER, None)):
+        pks = [
+            case.episodes[rule.definition_id].pk
+            for case in ours
+            for rule in rules
+            if case.steps[rule.version_id].step is step
+        ]
+        if pks:
+            Qualification.objects.filter(pk__in=pks, closed_at=None).update(lapsing_since_day=since)
 
 
 def _settle_or_push_back(case: Case, rules: Sequence[LiveRule], *, now: dt.datetime, today: int, swept: Swept) -> None:
-    for attempt in range(1, DEADLOCK_TRIES + 1):
-        own = Swept()
-        try:
-            with transaction.atomic():
-                _settle(case, rules, now=now, today=today, swept=own)
-        except _Stale:
-            due.give_back(case.claimed, consumer=CONSUMER)
-            swept.stale += 1
-        except OperationalError as error:  # a deadlock's victim: everything was rolled back
-            if attempt < DEADLOCK_TRIES:
-                continue
-            _push_back(case.claimed, error, now=now, swept=swept)
-        except Exception as error:  # poison: this account waits, with its error to be seen
-            _push_back(case.claimed, error, now=now, swept=swept)
-        else:
-            swept.add(own)
-        return
+    try:
+        swept.add(in_one_transaction(lambda: _settle(case, rules, now=now, today=today)))
+    except _Stale:
+        due.give_back(case.claimed, consumer=CONSUMER)
+        swept.stale += 1
+    except Exception as error:  # poison: this account waits, with its error to be seen
+        _push_back(case.claimed, error, now=now, swept=swept)
 
 
-def _settle(case: Case, rules: Sequence[LiveRule], *, now: dt.datetime, today: int, swept: Swept) -> None:
+def _settle(case: Case, rules: Sequence[LiveRule], *, now: dt.datetime, today: int) -> Swept:
     """Write one account's verdict; _Stale (and a rollback) if what it was made from has changed."""
+    swept = Swept()
     locked = {a.pk: a for a in handoffs.lock_company(case.company.pk, case.account.pk)}
     account, company = locked.get(case.account.pk), locked.get(case.company.pk)
     if account is None or company is None or _place(account) != _place(case.account) or company.merged_into_id:
@@ -196,6 +188,7 @@ def _settle(case: Case, rules: Sequence[LiveRule], *, now: dt.datetime, today: i
         openings.review(company_id=company.pk, now=now)
     if case.wake:
         due.mark_changed(case.wake, now=now, consumers=[CONSUMER])
+    return swept
 
 
 def _hand_over(case: Case, rule: LiveRule, episode: Qualification, *, company: Account, now: dt.datetime) -> None:
@@ -219,7 +212,10 @@ def _hand_over(case: Case, rule: LiveRule, episode: Qualification, *, company: A
 
 def _end_archived(*, now: dt.datetime, limit: int, swept: Swept) -> None:
     """Close open episodes of archived definitions as redefined, an account at a time."""
-    rows = Qualification.objects.filter(definition__archived_at__isnull=False, closed_at=None).order_by("pk")
+    archived = list(Definition.objects.filter(archived_at__isnull=False).values_list("pk", flat=True))
+    if not archived:
+        return
+    rows = Qualification.objects.filter(definition_id__in=archived, closed_at=None)
     for pk, account_id in list(rows.values_list("pk", "account_id")[:limit]):
         with transaction.atomic():
             account = Account.objects.select_related("parent").get(pk=account_id)

@@ -30,7 +30,10 @@ MARK_CHUNK = 1000
 
 @dataclass(frozen=True, slots=True)
 class Population:
-    """Who qualifies under a definition at the end of a day. The ids are external ones, sorted."""
+    """Who qualifies under a definition at the end of a day. The ids are external ones, sorted.
+
+    `users` are the people whom a definition of level user holds for; at level account nobody is asked, so 0.
+    """
 
     slug: str
     version: int

@@ -126,7 +126,13 @@ def accept(
         by_digest.setdefault(hashlib.blake2b(message.message_id.encode(), digest_size=16).digest(), message)
     changing = not is_postgres() or any(message.type in _CHANGING for message in messages)
 
+    again = False
+
     def attempt(exclusive: bool) -> _Batch:
+        nonlocal again
+        if exclusive:
+            keys.enter(alone=again)
+            again = True  # whoever comes here twice was in others' way
         batch = _Batch(source, received_at, importing, exclusive)
         if bad:
             quarantine.store(source=source, messages=bad, received_at=received_at, sent_at=sent_at, context=context)
@@ -144,6 +150,7 @@ def accept(
         facts=batch.facts,
         duplicates=len(messages) - batch.events - batch.facts,
         quarantined=len(bad),
+        refused=tuple(bad),
     )
 
 

@@ -111,8 +111,8 @@ def parse(
         if not user_id and not anonymous_id and kind != "group":
             raise Refused(
                 "no_user_anon_id",
-                "One of userId and anonymousId must name the person;"
-                f" these are {_show(message.get('userId'))} and {_show(message.get('anonymousId'))}.",
+                "One of userId and anonymousId must name the person:"
+                f" userId is {_show(message.get('userId'))}, anonymousId {_show(message.get('anonymousId'))}.",
             )
 
     event = ""

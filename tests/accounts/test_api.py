@@ -407,3 +407,13 @@ def test_source_was_seen(send, source):
     before = timezone.now()
     send({"batch": [track()]})
     assert Source.objects.get(pk=source.pk).last_seen_at >= before
+
+
+@pytest.mark.parametrize("size", [1, 50])
+def test_batch_of_known_people_costs_the_same_whatever_its_size(send, size, django_assert_num_queries):
+    send({"batch": [track(n, userId=f"u{n}", timestamp="2026-01-01T00:00:00Z") for n in range(50)]})
+    messages = [track(100 + n, userId=f"u{n}") for n in range(size)]
+    # savepoint and its release; receipts, people, accounts, memberships, event types and when they were last seen;
+    # log, usage, last seen of people and of accounts, due rows
+    with django_assert_num_queries(13):
+        assert send({"batch": messages}).json()["accepted"] == size

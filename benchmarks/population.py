@@ -36,18 +36,18 @@ DEFINITIONS = [
                 {"trait": {"name": "plan", "in": ["free", "trial"]}},
                 {
                     "users_who": {
-                        "at_least": 1,
+                        "at_least": 3,
                         "rule": {
                             "all": [
                                 {
                                     "distinct": {
                                         "event": "Invite Sent",
                                         "of": "invitee_email",
-                                        "at_least": 3,
-                                        "window": {"last_days": 90},
+                                        "at_least": 2,
+                                        "window": {"last_days": 28},
                                     }
                                 },
-                                {"count": {"event": "Workflow Completed", "at_least": 1, "window": {"last_days": 90}}},
+                                {"count": {"event": "Workflow Completed", "at_least": 5, "window": {"last_days": 28}}},
                             ]
                         },
                     }
@@ -62,8 +62,8 @@ DEFINITIONS = [
         "purpose": "activation",
         "rule": {
             "all": [
-                {"users": {"event": "*", "at_least": 5, "window": {"last_days": 28}}},
-                {"days": {"event": "*", "at_least": 8, "window": {"last_days": 28}}},
+                {"users": {"event": "*", "at_least": 12, "window": {"last_days": 28}}},
+                {"days": {"event": "*", "at_least": 20, "window": {"last_days": 28}}},
             ]
         },
     },

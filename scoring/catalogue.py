@@ -86,7 +86,7 @@ def counts(definition_ids: Sequence[int], *, now: dt.datetime) -> dict[int, Coun
     def capped(condition: str) -> str:
         return (
             f"(SELECT COUNT(*) FROM (SELECT 1 FROM {table} q WHERE q.definition_id = d.id AND {condition}"
-            f" LIMIT {CAP}) AS some)"
+            f" LIMIT {CAP}) AS counted)"
         )
 
     is_open, waiting, recent = "q.closed_at IS NULL", "q.release = 'waiting'", "q.opened_at >= %s"

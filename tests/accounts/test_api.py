@@ -417,3 +417,8 @@ def test_batch_of_known_people_costs_the_same_whatever_its_size(send, size, djan
     # log, usage, last seen of people and of accounts, due rows
     with django_assert_num_queries(13):
         assert send({"batch": messages}).json()["accepted"] == size
+
+
+def test_plain_http_is_never_redirected(send, settings):
+    settings.SECURE_SSL_REDIRECT = True
+    assert send({"batch": [track()]}).json()["accepted"] == 1

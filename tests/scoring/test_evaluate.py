@@ -3,12 +3,13 @@
 import datetime as dt
 
 import pytest
+from django.conf import settings
 
 from accounts import due, lifecycle
-from accounts.models import AccountDue, StageEntry
+from accounts.models import AccountDue, AuditEntry, StageEntry
 from accounts.workspace import day_of
 from plgops.lib.days import micros
-from scoring import definitions, evaluate, handoffs
+from scoring import definitions, evaluate, handoffs, tasks
 from scoring.engines import appdb
 from scoring.models import Handoff, Qualification
 from tests.conftest import NOW
@@ -16,6 +17,7 @@ from tests.factories.scoring import make_account, make_trait, make_user, merge, 
 
 pytestmark = pytest.mark.django_db
 DAY = dt.timedelta(days=1)
+TIME_DUE_QUERIES = 25
 
 
 def live_world(**changes):
@@ -454,3 +456,53 @@ def test_archived_definition_ends_its_episodes_as_redefined(admin):
     sweep(NOW)
     assert only(account).close_cause == "redefined"
     assert Handoff.objects.get().status == "withdrawn"
+
+
+def test_account_that_joins_a_company_takes_its_handoff_there(rep):
+    _, account = live_world()
+    root = make_account("Root")
+    use(account, "Invite Sent", at=NOW, count=3)
+    sweep(NOW)
+    handoff = handoffs.claim(handoff_id=Handoff.objects.get().pk, by=rep, now=NOW)
+    account.parent = root
+    account.save()
+    due.mark_changed([account.pk], now=NOW)
+    sweep(NOW)
+    handoff.refresh_from_db()
+    root.refresh_from_db()
+    assert (handoff.company, handoff.status, root.owner) == (root, "claimed", rep)
+    assert AuditEntry.objects.filter(action="handoff.moved", object_id=handoff.pk).count() == 1
+
+
+def test_payment_of_a_child_account_asks_the_owner_too(rep):
+    live_world()
+    root = make_account("Root")
+    child = make_account("Child", parent=root)
+    sweep(NOW - DAY)
+    use(root, "Invite Sent", at=NOW, count=3)
+    sweep(NOW)
+    handoff = handoffs.claim(handoff_id=Handoff.objects.get().pk, by=rep, now=NOW)
+    at = NOW + DAY
+    lifecycle.reach(account_id=child.pk, stage="paid", at=at, now=at, cause="billing", reference="1")
+    sweep(at)
+    handoff.refresh_from_db()
+    assert handoff.paid_at == at
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_accounts_that_only_time_touches_cost_the_same_together(number, django_assert_num_queries):
+    publish(NOW - 10 * DAY)
+    for n in range(number):
+        use(make_account(f"Acme {n}", recorded_at=NOW - 5 * DAY), "Invite Sent", at=NOW, count=3)
+    sweep(NOW)
+    with django_assert_num_queries(TIME_DUE_QUERIES):
+        assert evaluate.evaluate_due(now=NOW + 7 * DAY).claimed == number
+    assert set(Qualification.objects.values_list("lapsing_since_day", flat=True)) == {day_of(NOW) + 7}
+
+
+def test_task_sweeps_until_nothing_is_due():
+    accounts = [make_account(f"Acme {n}") for n in range(3)]
+    tasks.evaluate_due(sent_by="an older version")
+    rows = AccountDue.objects.filter(consumer="evaluation")
+    assert [row.done_seq for row in rows] == [1] * len(accounts)
+    assert tasks.evaluate_due.name == settings.DUE_CONSUMERS["evaluation"]

@@ -92,11 +92,13 @@ def import_page(request: StaffRequest, job_id: int) -> HttpResponse:
             "field": f"column-{i}",
             "name": name,
             "target": mapping.get(name, csv_rows.LEFT_OUT),
+            # a column that goes by a known name means that, or is left out
+            "extra": "" if name in csv_rows.COLUMNS[job.kind] else EXTRA.get(job.kind, ""),
             "sample": [row[i] if i < len(row) else "" for row in sample][:4],
         }
         for i, name in enumerate(header)
     ]
-    context = {"job": job, "columns": columns, "known": known, "extra": EXTRA.get(job.kind, ""), "problem": problem}
+    context = {"job": job, "columns": columns, "known": known, "problem": problem}
     return page(request, "imports/page.html", context, status=status)
 
 

@@ -44,6 +44,7 @@ def test_an_admin_uploads_sees_the_columns_and_starts(client_of, admin):
     assert '<option value="event" selected>event (needed)</option>' in html
     assert '<option value="rows" selected>Property “rows”</option>' in html
     assert "Rows Synced" in html
+    assert html.count(" selected>") == 4 and "Property “user_id”" not in html
 
     columns = {"column-0": "event", "column-1": "timestamp", "column-2": "user_id", "column-3": ""}
     assert client.post(reverse("import", args=[job.pk]), columns).status_code == 302

@@ -220,6 +220,7 @@ def reasons_of(found: Sequence[Qualification]) -> tuple[Reason, ...]:
                 names=names,
                 usage=[u for u in usage if u.account_id == q.account_id],
                 values=[v for v in values if v.account_id == q.account_id],
+                of_people=q.definition.level == "user",
             ),
             sentence=why.sentence(q.evidence, event_types=types, names=names),
         )

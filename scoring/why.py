@@ -34,6 +34,7 @@ _ICONS = {
 # Which conditions have a course over days, and how it adds up to what was measured.
 _RUNNING = {"count", "distinct", "days"}
 _DAILY = {"users", "recency"}
+_TOLD = _RUNNING | {"users"}  # what can be told as something done
 _NEEDS = {"at_least": "at least {}", "at_most": "at most {}", "exactly": "exactly {}"}
 _UNITS = {"count": "times", "distinct": "different", "users": "people", "days": "days", "users_who": "people"}
 
@@ -79,14 +80,18 @@ def signals(
     names: Mapping[int, str],
     usage: Sequence[Usage],
     values: Sequence[Usage] = (),
+    of_people: bool = False,
 ) -> tuple[Signal, ...]:
     """Every condition of `evidence` in reading order, positive ones that hold first.
 
     `names` gives people their names by id (one without is left out), `usage` the daily rows of the account,
-    `values` its distinct values.
+    `values` its distinct values. `of_people`: the whole definition is asked of each person.
     """
     as_of = int(evidence.get("as_of_day") or 0)
-    told = [_signal(c, as_of, names, usage, values) for c in evidence.get("conditions", ())]
+    told = [
+        _signal(c, as_of, names, values if c.get("kind") == "distinct" else usage, of_people)
+        for c in evidence.get("conditions", ())
+    ]
     return tuple(sorted(told, key=lambda s: (not s.holds, s.negated, not s.series)))  # stable: reading order else
 
 
@@ -118,7 +123,7 @@ def sentence(evidence: Mapping[str, Any], *, event_types: Mapping[int, str], nam
 def _strongest(evidence: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The counted conditions that hold, the one furthest past what was needed first."""
     held = [c for c in evidence.get("conditions", ()) if c.get("holds") and not c.get("negated")]
-    counted = [c for c in held if c.get("kind") in _UNITS and isinstance(c.get("measured"), int)]
+    counted = [c for c in held if c.get("kind") in _TOLD and isinstance(c.get("measured"), int)]
     return sorted(counted, key=_strength, reverse=True)
 
 
@@ -168,17 +173,15 @@ def series_days(condition: Mapping[str, Any], as_of_day: int) -> tuple[int, int]
 
 
 def _signal(
-    condition: Mapping[str, Any],
-    as_of: int,
-    names: Mapping[int, str],
-    usage: Sequence[Usage],
-    values: Sequence[Usage],
+    condition: Mapping[str, Any], as_of: int, names: Mapping[int, str], rows: Sequence[Usage], of_people: bool
 ) -> Signal:
     kind = condition.get("kind", "")
     people = tuple(names[i] for i in condition.get("people") or () if i in names)
-    series, label, threshold = _series(condition, as_of, values if kind == "distinct" else usage)
+    series, label, threshold = _series(condition, as_of, rows, of_people)
     newest = condition.get("newest_us")
     negated, english = bool(condition.get("negated")), str(condition.get("english", ""))
+    if kind == "users_who":  # its conditions follow one by one
+        english = f"{english.partition(' for whom (')[0]} with all that is asked of a person"
     return Signal(
         icon=_ICONS.get(kind, "sparkles"),
         english=f"Not: {english}" if negated else _capital(english),
@@ -219,16 +222,16 @@ def _needed(condition: Mapping[str, Any]) -> str:
 
 
 def _series(
-    condition: Mapping[str, Any], as_of: int, rows: Sequence[Usage]
+    condition: Mapping[str, Any], as_of: int, rows: Sequence[Usage], of_people: bool
 ) -> tuple[tuple[int, ...], str, float | None]:
     if not has_series(condition):
         return (), "", None
     kind = condition["kind"]
     start, last = series_days(condition, as_of)
     first = max(start, last - SERIES_DAYS + 1)
-    types, people = set(condition.get("event_type_ids") or ()), set(condition.get("people") or ())
-    # a condition of one person ("users who …") is told by that person's own days
-    alone = people if "users_who" in str(condition.get("path", "")) and len(people) == 1 else set()
+    types, people = set(condition.get("event_type_ids") or ()), list(condition.get("people") or ())
+    # what is asked of each person was measured for the best one, who stands first
+    alone = set(people[:1]) if of_people or "/users_who/" in str(condition.get("path", "")) else set()
     by_day: dict[int, list[Usage]] = defaultdict(list)
     for row in rows:
         if (

@@ -70,9 +70,18 @@ def test_people_a_day():
     assert (found.series, found.threshold, found.measured) == ((0, 0, 0, 1, 2), None, "2 people")
 
 
-def test_a_condition_of_one_person_is_told_by_that_person():
-    told = condition(path="/rule/users_who/rule/all/0", people=[2], people_total=1, measured=1)
-    assert signal(told, [row(TODAY, 40), row(TODAY, user=2)]).series == (0, 0, 0, 0, 1)
+def test_what_is_asked_of_each_person_is_told_by_the_best_one():
+    told = condition(path="/rule/users_who/rule/all/0", people=[2, 1], measured=1)
+    usage = [row(TODAY, 40), row(TODAY, user=2)]
+    assert signal(told, usage).series == (0, 0, 0, 0, 1)
+    (found,) = why.signals(evidence(condition(people=[2, 1], measured=1)), names={}, usage=usage, of_people=True)
+    assert found.series == (0, 0, 0, 0, 1)
+
+
+def test_users_who_leaves_its_conditions_to_their_own_lines():
+    told = condition(kind="users_who", english="at least 2 people for whom (a (b) and c)", measured=2)
+    assert signal(told).english == "At least 2 people with all that is asked of a person"
+    assert why.headline(evidence(told), {}) == ("user-check", "At least 2 people for whom (a (b) and c)")
 
 
 def test_long_windows_show_their_last_days_but_count_from_their_first():

@@ -65,6 +65,7 @@ class DeskAdmin(_ModelAdmin):
     deletable = False
     paginator = CappedPaginator
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER  # each facet is a count
     list_per_page = 50
     list_max_show_all = 50
     ordering = cast("tuple[str, ...]", ("-pk",))

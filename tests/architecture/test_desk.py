@@ -253,3 +253,9 @@ def test_an_account_is_taken_out_of_the_figures(client_of, admin):
     ours = Account.objects.get(external_id="acme-1")
     client_of(admin).post(changelist(Account), {"action": "make_internal", "_selected_action": [ours.pk]})
     assert list(Account.objects.filter(is_internal=True).values_list("external_id", flat=True)) == ["acme-1"]
+
+
+def test_a_list_says_how_far_it_was_counted(client_of, admin, monkeypatch):
+    make_log(3)
+    page = client_of(admin).get(changelist(Event)).content.decode()
+    assert "3 events" in page and " results" not in page and "Show counts" not in page

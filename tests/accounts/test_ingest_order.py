@@ -73,7 +73,7 @@ messages = st.one_of(
 @st.composite
 def histories(draw):
     """Messages in two orders, each cut into batches; some come twice."""
-    told = [{**one, "messageId": f"m{i}"} for i, one in enumerate(draw(st.lists(messages, min_size=2, max_size=14)))]
+    told = [{**one, "messageId": f"m{i}"} for i, one in enumerate(draw(st.lists(messages, min_size=8, max_size=16)))]
 
     def batches():
         order = draw(st.permutations(told + draw(st.lists(st.sampled_from(told), max_size=2))))

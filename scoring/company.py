@@ -10,12 +10,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from django.db.models import Count, F, Q
+from django.db.models import F, Q
 
+from accounts.charts import Pin, UsageChart, short_date, usage_chart
 from accounts.models import Account, EventType, Membership, ProductUser, Stage, StageEntry, UsageDay
 from accounts.workspace import day_of, zone
 from plgops.lib import days
-from plgops.templatetags.charts import AreaChart, Mark, Series, nice_top
 from scoring.why import Signal
 
 CHART_DAYS = 60
@@ -63,49 +63,18 @@ class Contact:
     is_evidence: bool
 
 
-def use_chart(accounts: Sequence[Account], *, now: dt.datetime, signals: Sequence[Signal] = ()) -> AreaChart | None:
-    """People active a day over the last CHART_DAYS days, with a pin where a reason's newest evidence lies.
-
-    None when nobody was.
-    """
-    today = day_of(now)
-    first = today - CHART_DAYS + 1
-    found = dict(
-        UsageDay.objects.filter(
-            account_id__in=[a.pk for a in accounts],
-            day__range=(first, today),
-            user_id__gt=0,
-            event_type_id__in=EventType.objects.filter(is_activity=True).values("pk"),
-        )
-        .values_list("day")
-        .annotate(people=Count("user_id", distinct=True))
-        .order_by()
-    )
-    if not found:
-        return None
-    values = [found.get(first + i, 0) for i in range(CHART_DAYS)]
-    top, ticks = nice_top(max(values))
-    pins: dict[int, str] = {}
+def use_chart(accounts: Sequence[Account], *, now: dt.datetime, signals: Sequence[Signal] = ()) -> UsageChart:
+    """People active a day over the last CHART_DAYS days, with a pin where a reason's newest evidence lies."""
+    told: dict[int, list[str]] = {}
     for signal in signals:
-        day = day_of(signal.newest_at) if signal.newest_at and signal.holds and not signal.negated else 0
-        if first <= day <= today:
+        if signal.newest_at and signal.holds and not signal.negated:
             label = f"{signal.english}, {signal.measured}" if signal.measured else signal.english
-            pins[day] = f"{pins[day]}; {label}" if day in pins else f"{_date(day)}: {label}"
-    return AreaChart(
-        title="People active a day",
-        description=f"{CHART_DAYS} days, {values[-1]} today, at most {max(values)}",
-        series=(Series("People", values),),
-        labels=[
-            (at, "Today" if at == 100 else _date(first + round(at * (CHART_DAYS - 1) / 100)))
-            for at in (0, 25, 50, 75, 100)
-        ],
-        top=top,
-        ticks=ticks,
-        marks=[
-            Mark((day - first) * 100 / (CHART_DAYS - 1), values[day - first], label)
-            for day, label in sorted(pins.items())
-        ],
-    )
+            told.setdefault(day_of(signal.newest_at), []).append(label)
+    pins = [
+        Pin(day, f"{short_date(days.date_of(day))}: {'; '.join(dict.fromkeys(labels))}")
+        for day, labels in sorted(told.items())
+    ]
+    return usage_chart([a.pk for a in accounts], day_of(now), CHART_DAYS, pins=pins)
 
 
 def timeline(
@@ -180,8 +149,3 @@ def company_accounts(company_id: int) -> list[Account]:
     """The root account and its children, the root first; merged ones are left out."""
     rows = Account.objects.filter(Q(pk=company_id) | Q(parent_id=company_id), merged_into=None)
     return sorted(rows.select_related("owner").order_by("id")[:50], key=lambda a: a.parent_id is not None)
-
-
-def _date(day: int) -> str:
-    date = days.date_of(day)
-    return f"{date.day} {date:%b}"

@@ -20,8 +20,8 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import conditional_page, require_GET, require_POST
 
-from accounts import workspace
-from accounts.models import Plan, StaffUser
+from accounts import queries, workspace
+from accounts.models import StaffUser
 from plgops.lib import access, htmx
 from scoring import company, handoffs, inbox, why
 from scoring.models import Definition, Handoff
@@ -317,7 +317,7 @@ def _queue_context(user: StaffUser, filters: inbox.Filters, found: list[Handoff]
         "tab_label": inbox.TABS[filters.tab],
         "cleared": filters.url(definition="", plan="", seats=None, q=""),
         "definitions": definitions,
-        "plans": list(Plan.objects.order_by("rank", "id").values_list("code", "name")),
+        "plans": [(code, code[:1].upper() + code[1:]) for code in queries.plans()],
         "news": f"{filters.url()}&after={inbox.newest_id(filters, user=user)}",
     }
 

@@ -179,9 +179,9 @@ def test_arrivals_are_counted_after_what_was_drawn(client_of, rep, now):
 # session, user, roles; page of handoffs, their reasons, event types, child accounts, two weeks of use;
 # definitions and plans for the filter, newest id; counts of three tabs
 QUEUE = 14
-# reasons, people, use, distinct values, event types, activity, audit; accounts of the company, chart;
+# reasons, people, use, distinct values, event types, activity, audit; accounts of the company, chart (days, people);
 # timeline: use, types, people, stages; contacts: those behind the reasons, others
-DETAIL = 15
+DETAIL = 16
 
 
 @pytest.mark.parametrize("size", [1, 3])

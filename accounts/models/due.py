@@ -40,6 +40,7 @@ class AccountDue(models.Model):
     )
 
     class Meta:
+        verbose_name_plural = "due accounts"
         constraints = [
             models.UniqueConstraint(fields=["account", "consumer"], name="account_due_once"),
             models.CheckConstraint(condition=Q(done_seq__lte=F("changed_seq")), name="account_due_never_ahead"),

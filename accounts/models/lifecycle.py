@@ -37,6 +37,7 @@ class StageEntry(models.Model):
     definition_version_id = models.BigIntegerField(null=True, blank=True)
 
     class Meta:
+        verbose_name_plural = "stage entries"
         constraints = [
             models.UniqueConstraint(fields=["origin", "stage", "reference"], name="stage_entry_once"),
             models.CheckConstraint(condition=Q(stage__in=Stage.values), name="stage_entry_stage_known"),

@@ -201,7 +201,9 @@ class _Batch:
         self._traits(messages)
         places = self._follow(named)
         touched = self._log(tracks, places)
-        due.mark_changed(touched | self.news.changed_accounts, now=self.now, importing=self.importing)
+        changed = self.news.changed_accounts
+        due.mark_changed(changed, now=self.now, importing=self.importing)
+        due.mark_changed(touched - changed, now=self.now, importing=self.importing, consumers=settings.DUE_ON_EVENTS)
 
     def _judge(self, by_digest: Mapping[bytes, Message]) -> list[Message]:
         """The messages that were never accepted before; their receipts are written."""

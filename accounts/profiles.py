@@ -13,6 +13,7 @@ from accounts.payload import read_time
 from accounts.traits import Standing
 from accounts.workspace import day_of
 from plgops.lib import bulk
+from plgops.lib.days import minute_of
 
 SIGNED_UP_BY = "signup"  # the cause of the stage entry
 _NUMBER = re.compile(r"\d{1,9}")
@@ -217,11 +218,15 @@ def project_accounts(standing: Mapping[int, Standing]) -> None:
 
 
 def seen(table: str, times: Mapping[int, dt.datetime]) -> None:
-    """Raise the newest activity of people or accounts; never lowers it."""
+    """Raise the newest activity of people or accounts to the minute; never lowers it.
+
+    To the minute, because lists are sorted by it: each change writes every index of the row, and a busy
+    account would pay that with each batch.
+    """
     bulk.update(
         table,
         ("id", "bigint"),
         [("last_seen_at", "timestamptz")],
-        sorted(times.items()),
+        sorted((pk, minute_of(at)) for pk, at in times.items()),
         "t.last_seen_at IS NULL OR t.last_seen_at < v.last_seen_at",
     )

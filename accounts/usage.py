@@ -21,7 +21,7 @@ from accounts.counting import Counted, text_of
 from accounts.models import Account, ProductUser, UsageDay, UsageValue
 from accounts.workspace import zone
 from plgops.lib import bulk
-from plgops.lib.days import MICRO, day_of, from_micros, micros
+from plgops.lib.days import MICRO, day_of, from_micros, micros, minute_of
 
 LONGEST_VALUE = 200
 MOST_UNITS = 10**12  # a metered value beyond this is a mistake of the sender, and would overflow sums
@@ -206,13 +206,13 @@ def _snapshot(ids: list[int]) -> set[tuple[Any, ...]]:
 
 
 def last_seen(column: str, ids: Collection[int]) -> dict[int, dt.datetime]:
-    """The newest activity of these people or accounts (`column` user_id or account_id), by the roll-up."""
+    """The newest activity of these people or accounts (`column` user_id or account_id), by the roll-up, to the minute."""
     rows = bulk.fetch(
         f"SELECT u.{column}, MAX(u.last_us) FROM {_T} u JOIN accounts_eventtype t ON t.id = u.event_type_id"
         f" WHERE {bulk.among(f'u.{column}')} AND t.is_activity GROUP BY u.{column}",
         [bulk.many(ids)],
     )
-    return {pk: from_micros(us) for pk, us in rows}
+    return {pk: minute_of(from_micros(us)) for pk, us in rows}
 
 
 def set_last_seen(user_ids: Collection[int], account_ids: Collection[int]) -> None:

@@ -122,6 +122,8 @@ INGEST_SKEW_SECONDS = env.number("INGEST_SKEW_SECONDS", 300)  # a clock wrong by
 INGEST_MAX_PER_SECOND = env.number("INGEST_MAX_PER_SECOND", 0)  # messages per source and process; 0: no limit
 DATA_UPLOAD_MAX_MEMORY_SIZE = INGEST_MAX_BODY + 1_000_000
 # Who follows an account's changes: a row in AccountDue for each, and the task that wakes the consumer.
+# DUE_ON_EVENTS: those of them who also decide by what people did; the others follow facts (plan, revenue…) only.
+DUE_ON_EVENTS = ["evaluation"]
 DUE_CONSUMERS = {"evaluation": "scoring.evaluate_due", "tiers": "support.assign_due"}
 
 # --- work in the background -----------------------------------------------------------------------------

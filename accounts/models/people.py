@@ -34,7 +34,7 @@ class Account(models.Model):
     signup_day = models.IntegerField(help_text="Workspace day of signed_up_at.")
     signup_is_explicit = models.BooleanField(default=False)
     recorded_at = models.DateTimeField(help_text="When plgops first heard of it.")
-    last_seen_at = models.DateTimeField(null=True, blank=True, help_text="Newest activity event.")
+    last_seen_at = models.DateTimeField(null=True, blank=True, help_text="Newest activity event, to the minute.")
     # Today's values, written with the dated ones in the same transaction, so that lists need no join.
     traits = models.JSONField(default=dict, blank=True)
     plan = models.CharField(max_length=100, blank=True)

@@ -42,6 +42,11 @@ def end_of(day: int, zone: ZoneInfo) -> dt.datetime:
     return start_of(day + 1, zone)
 
 
+def minute_of(at: dt.datetime) -> dt.datetime:
+    """The instant without its seconds."""
+    return at.replace(second=0, microsecond=0)
+
+
 def micros(at: dt.datetime) -> int:
     """Microseconds since 1970-01-01T00:00:00Z, exact (no float in between)."""
     delta = at - EPOCH_AT

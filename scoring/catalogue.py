@@ -17,6 +17,9 @@ from plgops.lib.paging import Page, keyset
 from scoring import definitions, inbox, why
 from scoring.models import Definition, DefinitionVersion, Qualification
 from scoring.rules import describe, tree
+from scoring.rules.parse import parse_definition
+from scoring.rules.problems import RuleError
+from scoring.rules.windows import Subject
 
 CAP = 10_000
 RECENT = dt.timedelta(days=7)
@@ -131,12 +134,12 @@ def read(version: DefinitionVersion | None) -> tree.DefinitionDoc | None:
     if version is None:
         return None
     try:
-        return tree.parse_definition(version.document)
-    except tree.RuleError:
+        return parse_definition(version.document)
+    except RuleError:
         return None
 
 
-def branches(rule: tree.Node, *, subject: tree.Subject) -> Branch:
+def branches(rule: tree.Node, *, subject: Subject) -> Branch:
     """A rule as a tree of phrases."""
     match rule:
         case tree.All(of):

@@ -24,6 +24,9 @@ from plgops.lib.db import after_commit, is_postgres
 from plgops.lib.doorbell import ring
 from scoring.models import Definition, DefinitionVersion
 from scoring.rules import describe, tree
+from scoring.rules.parse import parse_definition
+from scoring.rules.problems import Problem, RuleError
+from scoring.rules.stored import to_json
 
 logger = logging.getLogger(__name__)
 CONSUMER = "evaluation"
@@ -60,14 +63,14 @@ def publish(
     RuleError (with the places in the document) if it is not a definition, or if it reads a stage that it
     writes through other definitions. One publication at a time.
     """
-    doc = tree.parse_definition(document)
+    doc = parse_definition(document)
     with transaction.atomic():
         _alone()
         _refuse_cycle(doc)
         definition = Definition.objects.select_for_update(of=("self",)).select_related("live_version").filter(
             slug=doc.slug
         ).first() or Definition(slug=doc.slug, created_at=now)
-        canonical = tree.to_json(doc)
+        canonical = to_json(doc)
         live = definition.live_version
         if live is not None and definition.archived_at is None and live.document == canonical:
             return live
@@ -120,8 +123,8 @@ def live_rules() -> list[LiveRule]:
     rules = []
     for version in live_versions():
         try:
-            doc = tree.parse_definition(version.document)
-        except tree.RuleError as error:
+            doc = parse_definition(version.document)
+        except RuleError as error:
             logger.error("definition %s v%s cannot be read: %s", version.definition.slug, version.number, error)
             continue
         rules.append(
@@ -196,4 +199,4 @@ def _refuse_cycle(doc: tree.DefinitionDoc) -> None:
         if stage in reached:
             names = ", ".join(f"“{name}”" for name in reached[stage])
             message = f"expected a stage that does not follow from this definition; “{stage}” does, through {names}"
-            raise tree.RuleError([tree.Problem(leaf.path, message)])
+            raise RuleError([Problem(leaf.path, message)])

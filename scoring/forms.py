@@ -9,7 +9,7 @@ from typing import Any
 from django import forms
 
 from scoring import json_lines
-from scoring.rules.tree import RuleError
+from scoring.rules.problems import RuleError
 
 
 @dataclass(frozen=True, slots=True)

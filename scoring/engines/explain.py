@@ -15,7 +15,7 @@ from accounts.models import Account, ProductUser, StageEntry, TraitValue
 from plgops.lib import days
 from scoring.engines import reading
 from scoring.rules import compile as compiler
-from scoring.rules import describe, tree
+from scoring.rules import describe, stored, tree, windows
 from scoring.rules.compile import EventTypes
 
 PEOPLE = 10
@@ -31,7 +31,7 @@ class _Found:
     holds: bool = False
     people: list[int] = field(default_factory=list)  # who qualify by the nested rule, the best first
     people_total: int = 0
-    window: tree.Window = field(default_factory=tree.Ever)
+    window: windows.Window = field(default_factory=windows.Ever)
     days: list[int] = field(default_factory=list)
     days_total: int = 0
     newest_us: int | None = None
@@ -159,12 +159,12 @@ class _Explainer:
             node = item.leaf.node
             if isinstance(node, tree.Recency):
                 if node.within_days is not None:
-                    item.window = tree.LastDays(node.within_days)
+                    item.window = windows.LastDays(node.within_days)
                 elif item.measured is not None:
-                    item.window = tree.Dates(item.measured, item.measured)  # the day last seen
+                    item.window = windows.Dates(item.measured, item.measured)  # the day last seen
             else:
                 item.window = node.window  # type: ignore[union-attr]
-        sliding = [item for item in usage if isinstance(item.window, tree.AnyDays)]
+        sliding = [item for item in usage if isinstance(item.window, windows.AnyDays)]
         if sliding:
             asked = [
                 (item.leaf.node, item.people[0] if item.people and item.leaf.subject == "user" else 0)
@@ -175,10 +175,10 @@ class _Explainer:
             )
             for place, last, _ in reading.rows(statement):
                 window = sliding[place].window
-                if isinstance(window, tree.AnyDays):
-                    sliding[place].window = tree.Dates(last - window.days + 1, last)
+                if isinstance(window, windows.AnyDays):
+                    sliding[place].window = windows.Dates(last - window.days + 1, last)
 
-    def _bound(self, item: _Found, window: tree.Window | None = None) -> tree.Condition:
+    def _bound(self, item: _Found, window: windows.Window | None = None) -> tree.Condition:
         """The condition over the days that it looked at (or over another window)."""
         node, window = item.leaf.node, window or item.window
         if isinstance(node, tree.Count | tree.Distinct | tree.Users | tree.Days):
@@ -228,10 +228,10 @@ class _Explainer:
             if what == 0:
                 several[place].newest_us = newest
 
-    def _own(self, item: _Found) -> tree.Window:
+    def _own(self, item: _Found) -> windows.Window:
         """The window as the rule has it, where it differs from person to person; sliding ones stay the best's."""
         window = getattr(item.leaf.node, "window", None)
-        return window if isinstance(window, tree.FirstDays) else item.window
+        return window if isinstance(window, windows.FirstDays) else item.window
 
     def _stages(self, found: list[_Found]) -> None:
         """Measured in days since then; the entry's time is the newest fact behind a stage that was reached."""
@@ -295,9 +295,9 @@ class _Explainer:
             return item.measured
         if node.of == "account" and node.name in self.traits:
             text, number = self.traits[node.name]
-            return text if number is None else tree.number_json(number)
+            return text if number is None else stored.number_json(number)
         if node.op in ("at_least", "at_most", "between") and item.measured is not None:
-            return tree.number_json(item.measured)
+            return stored.number_json(item.measured)
         return None
 
     def _told_window(self, item: _Found) -> dict[str, int | None] | None:
@@ -306,13 +306,13 @@ class _Explainer:
             window = item.leaf.node.window
         elif isinstance(item.leaf.node, tree.Recency):
             length = item.leaf.node.within_days or item.leaf.node.not_for_days or 0
-            window = tree.LastDays(length)
+            window = windows.LastDays(length)
         match window:
-            case tree.LastDays(length):
+            case windows.LastDays(length):
                 return {"from_day": self.day - length + 1, "to_day": self.day}
-            case tree.Dates(start, end):
+            case windows.Dates(start, end):
                 return {"from_day": start, "to_day": self.day if end is None else end}
-            case tree.FirstDays(length, of):
+            case windows.FirstDays(length, of):
                 start_day = self.signup_day if of == "account" else self._signup_of(item.people[:1])
                 return None if start_day is None else {"from_day": start_day, "to_day": start_day + length - 1}
         return None
@@ -335,11 +335,11 @@ def asked_for(node: tree.Condition | tree.UsersWho) -> tuple[str, Any]:
         case tree.Trait():
             ((comparison, threshold),) = (
                 (key, value)
-                for key, value in tree.rule_json(node, subject=node.of)["trait"].items()
+                for key, value in stored.rule_json(node, subject=node.of)["trait"].items()
                 if key not in ("name", "of")
             )
             return comparison, threshold
-    ((comparison, threshold),) = tree.compare_json(node.compare).items()
+    ((comparison, threshold),) = stored.compare_json(node.compare).items()
     return comparison, threshold
 
 

@@ -21,8 +21,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from plgops.lib.days import FOREVER
-from scoring.rules import tree
-from scoring.rules.tree import Subject
+from scoring.rules import tree, windows
+from scoring.rules.windows import Subject
 
 Dialect = Literal["sqlite", "postgresql", "duckdb"]
 Leafy = tree.Condition | tree.UsersWho
@@ -343,7 +343,7 @@ class _Builder:
             f" AND {plus}u.day <= {self.day}{types}"
         )
 
-    def match(self, ids: Sequence[int], window: tree.Window, scanned: Iterable[int]) -> str:
+    def match(self, ids: Sequence[int], window: windows.Window, scanned: Iterable[int]) -> str:
         """Whether the usage row `u` of a scan over the types `scanned` counts for a condition."""
         if not ids:
             return "1 = 0"
@@ -357,15 +357,15 @@ class _Builder:
             one_of = f"u.event_type_id IN {_numbers(ids)}"
         return f"{one_of} AND {inside}" if inside else one_of
 
-    def inside(self, window: tree.Window, day: str, person_signup: str) -> str:
+    def inside(self, window: windows.Window, day: str, person_signup: str) -> str:
         """Whether a day lies in a window; "" when every day does."""
         match window:
-            case tree.LastDays(length):
+            case windows.LastDays(length):
                 return f"{day} > {self.day - length}"
-            case tree.FirstDays(length, of):
+            case windows.FirstDays(length, of):
                 start = "a.signup_day" if of == "account" else person_signup
                 return f"{day} >= {start} AND {day} < {start} + {length}"
-            case tree.Dates(start_day, end_day):
+            case windows.Dates(start_day, end_day):
                 bounds = [f"{day} >= {start_day}"] if start_day is not None else []
                 bounds += [f"{day} <= {end_day}"] if end_day is not None else []
                 return " AND ".join(bounds)
@@ -398,7 +398,7 @@ class _Builder:
                 sums.append(f"MAX(m{number}) AS m{number}")
             elif node in mine["user"]:
                 columns.append(f"COUNT(DISTINCT CASE WHEN {match} THEN u.day END) AS m{number}")
-            if isinstance(_window(node), tree.LastDays):
+            if isinstance(_window(node), windows.LastDays):
                 columns.append(f"MIN(CASE WHEN {match} THEN u.day END) AS l{number}")
                 sums.append(f"MIN(l{number}) AS l{number}")
         self.usage_columns = {node: number for number, node in enumerate(nodes)}
@@ -422,7 +422,7 @@ class _Builder:
 
     def standing(self, subject: Subject, *kinds: type) -> list[Leafy]:
         """Conditions of these kinds whose window does not slide over all time."""
-        return [node for node in self.of_kind(subject, *kinds) if not isinstance(_window(node), tree.AnyDays)]
+        return [node for node in self.of_kind(subject, *kinds) if not isinstance(_window(node), windows.AnyDays)]
 
     def value_tables(self) -> None:
         for subject, name in (("user", "vals"), ("account", "avals")):
@@ -448,7 +448,7 @@ class _Builder:
             nodes = [
                 node
                 for node in self.of_kind(subject, *kinds)  # type: ignore[arg-type]
-                if isinstance(_window(node), tree.AnyDays)
+                if isinstance(_window(node), windows.AnyDays)
             ]
             if not nodes:
                 continue
@@ -467,7 +467,7 @@ class _Builder:
     def sliding(self, node: Leafy, keys: str) -> str:
         """Rows (keys, day, m): what was counted in the stretch that ends on each day with a row."""
         window = _window(node)
-        length = window.days - 1 if isinstance(window, tree.AnyDays) else 0
+        length = window.days - 1 if isinstance(window, windows.AnyDays) else 0
         ids = self.ids_of(node)
         prefixed = ", ".join(f"u.{key}" for key in keys.split(", "))
         over = f"ORDER BY day RANGE BETWEEN {length} PRECEDING AND CURRENT ROW)"
@@ -625,7 +625,7 @@ class _Builder:
                 last = f"{'base' if person else 'abase'}.m{self.usage_columns[node]}"
                 length = node.within_days if node.within_days is not None else node.not_for_days
                 return last, f"CASE WHEN {last} + {length} > {self.day} THEN {last} + {length} END"
-        if isinstance(_window(node), tree.AnyDays):
+        if isinstance(_window(node), windows.AnyDays):
             return f"COALESCE({'slid' if person else 'aslid'}.m{number}, 0)", _NO_DAY
         if isinstance(node, tree.Distinct):
             table = "vals" if person else "avals"
@@ -635,7 +635,7 @@ class _Builder:
             counted = "daily" if isinstance(node, tree.Days) and not person else table
             measured, oldest = f"COALESCE({counted}.m{column}, 0)", f"{table}.l{column}"
         window = _window(node)
-        if not isinstance(window, tree.LastDays):
+        if not isinstance(window, windows.LastDays):
             return measured, _NO_DAY
         # days only leave the window: what is below the lowest accepted number stays there
         compare = node.compare
@@ -653,7 +653,7 @@ class _Builder:
             entered, later = f"stage.m{number}", f"stage.n{number}"
         ends: list[int] = []
         if isinstance(node, tree.StageReached):
-            ends = [node.window.days] if isinstance(node.window, tree.LastDays) else []
+            ends = [node.window.days] if isinstance(node.window, windows.LastDays) else []
         else:
             ends += [node.at_least_days] if node.at_least_days is not None else []
             ends += [node.at_most_days + 1] if node.at_most_days is not None else []
@@ -758,13 +758,13 @@ class _Builder:
 _HAS_VALUE = "t.text <> '' AND CAST(t.value AS TEXT) <> 'null'"
 
 
-def _window(node: Leafy) -> tree.Window:
-    return getattr(node, "window", None) or tree.Ever()
+def _window(node: Leafy) -> windows.Window:
+    return getattr(node, "window", None) or windows.Ever()
 
 
 def _needs_person(node: Leafy) -> bool:
     window = _window(node)
-    return isinstance(window, tree.FirstDays) and window.of == "user"
+    return isinstance(window, windows.FirstDays) and window.of == "user"
 
 
 def _numbers(numbers: Sequence[int]) -> str:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from plgops.lib import days
-from scoring.rules import tree
-from scoring.rules.tree import Subject
+from scoring.rules import stored, tree, windows
+from scoring.rules.windows import Subject
 
 STAGE_WORDS = {
     "signed_up": "signup",
@@ -196,18 +196,18 @@ def _last(number: int) -> str:
     return "today" if number == 1 else f"in the last {number} days"
 
 
-def _window(window: tree.Window, subject: Subject) -> str:
+def _window(window: windows.Window, subject: Subject) -> str:
     match window:
-        case tree.LastDays(length):
+        case windows.LastDays(length):
             return f" {_last(length)}"
-        case tree.FirstDays(length, of):
+        case windows.FirstDays(length, of):
             if subject == "account":
                 return f" within {_days(length)} of signup"
             whose = "their own" if of == "user" else "the account's"
             return f" within {_days(length)} of {whose} signup"
-        case tree.AnyDays(length):
+        case windows.AnyDays(length):
             return f" within any {_days(length)}"
-        case tree.Dates(start, end):
+        case windows.Dates(start, end):
             if start is None:
                 return f" up to {_date(end or 0)}"
             return f" since {_date(start)}" if end is None else f" from {_date(start)} to {_date(end)}"
@@ -239,7 +239,7 @@ def _trait(node: tree.Trait, subject: Subject, *, negated: bool) -> str:
 
 
 def _number(micro: int | None) -> str:
-    value = tree.number_json(micro or 0)
+    value = stored.number_json(micro or 0)
     return f"{value:,}"
 
 

@@ -17,7 +17,7 @@ from plgops.lib import access, htmx
 from scoring import catalogue, definitions, openings
 from scoring.forms import DocumentForm, ReleaseForm
 from scoring.models import Definition
-from scoring.rules.tree import RuleError
+from scoring.rules.problems import RuleError
 
 LIST = "definitions/list.html"
 PAGE = "definitions/page.html"

@@ -9,7 +9,7 @@ from django.db import IntegrityError, transaction
 from accounts.models import AuditEntry
 from scoring import definitions
 from scoring.models import Definition, DefinitionVersion, Qualification
-from scoring.rules.tree import RuleError
+from scoring.rules.problems import RuleError
 from tests.conftest import NOW
 from tests.factories.scoring import document, make_account, publish, sweep, use
 

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from scoring import catalogue, definitions
 from scoring.models import Definition, DefinitionVersion, Qualification
-from scoring.rules import tree
+from scoring.rules.parse import parse_rule
 from scoring.views.definitions import EXAMPLE, pretty
 from tests.factories import desk
 
@@ -95,7 +95,7 @@ def test_a_definition_reads_as_a_sentence_and_as_a_tree(client_of, rep, two):
 
 
 def test_nested_groups_and_people_are_branches():
-    rule = tree.parse_rule(
+    rule = parse_rule(
         {
             "at_least": 2,
             "of": [

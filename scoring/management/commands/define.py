@@ -15,7 +15,8 @@ from django.utils import timezone
 from scoring import definitions
 from scoring.json_lines import Place, locate
 from scoring.models import DefinitionVersion
-from scoring.rules.tree import Problem, RuleError, parse_definition
+from scoring.rules.parse import parse_definition
+from scoring.rules.problems import Problem, RuleError
 
 
 class Command(BaseCommand):

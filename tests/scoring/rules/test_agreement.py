@@ -17,7 +17,8 @@ from accounts.models import Account, EventType, Membership, ProductUser, StageEn
 from plgops.lib.days import FOREVER
 from scoring.engines import appdb, reading
 from scoring.rules import compile as compiler
-from scoring.rules.tree import leaves, parse_definition
+from scoring.rules.parse import parse_definition
+from scoring.rules.tree import leaves
 
 from . import reference, strategies
 from .world import at

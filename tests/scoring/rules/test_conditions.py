@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from scoring.engines import appdb
-from scoring.rules.tree import parse_definition
+from scoring.rules.parse import parse_definition
 
 from . import world
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from scoring.rules import describe
-from scoring.rules.tree import UsersWho, parse_definition, parse_rule
+from scoring.rules.parse import parse_definition, parse_rule
+from scoring.rules.tree import UsersWho
 
 PHRASES = [
     ({"count": {"event": "Invite Sent", "at_least": 3}}, "“Invite Sent” at least 3 times"),

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scoring.rules import describe, tree
-from scoring.rules.tree import RuleError, parse_definition, parse_rule
+from scoring.rules import describe, stored, tree
+from scoring.rules.parse import parse_definition, parse_rule
+from scoring.rules.problems import RuleError
 
 from . import strategies
 
@@ -202,7 +203,7 @@ def test_digest_tells_whether_the_meaning_was_written_differently():
     one = definition(rule={"count": {"event": ["B", "A"], "at_least": 1, "window": "ever"}}, grace_days=7)
     two = definition(rule={"count": {"at_least": 1, "event": ["A", "B"]}}, level="account")
     three = definition(rule={"count": {"at_least": 2, "event": ["A", "B"]}})
-    digests = [tree.digest(parse_definition(document)) for document in (one, two, three)]
+    digests = [stored.digest(parse_definition(document)) for document in (one, two, three)]
     assert digests[0] == digests[1] != digests[2]
 
 
@@ -210,7 +211,7 @@ def test_digest_tells_whether_the_meaning_was_written_differently():
 @given(strategies.documents())
 def test_stored_form_survives_reading_and_writing(document):
     doc = parse_definition(document)
-    again = parse_definition(json.loads(json.dumps(tree.to_json(doc))))
+    again = parse_definition(json.loads(json.dumps(stored.to_json(doc))))
     assert again == doc
     assert describe.describe(doc) == describe.describe(again)
 

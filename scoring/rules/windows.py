@@ -1,0 +1,46 @@
+"""The days that a condition looks at, as typed windows. Pure; docs/rules.md says what each means at its edges."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Subject = Literal["account", "user"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ever:
+    """Everything up to the day asked about."""
+
+
+@dataclass(frozen=True, slots=True)
+class LastDays:
+    """The day asked about and the `days - 1` before it."""
+
+    days: int
+
+
+@dataclass(frozen=True, slots=True)
+class FirstDays:
+    """The sign-up day of the person or the account (day 0) to day `days - 1`."""
+
+    days: int
+    of: Subject
+
+
+@dataclass(frozen=True, slots=True)
+class AnyDays:
+    """The best of all stretches of `days` calendar days: last minus first at most `days - 1`."""
+
+    days: int
+
+
+@dataclass(frozen=True, slots=True)
+class Dates:
+    """From the first day to the last one, both included; None: open."""
+
+    from_day: int | None
+    to_day: int | None
+
+
+Window = Ever | LastDays | FirstDays | AnyDays | Dates

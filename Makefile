@@ -19,7 +19,7 @@ run: $(VENV)/.installed  ## start plgops on http://127.0.0.1:8000 (PORT=… for 
 	@PORT=$(PORT) exec $(PY) -m plgops.run
 
 test: $(VENV)/.installed-dev  ## run the tests on SQLite; no service needs to run
-	@$(PY) -m pytest -n 2 --dist loadfile $(ARGS)
+	@$(PY) -m pytest -n 2 $(ARGS)
 
 check:  ## what CI runs: format, lint, types, import rules, tests on SQLite and PostgreSQL, browser tests
 	@bash .ci/run

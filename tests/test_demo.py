@@ -29,6 +29,12 @@ def test_the_same_seed_tells_the_same_world_and_another_one_another():
     assert {s.company.name for s in first} != {s.company.name for s in other}
 
 
+def test_the_hour_of_the_last_day_changes_nothing_before_it():
+    morning = tell(until=UNTIL.replace(hour=7))
+    last = UNTIL.replace(hour=7).isoformat()
+    assert [s.messages for s in morning] == [[m for m in s.messages if m["timestamp"] <= last] for s in tell()]
+
+
 def test_nothing_happens_after_the_end_and_every_account_is_in_order_of_time():
     for story in tell():
         times = [message["timestamp"] for message in story.messages]
@@ -68,24 +74,26 @@ def test_what_people_do_early_goes_with_paying_later():
     assert rates[True] > 4 * rates[False]
 
 
-def test_accounts_that_left_had_gone_quiet():
-    """Use in the month before the end is less than half of the month before that, for most who cancel."""
-    left, quiet = 0, 0
-    for story in tell(accounts=600):
-        for at, _, mrr, _ in story.states:
-            if mrr:
-                continue
-            left += 1
-            days = [
-                (at - dt.datetime.fromisoformat(m["timestamp"]).timestamp()) / 86_400
-                for m in story.messages
-                if m["type"] == "track"
-            ]
-            last = sum(0 < day <= 28 for day in days)
-            before = sum(28 < day <= 56 for day in days)
-            quiet += last < 0.6 * before
-    assert left >= 5
-    assert quiet / left > 0.6
+def test_accounts_that_left_had_gone_quiet_and_those_that_stay_have_not():
+    """Use in the last four weeks is less than 0.6 of the four weeks before that."""
+
+    def went_quiet(story, at):
+        days = [
+            (at - dt.datetime.fromisoformat(m["timestamp"]).timestamp()) / 86_400
+            for m in story.messages
+            if m["type"] == "track"
+        ]
+        return sum(0 < day <= 28 for day in days) < 0.6 * sum(28 < day <= 56 for day in days)
+
+    stories = [story for story in tell(accounts=600) if story.states]
+    left = [went_quiet(story, at) for story in stories for at, _, mrr, _ in story.states if not mrr]
+    stay = [
+        went_quiet(story, UNTIL.timestamp())
+        for story in stories
+        if story.states[-1][2] and story.states[0][0] < UNTIL.timestamp() - 84 * 86_400
+    ]
+    assert len(left) >= 5 and len(stay) >= 20
+    assert sum(left) / len(left) > 2 * sum(stay) / len(stay)
 
 
 def test_companies_have_names_of_their_own():

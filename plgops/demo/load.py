@@ -158,7 +158,7 @@ def _import(
 
     def messages() -> Iterator[dict[str, Any]]:
         for story in simulate(seed=seed, until=until, accounts=SMALL if small else ACCOUNTS):
-            counts["accounts"] += 1
+            counts["accounts"] += bool(story.messages)
             counts["people"] += sum(message["type"] == "identify" for message in story.messages)
             counts["events"] += sum(message["type"] == "track" for message in story.messages)
             past = [message for message in story.messages if message["timestamp"] <= last]

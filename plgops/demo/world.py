@@ -86,15 +86,16 @@ class _Life:
 
 
 def simulate(*, seed: int, until: dt.datetime, accounts: int) -> Iterator[Story]:
-    """The companies, oldest sign-up first; nothing happens after `until`. Same seed and moment, same world."""
+    """The companies, oldest sign-up first; nothing happens after `until`. Same seed and day, same world."""
     rng = random.Random(seed)  # noqa: S311  a play, not a secret
     names = Names(rng)
-    end = int(until.timestamp())
-    first_day = end // DAY - DAYS
+    last = int(until.timestamp())
+    end = (last // DAY + 1) * DAY  # the day is lived to its end, so that its hour changes nothing before it
+    first_day = last // DAY - DAYS
     signups = sorted(_signup_day(rng) for _ in range(accounts))
     stories: list[Story] = []
     for number, offset in enumerate(signups):
-        story = _Account(rng, names, first_day + offset, end).run()
+        story = _Account(rng, names, first_day + offset, end).run(last)
         if number == 0:
             story.internal = True
         # a few companies open a second workspace for another department
@@ -117,7 +118,7 @@ def _signup_day(rng: random.Random) -> int:
     while True:
         day = int(DAYS * rng.random() ** 0.72)
         if rng.random() < 0.25 + 0.75 * WEEKDAY[(day + 3) % 7] / 1.1:
-            return min(day, DAYS)
+            return min(day, DAYS - 1)
 
 
 def _rename(story: Story) -> None:
@@ -153,7 +154,8 @@ class _Account:
         self.out: list[tuple[int, dict[str, Any]]] = []
         self.context = {"groupId": self.story.group_id}
 
-    def run(self) -> Story:
+    def run(self, last: int) -> Story:
+        """Its story up to the moment `last`."""
         if self.start < self.end:
             self._open()
             week = 0
@@ -163,8 +165,8 @@ class _Account:
                 if week > 6 and self._gone():
                     break
         self.out.sort(key=lambda said: said[0])
-        self.story.messages = [message for at, message in self.out if at <= self.end]
-        self.story.states = [state for state in self.story.states if state[0] <= self.end]
+        self.story.messages = [message for at, message in self.out if at <= last]
+        self.story.states = [state for state in self.story.states if state[0] <= last]
         return self.story
 
     def _gone(self) -> bool:
@@ -316,7 +318,7 @@ class _Account:
         rng, life = self.rng, self.life
         person.last = at
         events, weights = _LEADS if person.lead else _DOES
-        how_many = 1 + min(9, int(rng.expovariate(1.25)))
+        how_many = 1 + min(9, int(rng.expovariate(1.4)))
         for event in rng.choices(events, cum_weights=weights, k=how_many):
             at += 30 + int(rng.random() * 1_500)
             if event == "Rows Synced":

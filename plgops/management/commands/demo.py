@@ -20,7 +20,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--seed", type=int, default=11, help="Another seed, another company (11).")
+        parser.add_argument("--seed", type=int, default=5, help="Another seed, another company (5).")
         parser.add_argument("--small", action="store_true", help="About 60 accounts.")
         parser.add_argument("--if-empty", action="store_true", help="Do nothing, silently, where there is data.")
         parser.add_argument("--today", metavar="YYYY-MM-DD", help="The last day, up to 16:00 UTC (until now).")

@@ -98,6 +98,7 @@ def simulate(*, seed: int, until: dt.datetime, accounts: int) -> Iterator[Story]
         story = _Account(rng, names, first_day + offset, end).run(last)
         if number == 0:
             story.internal = True
+            next(m for m in story.messages if m["type"] == "group")["traits"]["is_internal"] = True
         # a few companies open a second workspace for another department
         elif number % 60 == 59 and stories[-1].employees > 40:
             story.parent = stories[-1].parent or stories[-1].group_id

@@ -9,7 +9,8 @@ fact told twice changes nothing:
   several subscriptions at one instant make one movement.
 - the stages paid (new and reactivation), expanded and churned, one per movement instant. An entry that a
   late or corrected fact has made untrue is removed: the ledger says what happened, not what was once believed.
-- `Account.plan` and `Account.mrr`, and each subscription's present state.
+- `Account.plan` and `Account.mrr`, the dated traits of these names (accounts/traits.py), and each
+  subscription's present state.
 
 Two states of one subscription at one instant: the greater (MRR, plan, motion) stands. A state with MRR 0 ends
 the subscription; a negative MRR, or a moment more than a day ahead of `now`, is refused.
@@ -29,7 +30,7 @@ from decimal import Decimal
 from django.db import transaction
 from django.db.models import Q
 
-from accounts import due, lifecycle
+from accounts import due, keys, lifecycle, profiles, traits
 from accounts.models import (
     Account,
     AccountKey,
@@ -139,15 +140,20 @@ def record_states(
         return 0
     with transaction.atomic():
         owners = {s.account_key: s.account_id for s in states}
+        held = keys.lock_accounts(owners.values())  # whoever derives traits has the keys alone, and before the accounts
         _lock(owners.values())
         moved = dict(AccountKey.objects.filter(key__in=owners).values_list("key", "account_id"))
         if strangers := set(moved.values()) - set(owners.values()):
+            held |= keys.lock_accounts(strangers)
             _lock(strangers)
         owners.update(moved)
         subscriptions = _subscriptions(wanted, owners)
         news = _write_states(subscriptions, wanted, now=now, source=source)
         if news:
-            rederive({owners[key] for key, _ in wanted}, now=now, importing=importing)
+            touched = {owners[key] for key, _ in wanted}
+            rederive(touched, now=now, importing=importing)
+            of_touched = {key: row.account_id for key, row in held.items() if row.account_id in touched}
+            profiles.project_accounts(traits.derive(of_touched, "account_id", alone=touched))
     return news
 
 
@@ -159,8 +165,8 @@ def _subscriptions(
     wanted: Mapping[tuple[str, str], object], owners: Mapping[str, int]
 ) -> dict[tuple[str, str], Subscription]:
     """The subscriptions of these keys; missing ones are made, and all belong to their keys' present owners."""
-    keys = {key for key, _ in wanted}
-    found = {(s.account_key, s.external_id): s for s in Subscription.objects.filter(account_key__in=keys)}
+    account_keys = {key for key, _ in wanted}
+    found = {(s.account_key, s.external_id): s for s in Subscription.objects.filter(account_key__in=account_keys)}
     missing = [
         Subscription(account_id=owners[key], account_key=key, external_id=external_id)
         for key, external_id in sorted(wanted)
@@ -311,8 +317,7 @@ def _write_present(
             if now != (subscription.plan, subscription.mrr, subscription.started_at, subscription.ended_at):
                 of_subscriptions.append((subscription.pk, *now))
         newest = [states[-1] for states in by_key.values() if states]
-        trait = account.traits.get("plan")
-        plan = (plan_of(newest) or (trait if isinstance(trait, str) else ""))[:100]
+        plan = plan_of(newest) or account.plan  # where no subscription names one, what group calls say stands
         mrr = sum((p.mrr for p in newest), ZERO)
         if (plan, mrr) != (account.plan, account.mrr):
             of_accounts.append((account.pk, plan, mrr))

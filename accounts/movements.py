@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -44,20 +44,14 @@ def movements(points: Sequence[Point]) -> list[Movement]:
     A movement's plan is the plan after it: that of the subscription with the highest MRR (ties: the greater
     plan), after a churn that of the state that ended it.
     """
-    by_instant: dict[dt.datetime, list[Point]] = defaultdict(list)
-    for point in points:
-        by_instant[point.at].append(point)
-    present: dict[tuple[str, str], Point] = {}
+    before: Mapping[tuple[str, str], Point] = {}
     total, ever_paid = ZERO, False
     out: list[Movement] = []
-    for at in sorted(by_instant):
-        changed = sorted(by_instant[at], key=lambda p: p.subscription)
+    for at, changed, present in _instants(points):
         moved = {
-            p.subscription: p.mrr - (present[p.subscription].mrr if p.subscription in present else ZERO)
-            for p in changed
+            p.subscription: p.mrr - (before[p.subscription].mrr if p.subscription in before else ZERO) for p in changed
         }
-        for point in changed:
-            present[point.subscription] = point
+        before = present
         after = sum((p.mrr for p in present.values()), ZERO)
         amount = after - total
         if amount:
@@ -72,6 +66,26 @@ def movements(points: Sequence[Point]) -> list[Movement]:
             out.append(Movement(at, kind, amount, after, plan_of(present.values()), motion))
         total, ever_paid = after, ever_paid or after > 0
     return out
+
+
+def history(points: Sequence[Point]) -> list[tuple[dt.datetime, str, Decimal]]:
+    """Plan and MRR of all these subscriptions together from each instant on, oldest first. Pure."""
+    return [
+        (at, plan_of(present.values()), sum((p.mrr for p in present.values()), ZERO))
+        for at, _, present in _instants(points)
+    ]
+
+
+def _instants(points: Sequence[Point]) -> Iterator[tuple[dt.datetime, list[Point], dict[tuple[str, str], Point]]]:
+    """Each instant with the states that begin then, and all that stand from then on."""
+    by_instant: dict[dt.datetime, list[Point]] = defaultdict(list)
+    for point in points:
+        by_instant[point.at].append(point)
+    present: dict[tuple[str, str], Point] = {}
+    for at in sorted(by_instant):
+        changed = sorted(by_instant[at], key=lambda p: p.subscription)
+        present = present | {point.subscription: point for point in changed}
+        yield at, changed, present
 
 
 def plan_of(present: Iterable[Point]) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from accounts import domains
-from accounts.models import Account, AccountKey, ProductUser, Stage, StageEntry, Subscription, UserKey
+from accounts.models import Account, AccountKey, ProductUser, Stage, StageEntry, UserKey
 from accounts.payload import read_time
 from accounts.traits import Standing
 from accounts.workspace import day_of
@@ -165,11 +165,10 @@ def project_people(standing: Mapping[int, Standing]) -> None:
 
 
 def project_accounts(standing: Mapping[int, Standing]) -> None:
-    """Write today's traits of accounts onto their rows; the plan only where no subscription says it."""
+    """Write today's traits of accounts onto their rows."""
     if not standing:
         return
     ids = sorted(standing)
-    paying = set(Subscription.objects.filter(account_id__in=ids).values_list("account_id", flat=True))
     own_domain = dict(
         bulk.fetch(
             f"SELECT account_id, MIN(key) FROM {AccountKey._meta.db_table}"
@@ -178,8 +177,8 @@ def project_accounts(standing: Mapping[int, Standing]) -> None:
         )
     )
     rows = []
-    for pk, external_id, plan, provisional in bulk.fetch(
-        f"SELECT id, external_id, plan, is_provisional FROM {Account._meta.db_table} WHERE {bulk.among('id')}",
+    for pk, external_id, provisional in bulk.fetch(
+        f"SELECT id, external_id, is_provisional FROM {Account._meta.db_table} WHERE {bulk.among('id')}",
         [bulk.many(ids)],
     ):
         values = standing[pk].values
@@ -194,7 +193,7 @@ def project_accounts(standing: Mapping[int, Standing]) -> None:
                 pk,
                 text(values.get("name"), 200) or bare,
                 domain,
-                plan if pk in paying else text(values.get("plan"), 100),
+                text(values.get("plan"), 100),
                 whole(values.get("seats")),
                 whole(values.get("employees")),
                 told(values.get("is_internal")) or told(values.get("is_test")),

@@ -7,6 +7,9 @@ change that lasted to the end of a day, over `[from_day, to_day)`, so the order 
 camelCase and snake_case are one name, kept as snake_case. Objects are opened one level (`company.plan`),
 lists and deeper objects kept as canonical JSON. An explicit null is a value: no value from then on (SQL
 NULL). A null is stored with the text `null`.
+
+An account that has a subscription says its plan and mrr through that: from its first state on, what group
+calls say of the mrr, and of the plan while a subscription names one, is kept in the log but does not stand.
 """
 
 from __future__ import annotations
@@ -23,7 +26,8 @@ import orjson
 from django.db import connection
 
 from accounts.counting import text_of
-from accounts.models import TraitFact, TraitValue
+from accounts.models import SubscriptionState, TraitFact, TraitValue
+from accounts.movements import Point, history
 from accounts.usage import day_of_micros, metered_of
 from plgops.lib import bulk
 from plgops.lib.days import FOREVER, micros
@@ -172,10 +176,48 @@ def derive(owners: Mapping[str, int], column: str, *, alone: Collection[int] = (
             moment = bulk.read_time(at)
             for name, value in known.items():
                 said[owners[key], name].append((moment, text_of(value)[:LONGEST_TEXT], key, value, recorded))  # type: ignore[arg-type]
+    if column == "account_id":
+        _let_billing_say(said, sorted(wanted))
     for (subject, name), several in said.items():
         for change in _changes(name, several):
             wanted[subject][name, change.from_day] = change
     return _store(wanted, column)
+
+
+def _let_billing_say(
+    said: dict[tuple[int, str], list[tuple[dt.datetime, str, str, Any, dt.datetime]]], account_ids: list[int]
+) -> None:
+    """From an account's first subscription state on, its mrr is what its subscriptions say, and so is its plan
+    while one of them names it."""
+    points: dict[int, list[Point]] = defaultdict(list)
+    recorded: dict[tuple[int, dt.datetime], dt.datetime] = {}
+    keys: dict[int, str] = {}
+    for account_id, key, external_id, at, plan, mrr, recorded_at in SubscriptionState.objects.filter(
+        subscription__account_id__in=account_ids
+    ).values_list(
+        "subscription__account_id",
+        "subscription__account_key",
+        "subscription__external_id",
+        "at",
+        "plan",
+        "mrr",
+        "recorded_at",
+    ):
+        points[account_id].append(Point((key, external_id), at, plan, mrr, ""))
+        recorded[account_id, at] = max(recorded.get((account_id, at), recorded_at), recorded_at)
+        keys[account_id] = min(keys.get(account_id, key), key)
+    for account_id, states in points.items():
+        paid = history(states)
+        for name in ("plan", "mrr"):
+            group = sorted(said[account_id, name], key=lambda one: one[:3])
+            told = said[account_id, name] = [one for one in group if one[0] < paid[0][0]]
+            for index, (at, plan, mrr) in enumerate(paid):
+                value: Any = plan if name == "plan" else int(mrr) if mrr == int(mrr) else float(mrr)
+                if value == "":  # a subscription without a plan leaves the word to the group calls
+                    until = paid[index + 1][0] if index + 1 < len(paid) else None
+                    value = next((one[3] for one in reversed(group) if one[0] <= at), None)
+                    told += [one for one in group if one[0] > at and (until is None or one[0] < until)]
+                told.append((at, text_of(value), keys[account_id], value, recorded[account_id, at]))
 
 
 def _changes(name: str, said: list[tuple[dt.datetime, str, str, Any, dt.datetime]]) -> list[_Change]:

@@ -206,7 +206,7 @@ def _snapshot(ids: list[int]) -> set[tuple[Any, ...]]:
 
 
 def last_seen(column: str, ids: Collection[int]) -> dict[int, dt.datetime]:
-    """The newest activity of these people or accounts (`column` user_id or account_id), by the roll-up, to the minute."""
+    """The newest activity of these people or accounts (`column` user_id or account_id), to the minute."""
     rows = bulk.fetch(
         f"SELECT u.{column}, MAX(u.last_us) FROM {_T} u JOIN accounts_eventtype t ON t.id = u.event_type_id"
         f" WHERE {bulk.among(f'u.{column}')} AND t.is_activity GROUP BY u.{column}",

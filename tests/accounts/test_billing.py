@@ -8,6 +8,8 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from accounts import billing, lifecycle
+from accounts.billing import record_state
+from accounts.ingest import accept_batch
 from accounts.models import (
     Account,
     AccountDue,
@@ -15,9 +17,11 @@ from accounts.models import (
     Plan,
     PlanLimit,
     RevenueMovement,
+    Source,
     StageEntry,
     Subscription,
     SubscriptionState,
+    TraitValue,
 )
 from accounts.movements import Point, motion_from, movements
 from accounts.workspace import day_of
@@ -158,7 +162,10 @@ def test_movements_are_of_the_sum_of_the_subscriptions():
 
 
 def test_an_account_that_never_paid_keeps_its_plan_trait():
-    acme = make_account(traits={"plan": "trial"}, plan="trial")
+    source = Source.objects.create(name="test", kind="file", created_at=NOW)
+    told = {"type": "group", "groupId": "acme", "traits": {"plan": "trial"}, "timestamp": day(0).isoformat()}
+    accept_batch(source=source, messages=[told], received_at=NOW)
+    acme = Account.objects.get()
     pay(acme, 1, 0, "")
     acme.refresh_from_db()
     assert (acme.plan, acme.mrr, history(acme)) == ("trial", 0, [])
@@ -295,3 +302,41 @@ def test_the_database_refuses_what_cannot_be():
     fails(model=Plan, code="team", name="Again")
     fails(model=PlanLimit, plan=plan, metric="rows", limit=2)
     fails(model=PlanLimit, plan=plan, metric="seats", limit=0)
+
+
+def standing_traits(account, day):
+    return {
+        row.name: row.value
+        for row in TraitValue.objects.filter(account_id=account.pk, from_day__lte=day, to_day__gt=day)
+        if row.name in ("plan", "mrr")
+    }
+
+
+@pytest.mark.parametrize("paid_first", [False, True])
+def test_plan_and_mrr_are_dated_traits_that_a_group_call_does_not_overrule(paid_first):
+    source = Source.objects.create(name="test", kind="file", created_at=NOW)
+    start = NOW - dt.timedelta(days=30)
+
+    def say(plan, at):
+        message = {"type": "group", "groupId": "acme", "traits": {"plan": plan}, "timestamp": at.isoformat()}
+        accept_batch(source=source, messages=[message], received_at=NOW)
+
+    def pay(plan, mrr, at):
+        account = Account.objects.get(external_id="acme")
+        record_state(account_id=account.pk, account_key="g:acme", at=at, plan=plan, mrr=Decimal(mrr), now=NOW)
+
+    say("free", start)
+    steps = [
+        lambda: say("stale", start + dt.timedelta(days=12)),
+        lambda: pay("team", "49.50", start + dt.timedelta(days=10)),
+    ]
+    for step in reversed(steps) if paid_first else steps:
+        step()
+    pay("", "0", start + dt.timedelta(days=20))
+    account = Account.objects.get(external_id="acme")
+    first = day_of(start)
+    assert standing_traits(account, first) == {"plan": "free"}
+    assert standing_traits(account, first + 9) == {"plan": "free"}
+    assert standing_traits(account, first + 12) == {"plan": "team", "mrr": 49.5}
+    assert standing_traits(account, first + 20) == {"plan": "stale", "mrr": 0}  # nobody names a plan: what was said
+    assert (account.plan, account.mrr, account.traits["plan"]) == ("stale", 0, "stale")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
+from decimal import Decimal
 
 import pytest
 
+from accounts.billing import record_state
 from accounts.ingest import accept_batch
 from accounts.models import (
     Account,
@@ -18,7 +20,6 @@ from accounts.models import (
     Receipt,
     Source,
     StageEntry,
-    Subscription,
     TraitValue,
     UsageDay,
 )
@@ -162,11 +163,10 @@ def test_account_columns_follow_the_traits(accept):
 def test_a_subscription_says_the_plan_and_traits_do_not(accept):
     accept(message("group", at(1), groupId="g1", traits={"plan": "free"}))
     account = Account.objects.get()
-    Subscription.objects.create(account=account, account_key="g:g1", plan="team", mrr=10)
-    Account.objects.update(plan="team")
+    record_state(account_id=account.pk, account_key="g:g1", at=dt.datetime.fromisoformat(at(1)), plan="team", mrr=Decimal(10), now=NOW)
     accept(message("group", at(2), groupId="g1", traits={"plan": "free", "seats": 3}))
     account.refresh_from_db()
-    assert (account.plan, account.seats, account.traits["plan"]) == ("team", 3, "free")
+    assert (account.plan, account.seats, account.traits["plan"]) == ("team", 3, "team")
 
 
 def test_signup_is_the_earliest_explicit_time_else_the_earliest_message(accept):

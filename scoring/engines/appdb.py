@@ -10,6 +10,7 @@ from scoring.engines import reading
 from scoring.engines.explain import evidence
 from scoring.rules import compile as compiler
 from scoring.rules import tree
+from scoring.rules.sql.later import EVERY_DEFINITION
 
 __all__ = ["Verdict", "evidence", "motion_holds", "qualifying_users", "verdicts"]
 
@@ -90,7 +91,7 @@ def _fold(docs: Mapping[int, tree.DefinitionDoc], rows: Iterator[tuple[int, ...]
         if number >= 0:
             concerned = [keys[number]]
         else:
-            concerned = keys if number == compiler.EVERY_DEFINITION else of_people
+            concerned = keys if number == EVERY_DEFINITION else of_people
         for key in concerned:
             if next_day is not None:
                 known = soonest[key].get(account_id, next_day)

@@ -9,7 +9,7 @@ from django.db import connection
 
 from accounts.models import EventType
 from plgops.lib.db import is_postgres
-from scoring.rules.compile import Dialect, EventTypes, Statement
+from scoring.rules.sql.terms import Dialect, EventTypes, Statement
 
 
 def dialect() -> Dialect:

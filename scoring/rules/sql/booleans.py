@@ -1,0 +1,50 @@
+"""Trees as plain boolean expressions over the wide tables."""
+
+from __future__ import annotations
+
+from scoring.rules import tree
+from scoring.rules.sql.plan import Plan
+from scoring.rules.sql.terms import Leafy, judged, truth
+from scoring.rules.windows import Subject
+
+
+def holds(plan: Plan, rule: tree.Node, subject: Subject) -> str:
+    """The tree as a boolean expression that is never NULL."""
+    match rule:
+        case tree.All(of):
+            return "(" + " AND ".join(holds(plan, part, subject) for part in of) + ")"
+        case tree.Any_(of):
+            return "(" + " OR ".join(holds(plan, part, subject) for part in of) + ")"
+        case tree.Not(of=part):
+            return f"(NOT {holds(plan, part, subject)})"
+        case tree.AtLeast(k, of):
+            return "(" + " + ".join(truth(holds(plan, part, subject)) for part in of) + f" >= {k})"
+    column = f"m{plan.leaves[subject][rule]}"
+    match rule:
+        case tree.Trait():
+            return f"(COALESCE({column}, 0) = 1)" if rule.is_set else f"(COALESCE({column}, 0) = 0)"
+        case tree.StageReached():
+            return f"({column} IS NOT NULL)"
+        case tree.StageSince(_, low, high):
+            bounds = [f"{column} IS NOT NULL"]
+            bounds += [f"{column} <= {plan.day - low}"] if low is not None else []
+            bounds += [f"{column} >= {plan.day - high}"] if high is not None else []
+            return "(" + " AND ".join(bounds) + ")"
+        case tree.Recency(_, within_days, not_for_days):
+            if within_days is not None:
+                return f"({column} IS NOT NULL AND {column} > {plan.day - within_days})"
+            return f"({column} IS NULL OR {column} <= {plan.day - (not_for_days or 0)})"
+    return judged(column, rule.compare)
+
+
+def measured(plan: Plan, node: Leafy, subject: Subject) -> str:
+    """The column that evidence shows: of a trait its number (or 1: there is a value), else what was judged."""
+    return f"{'v' if isinstance(node, tree.Trait) else 'm'}{plan.leaves[subject][node]}"
+
+
+def soonest(plan: Plan, rule: tree.Node, subject: Subject) -> str:
+    """The first day on which time alone may change any condition of the tree; NULL: never."""
+    numbers = dict.fromkeys(
+        plan.leaves[subject][leaf.node] for leaf in tree.leaves(rule, subject=subject) if leaf.subject == subject
+    )
+    return plan.least([f"n{number}" for number in numbers])

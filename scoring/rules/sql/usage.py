@@ -1,0 +1,72 @@
+"""Usage: read once into a row per account and person, with a filtered aggregate for each condition."""
+
+from __future__ import annotations
+
+from scoring.rules import tree, windows
+from scoring.rules.sql.plan import Plan
+from scoring.rules.sql.terms import needs_person, window_of
+
+
+def usage_tables(plan: Plan) -> None:
+    """`base`: account and person; `abase`: the account; `daily`: distinct days of the account."""
+    plain = (tree.Count, tree.Users, tree.Days, tree.Recency)
+    mine = {subject: plan.standing(subject, *plain) for subject in plan.leaves}
+    nodes = list(dict.fromkeys([*mine["user"], *mine["account"]]))
+    if not nodes:
+        return
+    ids = [number for node in nodes for number in plan.types.ids_of(node)]
+    by_person = any(needs_person(node) for node in nodes)
+    columns, sums = [], []
+    for number, node in enumerate(nodes):
+        match = plan.match(plan.types.ids_of(node), window_of(node), ids)
+        if isinstance(node, tree.Count):
+            columns.append(f"CAST(SUM(CASE WHEN {match} THEN u.count ELSE 0 END) AS BIGINT) AS m{number}")
+            sums.append(f"CAST(SUM(m{number}) AS BIGINT) AS m{number}")
+        elif isinstance(node, tree.Users):
+            columns.append(f"MAX(CASE WHEN {match} AND u.user_id > 0 THEN 1 ELSE 0 END) AS m{number}")
+            sums.append(f"CAST(SUM(m{number}) AS BIGINT) AS m{number}")
+        elif isinstance(node, tree.Recency):
+            columns.append(f"MAX(CASE WHEN {match} THEN u.day END) AS m{number}")
+            sums.append(f"MAX(m{number}) AS m{number}")
+        elif node in mine["user"]:
+            columns.append(f"COUNT(DISTINCT CASE WHEN {match} THEN u.day END) AS m{number}")
+        if isinstance(window_of(node), windows.LastDays):
+            columns.append(f"MIN(CASE WHEN {match} THEN u.day END) AS l{number}")
+            sums.append(f"MIN(l{number}) AS l{number}")
+    plan.usage_columns = {node: number for number, node in enumerate(nodes)}
+    scan = plan.usage_scan("accounts_usageday", ids, by_person=by_person)
+    if columns:
+        listed = ", ".join(columns)
+        grouped = " GROUP BY a.id, u.user_id"
+        plan.add("base", f"SELECT a.id AS account_id, u.user_id, {listed}{scan}{grouped}")
+    if mine["account"] and sums:
+        plan.add("abase", f"SELECT account_id, {', '.join(sums)} FROM base GROUP BY account_id")
+    daily = [node for node in mine["account"] if isinstance(node, tree.Days)]
+    if daily:
+        ids = [number for node in daily for number in plan.types.ids_of(node)]
+        counted = ", ".join(
+            f"COUNT(DISTINCT CASE WHEN {plan.match(plan.types.ids_of(node), window_of(node), ids)} THEN u.day END)"
+            f" AS m{plan.usage_columns[node]}"
+            for node in daily
+        )
+        scan = plan.usage_scan("accounts_usageday", ids, by_person=False)
+        plan.add("daily", f"SELECT a.id AS account_id, {counted}{scan} GROUP BY a.id")
+
+
+def value_tables(plan: Plan) -> None:
+    """`vals`: different values by account and person; `avals`: those of the account."""
+    for subject, name in (("user", "vals"), ("account", "avals")):
+        nodes = plan.standing(subject, tree.Distinct)  # type: ignore[arg-type]
+        if not nodes:
+            continue
+        columns = []
+        ids = [number for node in nodes for number in plan.types.ids_of(node)]
+        for node in nodes:
+            number = plan.leaves[subject][node]  # type: ignore[index]
+            match = plan.match(plan.types.ids_of(node), window_of(node), ids)
+            columns.append(f"COUNT(DISTINCT CASE WHEN {match} THEN u.value END) AS m{number}")
+            columns.append(f"MIN(CASE WHEN {match} THEN u.day END) AS l{number}")
+        keys = "a.id, u.user_id" if subject == "user" else "a.id"
+        scan = plan.usage_scan("accounts_usagevalue", ids, by_person=any(needs_person(node) for node in nodes))
+        named = keys.replace("a.id", "a.id AS account_id")
+        plan.add(name, f"SELECT {named}, {', '.join(columns)}{scan} GROUP BY {keys}")

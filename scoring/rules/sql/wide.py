@@ -1,0 +1,107 @@
+"""The two wide tables: what every condition measured, and the next day on which time alone changes it."""
+
+from __future__ import annotations
+
+from scoring.rules import tree, windows
+from scoring.rules.sql.booleans import holds, soonest
+from scoring.rules.sql.plan import Plan
+from scoring.rules.sql.terms import NO_DAY, Leafy, truth, window_of
+from scoring.rules.windows import Subject
+
+
+def wide_table(plan: Plan, subject: Subject) -> None:
+    """`pairs` or `accts`: m (measured) and n (next day) of every condition of the subject."""
+    names = {name for name, _ in plan.with_parts}
+    person = subject == "user"
+    by_pair = "x.account_id = s.account_id AND x.user_id = s.user_id"
+    by_account = "x.account_id = s.account_id"
+    tables = {
+        "base" if person else "abase": by_pair if person else by_account,
+        "vals" if person else "avals": by_pair if person else by_account,
+        "slid" if person else "aslid": by_pair if person else by_account,
+        "atrait": by_account,
+        "stage": by_account,
+    }
+    tables |= {"utrait": "x.user_id = s.user_id"} if person else {"daily": by_account, "who": by_account}
+    joins = "".join(
+        f" LEFT JOIN {table} ON {on.replace('x.', f'{table}.')}" for table, on in tables.items() if table in names
+    )
+    columns = []
+    for node, number in plan.leaves[subject].items():
+        measured, changes = _columns_of(plan, node, number, subject)
+        columns += [f"{measured} AS m{number}", f"{changes} AS n{number}"]
+        if isinstance(node, tree.Trait):
+            columns.append(f"{'utrait' if node.of == 'user' else 'atrait'}.v{plan.trait_columns[node]} AS v{number}")
+    if person:
+        source = "members s JOIN acct a ON a.id = s.account_id"
+        keys = "s.account_id, s.user_id"
+    else:
+        source = "(SELECT id AS account_id, signup_day FROM acct WHERE id > 0) s JOIN acct a ON a.id = s.account_id"
+        keys = "s.account_id"
+    listed = ", ".join([keys, *columns])
+    plan.add("pairs" if person else "accts", f"SELECT {listed} FROM {source}{joins}")
+
+
+def _columns_of(plan: Plan, node: Leafy, number: int, subject: Subject) -> tuple[str, str]:
+    """SQL of the measured value and of the next day on which time alone changes the condition's answer."""
+    person = subject == "user"
+    match node:
+        case tree.UsersWho():
+            rule = plan.people_rules[node.rule]
+            return f"COALESCE(who.h{rule}, 0)", f"who.n{rule}"
+        case tree.Trait():
+            column, table = plan.trait_columns[node], "utrait" if node.of == "user" else "atrait"
+            return f"COALESCE({table}.m{column}, 0)", f"{table}.n{column}"
+        case tree.StageReached() | tree.StageSince():
+            return _stage_columns_of(plan, node)
+        case tree.Recency():
+            last = f"{'base' if person else 'abase'}.m{plan.usage_columns[node]}"
+            length = node.within_days if node.within_days is not None else node.not_for_days
+            return last, f"CASE WHEN {last} + {length} > {plan.day} THEN {last} + {length} END"
+    if isinstance(window_of(node), windows.AnyDays):
+        return f"COALESCE({'slid' if person else 'aslid'}.m{number}, 0)", NO_DAY
+    if isinstance(node, tree.Distinct):
+        table = "vals" if person else "avals"
+        measured, oldest = f"COALESCE({table}.m{number}, 0)", f"{table}.l{number}"
+    else:
+        column, table = plan.usage_columns[node], "base" if person else "abase"
+        counted = "daily" if isinstance(node, tree.Days) and not person else table
+        measured, oldest = f"COALESCE({counted}.m{column}, 0)", f"{table}.l{column}"
+    window = window_of(node)
+    if not isinstance(window, windows.LastDays):
+        return measured, NO_DAY
+    # days only leave the window: what is below the lowest accepted number stays there
+    compare = node.compare
+    falls = f"{measured} > {compare.high}" if compare.op == "at_most" else f"{measured} >= {compare.low}"
+    return measured, f"CASE WHEN {falls} THEN {oldest} + {window.days} END"
+
+
+def _stage_columns_of(plan: Plan, node: tree.StageReached | tree.StageSince) -> tuple[str, str]:
+    """Measured: the day of the newest entry that counts, or NULL."""
+    if node.stage == "signed_up":
+        inside = plan.inside(node.window, "a.signup_day", "") if isinstance(node, tree.StageReached) else ""
+        entered = f"CASE WHEN {inside} THEN a.signup_day END" if inside else "a.signup_day"
+        later = NO_DAY
+    else:
+        number = plan.stage_columns[node]
+        entered, later = f"stage.m{number}", f"stage.n{number}"
+    ends: list[int] = []
+    if isinstance(node, tree.StageReached):
+        ends = [node.window.days] if isinstance(node.window, windows.LastDays) else []
+    else:
+        ends += [node.at_least_days] if node.at_least_days is not None else []
+        ends += [node.at_most_days + 1] if node.at_most_days is not None else []
+    changes = [f"CASE WHEN {entered} + {end} > {plan.day} THEN {entered} + {end} END" for end in ends]
+    return entered, plan.least([*changes, later])
+
+
+def people_table(plan: Plan) -> None:
+    """`people`: does each rule about a person hold (h) and until when (n); `who`: counted by account."""
+    columns, counts = [], []
+    for rule, number in plan.people_rules.items():
+        columns.append(f"{truth(holds(plan, rule, 'user'))} AS h{number}")
+        columns.append(f"{soonest(plan, rule, 'user')} AS n{number}")
+        counts.append(f"CAST(SUM(h{number}) AS BIGINT) AS h{number}, MIN(n{number}) AS n{number}")
+    plan.add("people", f"SELECT account_id, user_id, {', '.join(columns)} FROM pairs")
+    if plan.of_kind("account", tree.UsersWho):
+        plan.add("who", f"SELECT account_id, {', '.join(counts)} FROM people GROUP BY account_id")

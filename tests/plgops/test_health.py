@@ -82,4 +82,4 @@ def test_a_broker_that_is_not_there_is_noticed_soon(client, monkeypatch):
     monkeypatch.setattr(doorbell, "current_app", Celery(broker="redis://127.0.0.1:1/0", set_as_current=False))
     before = timezone.now()
     assert client.get("/health/").json()["broker"] is False
-    assert timezone.now() - before < dt.timedelta(seconds=3)
+    assert timezone.now() - before < dt.timedelta(seconds=20)  # a hanging request would wait for minutes

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 
-from django.db import transaction
-
 from accounts import due
 from accounts.models import Account, StaffUser
 from accounts.team import audit
+from plgops.lib.db import retried
 
 
 class Merged(Exception):
@@ -20,76 +19,76 @@ class NotOneLevel(Exception):
 
 
 def _locked(account_id: int) -> Account:
-    account = Account.objects.select_for_update(of=("self",)).get(pk=account_id)
+    account = Account.objects.select_for_update(no_key=True).get(pk=account_id)
     if account.merged_into_id is not None:
         raise Merged(f"{account.name} was merged into another account.")
     return account
 
 
+@retried
 def set_owner(*, account_id: int, owner: StaffUser | None, by: StaffUser, now: dt.datetime) -> bool:
     """Give the account to `owner` (None: to nobody). True if that changed anything."""
-    with transaction.atomic():
-        account = _locked(account_id)
-        if account.owner_id == (owner.pk if owner else None):
-            return False
-        before = account.owner
-        Account.objects.filter(pk=account.pk).update(owner=owner)
-        audit.record(
-            action="account.owner_set",
-            obj=account,
-            by=by,
-            now=now,
-            account_id=account.pk,
-            detail={"from": before.label if before else "", "to": owner.label if owner else ""},
-        )
+    account = _locked(account_id)
+    if account.owner_id == (owner.pk if owner else None):
+        return False
+    before = account.owner
+    Account.objects.filter(pk=account.pk).update(owner=owner)
+    audit.record(
+        action="account.owner_set",
+        obj=account,
+        by=by,
+        now=now,
+        account_id=account.pk,
+        detail={"from": before.label if before else "", "to": owner.label if owner else ""},
+    )
     return True
 
 
+@retried
 def set_internal(*, account_id: int, internal: bool, by: StaffUser, now: dt.datetime) -> bool:
     """Say that the account is ours or a test (or is not): it leaves or enters every figure.
 
     Whoever follows the account evaluates it again. True if that changed anything.
     """
-    with transaction.atomic():
-        account = _locked(account_id)
-        if account.is_internal == internal:
-            return False
-        Account.objects.filter(pk=account.pk).update(is_internal=internal)
-        audit.record(
-            action="account.marked_internal" if internal else "account.marked_external",
-            obj=account,
-            by=by,
-            now=now,
-            account_id=account.pk,
-        )
-        due.mark_changed([account.pk], now=now)
+    account = _locked(account_id)
+    if account.is_internal == internal:
+        return False
+    Account.objects.filter(pk=account.pk).update(is_internal=internal)
+    audit.record(
+        action="account.marked_internal" if internal else "account.marked_external",
+        obj=account,
+        by=by,
+        now=now,
+        account_id=account.pk,
+    )
+    due.mark_changed([account.pk], now=now)
     return True
 
 
+@retried
 def set_parent(*, account_id: int, parent_id: int | None, by: StaffUser, now: dt.datetime) -> bool:
     """Make the account part of a company (its root account), or one of its own (None).
 
     The company's accounts are evaluated again. True if that changed anything. Raises NotOneLevel, Merged.
     """
-    with transaction.atomic():
-        rows = Account.objects.select_for_update(of=("self",)).filter(pk__in={account_id, parent_id or account_id})
-        found = {row.pk: row for row in rows.order_by("pk")}
-        account, parent = found[account_id], found[parent_id] if parent_id else None
-        if account.merged_into_id is not None or (parent and parent.merged_into_id is not None):
-            raise Merged("One of the two was merged into another account.")
-        if account.parent_id == parent_id:
-            return False
-        if parent and (parent.pk == account.pk or parent.parent_id or account.children.exists()):
-            raise NotOneLevel(f"{account.name} cannot become part of {parent.name}.")
-        before = account.company_id
-        Account.objects.filter(pk=account.pk).update(parent=parent)
-        audit.record(
-            action="account.parent_set",
-            obj=account,
-            by=by,
-            now=now,
-            account_id=account.pk,
-            detail={"parent": parent_id, "company_before": before},
-        )
-        due.mark_changed({account.pk, before, parent_id or account.pk}, now=now)
+    rows = Account.objects.select_for_update(no_key=True).filter(pk__in={account_id, parent_id or account_id})
+    found = {row.pk: row for row in rows.order_by("pk")}
+    account, parent = found[account_id], found[parent_id] if parent_id else None
+    if account.merged_into_id is not None or (parent and parent.merged_into_id is not None):
+        raise Merged("One of the two was merged into another account.")
+    if account.parent_id == parent_id:
+        return False
+    if parent and (parent.pk == account.pk or parent.parent_id or account.children.exists()):
+        raise NotOneLevel(f"{account.name} cannot become part of {parent.name}.")
+    before = account.company_id
+    Account.objects.filter(pk=account.pk).update(parent=parent)
+    audit.record(
+        action="account.parent_set",
+        obj=account,
+        by=by,
+        now=now,
+        account_id=account.pk,
+        detail={"parent": parent_id, "company_before": before},
+    )
+    due.mark_changed({account.pk, before, parent_id or account.pk}, now=now)
     return True

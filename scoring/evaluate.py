@@ -112,6 +112,10 @@ def _settle_light(
         for case in cases:
             due.give_back(case.claimed, consumer=CONSUMER)
             swept.stale += 1
+    except Exception as error:  # one bad account must not hold up the others: settle each by itself
+        logger.warning("%s accounts could not be settled together (%r); one by one", len(cases), error)
+        for case in cases:
+            _settle_or_push_back(case, rules, now=now, today=today, swept=swept)
 
 
 def _settle_together(cases: Sequence[Case], rules: Sequence[LiveRule], *, now: dt.datetime, today: int) -> None:
@@ -187,25 +191,30 @@ def _settle(case: Case, rules: Sequence[LiveRule], *, now: dt.datetime, today: i
     if not account.merged_into_id:  # a moved handoff is judged with the winner, which is due
         openings.review(company_id=company.pk, now=now)
     if case.wake:
-        due.mark_changed(case.wake, now=now, consumers=[CONSUMER])
+        due.mark_changed(case.wake, now=now, importing=case.claimed.importing, consumers=[CONSUMER])
     return swept
 
 
 def _hand_over(case: Case, rule: LiveRule, episode: Qualification, *, company: Account, now: dt.datetime) -> None:
-    """Open or join a handoff for an episode that is live or released; below the motion rule it stays self-serve."""
+    """Open or join a handoff for an episode that is live or released; below the motion rule it stays self-serve.
+
+    What a publication or an import lifts over the motion rule waits for an admin, like what they open.
+    """
     if episode.handoff_id or episode.release == Release.WAITING:
         return
     if not case.worth[rule.version_id]:
         release: str = Release.SELF_SERVE
     elif episode.release == Release.SELF_SERVE:
-        quiet = episode.cause in QUIET_CAUSES
-        release = Release.RELEASED if quiet else Release.LIVE
+        if case.cause(rule) in QUIET_CAUSES:  # a laxer motion rule, an import of sizes: as many as it lifts wait
+            release = Release.WAITING
+        else:
+            release = Release.RELEASED if episode.cause in QUIET_CAUSES else Release.LIVE
     else:
         release = episode.release
     if release != episode.release:
         episode.release = release
         episode.save(update_fields=["release"])
-    if release != Release.SELF_SERVE:
+    if release not in (Release.SELF_SERVE, Release.WAITING):
         newest_at = newest_of(case.evidence[rule.version_id]) or episode.since_at or episode.opened_at
         openings.open_or_join(qualification=episode, company=company, newest_at=newest_at, now=now)
 

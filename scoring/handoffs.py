@@ -2,7 +2,8 @@
 
 Who may is decided by `plgops.lib.access` and ownership (`_may_work`); what the state allows by TRANSITIONS.
 Every verb locks the company's accounts (in order), then the handoff, reads its state again and writes the
-audit row in the same transaction. That order is everybody's: accounts, handoff, definitions, AccountDue.
+audit row in the same transaction. That order is everybody's: accounts, handoff, definitions, AccountDue. Where
+two still meet the wrong way round, the verb is done again.
 
 A closed handoff is quiet for its outcome's cooldown, and after that comes back only for evidence newer than
 its closing. Lost and won keep the account's owner: the next one goes straight to them. Dismissed and
@@ -15,13 +16,13 @@ import datetime as dt
 from dataclasses import dataclass, field
 
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
 from django.db.models import Q
 
 from accounts import billing, due, lifecycle
 from accounts.models import Account, StaffUser, Stage, StageEntry
 from accounts.team import audit
 from plgops.lib import access
+from plgops.lib.db import retried
 from scoring.models import Handoff, HandoffActivity
 
 Status = Handoff.Status
@@ -138,101 +139,102 @@ class Refused(HandoffError):
     """The state or the input does not allow it; `message` says why."""
 
 
+@retried
 def claim(*, handoff_id: int, by: StaffUser, now: dt.datetime) -> Handoff:
     """Take an unclaimed handoff: exactly one of several gets it, the others AlreadyClaimed. Again by its owner: no-op.
 
     Sets the owner of the company and of its children that have none, and the stage claimed.
     """
     _require(by, "handoffs.claim")
-    with transaction.atomic():
-        handoff = _locked(handoff_id)
-        if handoff.owner_id == by.pk and handoff.closed_at is None:
-            return handoff
-        if handoff.owner_id and handoff.closed_at is None:
-            raise AlreadyClaimed(handoff)
-        _next(handoff, "claim")
-        take(handoff, owner=by, now=now)
-        audit.record(action="handoff.claimed", obj=handoff, by=by, now=now, account_id=handoff.company_id)
+    handoff = _locked(handoff_id)
+    if handoff.owner_id == by.pk and handoff.closed_at is None:
+        return handoff
+    if handoff.owner_id and handoff.closed_at is None:
+        raise AlreadyClaimed(handoff)
+    _next(handoff, "claim")
+    take(handoff, owner=by, now=now)
+    audit.record(action="handoff.claimed", obj=handoff, by=by, now=now, account_id=handoff.company_id)
     return handoff
 
 
+@retried
 def unclaim(*, handoff_id: int, by: StaffUser, now: dt.datetime) -> Handoff:
     """Take back one's own claim while nothing else was done: as if it had not been clicked, but for the audit."""
-    with transaction.atomic():
-        handoff = _locked(handoff_id)
-        if handoff.owner_id != by.pk:
-            raise NotAllowed("Only who claimed it can take the claim back.")
-        _next(handoff, "unclaim")
-        if handoff.assigned or handoff.activities.exists():
-            raise Refused("It has been worked on; return it to self-serve instead.")
-        _let_go(handoff)
-        handoff.status, handoff.owner, handoff.claimed_at = Status.UNCLAIMED, None, None
-        handoff.save(update_fields=["status", "owner", "claimed_at"])
-        StageEntry.objects.filter(stage=Stage.CLAIMED, reference=_reference(handoff)).delete()
-        due.mark_changed([handoff.company_id], now=now)
-        billing.set_motion(company_id=handoff.company_id, now=now)
-        audit.record(action="handoff.unclaimed", obj=handoff, by=by, now=now, account_id=handoff.company_id)
+    handoff = _locked(handoff_id)
+    if handoff.owner_id != by.pk:
+        raise NotAllowed("Only who claimed it can take the claim back.")
+    _next(handoff, "unclaim")
+    if handoff.assigned or handoff.activities.exists():
+        raise Refused("It has been worked on; return it to self-serve instead.")
+    _let_go(handoff)
+    handoff.status, handoff.owner, handoff.claimed_at = Status.UNCLAIMED, None, None
+    handoff.save(update_fields=["status", "owner", "claimed_at"])
+    StageEntry.objects.filter(stage=Stage.CLAIMED, reference=_reference(handoff)).delete()
+    due.mark_changed([handoff.company_id], now=now)
+    billing.set_motion(company_id=handoff.company_id, now=now)
+    audit.record(action="handoff.unclaimed", obj=handoff, by=by, now=now, account_id=handoff.company_id)
     return handoff
 
 
+@retried
 def assign(*, handoff_id: int, owner: StaffUser, by: StaffUser, now: dt.datetime) -> Handoff:
     """Give a handoff to somebody, whoever has it now."""
     _require(by, "handoffs.manage")
     if not (owner.is_active and access.may(owner, "handoffs.work")):
         raise Refused(f"{owner.label} does not work handoffs.")
-    with transaction.atomic():
-        handoff = _locked(handoff_id)
-        _next(handoff, "assign")
-        before = handoff.owner
-        if before != owner:
-            _let_go(handoff)
-            take(handoff, owner=owner, now=now, assigned=True)
-            audit.record(
-                action="handoff.assigned",
-                obj=handoff,
-                by=by,
-                now=now,
-                account_id=handoff.company_id,
-                detail={"to": owner.label, "from": before.label if before else ""},
-            )
-    return handoff
-
-
-def touch(*, handoff_id: int, kind: str, by: StaffUser, now: dt.datetime, text: str = "") -> HandoffActivity:
-    """Record that the owner e-mailed, called or met the account; the first one is the stage contacted."""
-    if kind not in TOUCHES:
-        raise Refused(f"A touch is one of {', '.join(TOUCHES)}.")
-    with transaction.atomic():
-        handoff = _locked_for_work(handoff_id, by)
-        handoff.status = _next(handoff, "touch")
-        activity = HandoffActivity.objects.create(handoff=handoff, kind=kind, at=now, by=by, text=text.strip())
-        if handoff.first_touch_at is None:
-            handoff.first_touch_at = now
-            _reach(handoff, Stage.CONTACTED, now=now)
-        handoff.save(update_fields=["status", "first_touch_at"])
+    handoff = _locked(handoff_id)
+    _next(handoff, "assign")
+    before = handoff.owner
+    if before != owner:
+        _let_go(handoff)
+        take(handoff, owner=owner, now=now, assigned=True)
         audit.record(
-            action="handoff.touched",
+            action="handoff.assigned",
             obj=handoff,
             by=by,
             now=now,
             account_id=handoff.company_id,
-            detail={"kind": str(kind)},
+            detail={"to": owner.label, "from": before.label if before else ""},
         )
+    return handoff
+
+
+@retried
+def touch(*, handoff_id: int, kind: str, by: StaffUser, now: dt.datetime, text: str = "") -> HandoffActivity:
+    """Record that the owner e-mailed, called or met the account; the first one is the stage contacted."""
+    if kind not in TOUCHES:
+        raise Refused(f"A touch is one of {', '.join(TOUCHES)}.")
+    handoff = _locked_for_work(handoff_id, by)
+    handoff.status = _next(handoff, "touch")
+    activity = HandoffActivity.objects.create(handoff=handoff, kind=kind, at=now, by=by, text=text.strip())
+    if handoff.first_touch_at is None:
+        handoff.first_touch_at = now
+        _reach(handoff, Stage.CONTACTED, now=now)
+    handoff.save(update_fields=["status", "first_touch_at"])
+    audit.record(
+        action="handoff.touched",
+        obj=handoff,
+        by=by,
+        now=now,
+        account_id=handoff.company_id,
+        detail={"kind": str(kind)},
+    )
     return activity
 
 
+@retried
 def note(*, handoff_id: int, text: str, by: StaffUser, now: dt.datetime) -> HandoffActivity:
     """Write a note. An empty one is Refused."""
     if not text.strip():
         raise Refused("A note needs some text.")
-    with transaction.atomic():
-        handoff = _locked_for_work(handoff_id, by)
-        _next(handoff, "note")
-        activity = HandoffActivity.objects.create(handoff=handoff, kind=Kind.NOTE, at=now, by=by, text=text.strip())
-        audit.record(action="handoff.noted", obj=handoff, by=by, now=now, account_id=handoff.company_id)
+    handoff = _locked_for_work(handoff_id, by)
+    _next(handoff, "note")
+    activity = HandoffActivity.objects.create(handoff=handoff, kind=Kind.NOTE, at=now, by=by, text=text.strip())
+    audit.record(action="handoff.noted", obj=handoff, by=by, now=now, account_id=handoff.company_id)
     return activity
 
 
+@retried
 def close(
     *, handoff_id: int, outcome: str, by: StaffUser, now: dt.datetime, reason: str = "", note: str = ""
 ) -> Handoff:
@@ -247,25 +249,24 @@ def close(
         raise Refused("Choose one of the reasons.")
     if reason == "other" and not note.strip():
         raise Refused("Say in the note what the other reason is.")
-    with transaction.atomic():
-        handoff = _locked(handoff_id)
-        status = _next(handoff, outcome)
-        if not _may(handoff, by):
-            raise NotAllowed("Only its owner or a sales manager can close it.")
-        owner = handoff.owner
-        if not meaning.keeps_owner:
-            _let_go(handoff)
-        end(handoff, status=status, now=now, by=by, reason=reason, note=note, cooldown_days=meaning.cooldown_days)
-        if outcome == "returned":
-            _reach(handoff, Stage.RETURNED, now=now)
-        audit.record(
-            action=f"handoff.{outcome}",
-            obj=handoff,
-            by=by,
-            now=now,
-            account_id=handoff.company_id,
-            detail={"reason": reason, "owner": owner.label if owner else "", "owner_id": owner.pk if owner else None},
-        )
+    handoff = _locked(handoff_id)
+    status = _next(handoff, outcome)
+    if not _may(handoff, by):
+        raise NotAllowed("Only its owner or a sales manager can close it.")
+    owner = handoff.owner
+    if not meaning.keeps_owner:
+        _let_go(handoff)
+    end(handoff, status=status, now=now, by=by, reason=reason, note=note, cooldown_days=meaning.cooldown_days)
+    if outcome == "returned":
+        _reach(handoff, Stage.RETURNED, now=now)
+    audit.record(
+        action=f"handoff.{outcome}",
+        obj=handoff,
+        by=by,
+        now=now,
+        account_id=handoff.company_id,
+        detail={"reason": reason, "owner": owner.label if owner else "", "owner_id": owner.pk if owner else None},
+    )
     return handoff
 
 
@@ -290,7 +291,9 @@ def lock_company(*company_ids: int) -> list[Account]:
     """Lock the accounts of these companies, roots and children, in order of id; needs a transaction."""
     group = Q(pk__in=company_ids) | Q(parent_id__in=company_ids)
     # No select_related: after a wait PostgreSQL re-reads only the locked row and pairs it with old joined ones.
-    rows = Account.objects.select_for_update()
+    # no_key: whoever adds a row about an account (a person's membership, a tier) holds AccountDue when its foreign
+    # key is checked at the commit; a full lock would make that wait for us while we wait for AccountDue.
+    rows = Account.objects.select_for_update(no_key=True)
     return list(rows.filter(group).order_by("pk"))
 
 

@@ -38,7 +38,7 @@ def open_or_join(
     """Hand the company over for this reason, or add the reason to the handoff that is open.
 
     None: a closed one still cools down, or nothing has happened since it was closed (`newest_at`, the newest
-    event behind the reason). An active owner of the company receives it directly.
+    event behind the reason). An owner of the company who works handoffs (and still works here) receives it directly.
     """
     handoff = open_of(company.pk)
     if handoff is None:
@@ -61,7 +61,7 @@ def open_or_join(
                 account_id=company.pk,
                 detail={"qualification": qualification.pk},
             )
-            if company.owner and company.owner.is_active:
+            if company.owner and access.may(company.owner, "handoffs.work"):
                 take(handoff, owner=company.owner, now=now, assigned=True)
                 audit.record(
                     action="handoff.assigned",

@@ -7,12 +7,13 @@ import functools
 import random
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from django.db import Error, connection, models, transaction
 
 M = TypeVar("M", bound=models.Model)
 R = TypeVar("R")
+P = ParamSpec("P")
 
 ATTEMPTS = 8
 # deadlock, serialisation failure, lock not available, a unique row that somebody else made first
@@ -80,3 +81,13 @@ def in_one_transaction(call: Callable[[], R]) -> R:
             if attempt == ATTEMPTS or connection.in_atomic_block or not is_passing(error):
                 raise
             time.sleep(random.uniform(0.5, 1.0) * 0.02 * 2**attempt)  # noqa: S311 - no secret
+
+
+def retried(verb: Callable[P, R]) -> Callable[P, R]:
+    """A verb that is one transaction, and all of it again after a deadlock, as `in_one_transaction` says."""
+
+    @functools.wraps(verb)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        return in_one_transaction(lambda: verb(*args, **kwargs))
+
+    return call

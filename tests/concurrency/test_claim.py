@@ -1,10 +1,14 @@
 """Two people, or a person and the machine, at one handoff in the same moment."""
 
 import datetime as dt
+import threading
+import time
 
 import pytest
+from django.db import OperationalError, transaction
 
-from accounts.models import Account, AuditEntry, StageEntry
+from accounts import due
+from accounts.models import Account, AccountKey, AuditEntry, StageEntry
 from scoring import handoffs, openings
 from scoring.models import Handoff, Qualification
 from tests.concurrency.races import at_once
@@ -106,3 +110,51 @@ def test_children_of_one_company_open_one_handoff_together():
         assert [s.failed for s in swept] == [0, 0, 0]
         sweep(NOW)
         assert Handoff.objects.get(company=root).reasons.count() == 4
+
+
+def test_claim_beside_a_new_row_about_the_account_deadlocks_nobody(rep):
+    publish(NOW - DAY)
+    account, handoff = qualified("Acme")
+    written = threading.Event()
+
+    def comes():  # as ingest does: the foreign key of the new row is checked at the commit
+        with transaction.atomic():
+            AccountKey.objects.create(key="g:also-acme", account=account, home=account)
+            due.mark_changed([account.pk], now=NOW)
+            written.set()
+            time.sleep(0.5)
+
+    def claims():
+        written.wait(10)
+        return handoffs.claim(handoff_id=handoff.pk, by=rep, now=NOW)
+
+    began = time.monotonic()
+    came, claimed = at_once(comes, claims)
+    assert (came, claimed.owner) == (None, rep)
+    assert time.monotonic() - began < 1  # PostgreSQL looks for deadlocks after a second
+
+
+def test_claim_that_meets_a_deadlock_is_done_again(rep):
+    publish(NOW - DAY)
+    root = make_account("Root", recorded_at=NOW)
+    use(root, "Invite Sent", at=NOW, count=3)
+    sweep(NOW)
+    handoff = Handoff.objects.get(company=root)
+    marked, waits = threading.Event(), threading.Event()
+
+    def holds():
+        with transaction.atomic():
+            due.mark_changed([root.pk], now=NOW)
+            marked.set()
+            waits.wait(0.5)
+            list(Account.objects.select_for_update().filter(pk=root.pk))
+
+    def claims():
+        marked.wait(10)
+        return handoffs.claim(handoff_id=handoff.pk, by=rep, now=NOW)
+
+    held, claimed = at_once(holds, claims)
+    assert [type(held), type(claimed)] in ([type(None), Handoff], [OperationalError, Handoff])
+    handoff.refresh_from_db()
+    assert handoff.owner == rep
+    assert AuditEntry.objects.filter(action="handoff.claimed").count() == 1

@@ -9,7 +9,7 @@ from accounts import due, lifecycle
 from accounts.models import AccountDue, AuditEntry, StageEntry
 from accounts.workspace import day_of
 from plgops.lib.days import micros
-from scoring import definitions, evaluate, handoffs, tasks
+from scoring import definitions, evaluate, handoffs, openings, tasks
 from scoring.engines import appdb
 from scoring.models import Handoff, Qualification
 from tests.conftest import NOW
@@ -506,3 +506,65 @@ def test_task_sweeps_until_nothing_is_due():
     rows = AccountDue.objects.filter(consumer="evaluation")
     assert [row.done_seq for row in rows] == [1] * len(accounts)
     assert tasks.evaluate_due.name == settings.DUE_CONSUMERS["evaluation"]
+
+
+def test_laxer_motion_rule_waits_for_a_release_like_any_publication(admin):
+    large = {"rule": {"trait": {"name": "employees", "at_least": 50}}}
+    live_world(motion=large)
+    accounts = [make_account(f"Acme {n}", recorded_at=NOW - 5 * DAY) for n in range(3)]
+    sweep(NOW - DAY)
+    for account in accounts:
+        make_trait(account, "employees", 5, at=NOW)
+        use(account, "Invite Sent", at=NOW, count=3)
+    sweep(NOW)
+    version = publish(NOW, motion={"rule": {"trait": {"name": "employees", "at_least": 1}}})
+    sweep(NOW)
+    assert set(Qualification.objects.values_list("release", flat=True)) == {"waiting"}
+    assert Handoff.objects.count() == 0
+    assert openings.release(definition_id=version.definition_id, largest=2, by=admin, now=NOW) == 2
+    sweep(NOW)
+    assert Handoff.objects.count() == 2
+
+
+@pytest.mark.parametrize("of_company", [False, True])
+def test_import_of_sizes_opens_no_handoffs(of_company):
+    live_world(motion={"rule": {"trait": {"name": "employees", "at_least": 50}}})
+    root = make_account("Root")
+    child = make_account("Child", parent=root)
+    sweep(NOW - DAY)
+    use(child, "Invite Sent", at=NOW, count=3)
+    sweep(NOW)
+    sized = root if of_company else child
+    make_trait(sized, "employees", 80, at=NOW)
+    due.mark_changed([sized.pk], now=NOW, importing=True)
+    sweep(NOW)
+    assert only(child).release == "waiting"
+    assert Handoff.objects.count() == 0
+
+
+def test_owner_who_works_no_handoffs_does_not_receive_them(agent):
+    _, account = live_world()
+    account.owner = agent
+    account.save()
+    use(account, "Invite Sent", at=NOW, count=3)
+    sweep(NOW)
+    assert (Handoff.objects.get().status, Handoff.objects.get().owner) == ("unclaimed", None)
+
+
+def test_account_that_breaks_what_is_settled_together_is_pushed_back_alone(monkeypatch):
+    live_world()
+    poison, sound = make_account("Poison"), make_account("Sound")
+    ask = appdb.verdicts
+
+    def breaks(docs, *, account_ids, as_of_day):
+        found = ask(docs, account_ids=account_ids, as_of_day=as_of_day)
+        return {
+            version_id: [v for v in verdicts if v.account_id != poison.pk]
+            + [appdb.Verdict(poison.pk, False, 2**70, ())]
+            for version_id, verdicts in found.items()
+        }
+
+    monkeypatch.setattr(appdb, "verdicts", breaks)
+    assert evaluate.evaluate_due(now=NOW).failed == 1
+    rows = dict(AccountDue.objects.filter(consumer="evaluation").values_list("account", "attempts"))
+    assert (rows[poison.pk], rows[sound.pk]) == (1, 0)

@@ -163,7 +163,14 @@ def test_account_columns_follow_the_traits(accept):
 def test_a_subscription_says_the_plan_and_traits_do_not(accept):
     accept(message("group", at(1), groupId="g1", traits={"plan": "free"}))
     account = Account.objects.get()
-    record_state(account_id=account.pk, account_key="g:g1", at=dt.datetime.fromisoformat(at(1)), plan="team", mrr=Decimal(10), now=NOW)
+    record_state(
+        account_id=account.pk,
+        account_key="g:g1",
+        at=dt.datetime.fromisoformat(at(1)),
+        plan="team",
+        mrr=Decimal(10),
+        now=NOW,
+    )
     accept(message("group", at(2), groupId="g1", traits={"plan": "free", "seats": 3}))
     account.refresh_from_db()
     assert (account.plan, account.seats, account.traits["plan"]) == ("team", 3, "team")

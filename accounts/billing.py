@@ -158,7 +158,8 @@ def record_states(
 
 
 def _lock(account_ids: Iterable[int]) -> None:
-    list(Account.objects.select_for_update().filter(pk__in=set(account_ids)).order_by("pk").values_list("pk"))
+    rows = Account.objects.select_for_update(no_key=True)  # foreign keys to the account may be checked meanwhile
+    list(rows.filter(pk__in=set(account_ids)).order_by("pk").values_list("pk"))
 
 
 def _subscriptions(

@@ -19,7 +19,7 @@ from django.db.models import Case, F, Q, Value, When
 from accounts.models import AccountDue, StaffUser
 from accounts.team import audit
 from plgops.lib import bulk
-from plgops.lib.db import after_commit, lock_free_rows
+from plgops.lib.db import after_commit, is_postgres, lock_free_rows
 from plgops.lib.doorbell import ring
 
 MAX_BACKOFF = dt.timedelta(hours=1)
@@ -78,13 +78,26 @@ def mark_changed(
         after_commit(ring, settings.DUE_CONSUMERS[name])
 
 
-def mark_everybody(*, consumer: str, now: dt.datetime) -> int:
-    """Raise `changed_seq` of every account for one consumer: what it decides by has changed. Rows touched: all."""
-    touched = AccountDue.objects.filter(consumer=consumer).update(
-        changed_seq=F("changed_seq") + 1,
-        changed_at=Case(When(changed_seq__gt=F("done_seq"), then=F("changed_at")), default=Value(now)),
-    )
-    after_commit(ring, settings.DUE_CONSUMERS[consumer])
+def mark_everybody(*, consumer: str, now: dt.datetime, importing: bool = False) -> int:
+    """Raise `changed_seq` of every account for one consumer: what it decides by has changed. Rows touched: all.
+
+    The rows are locked in order of account first, as everybody who marks them does.
+    """
+    with transaction.atomic():
+        if is_postgres():
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    "SELECT COUNT(*) FROM (SELECT 1 FROM accounts_accountdue WHERE consumer = %s"
+                    " ORDER BY account_id FOR UPDATE) AS held",
+                    [consumer],
+                )
+        quiet = {"import_seq": F("changed_seq") + 1} if importing else {}
+        touched = AccountDue.objects.filter(consumer=consumer).update(
+            changed_seq=F("changed_seq") + 1,
+            changed_at=Case(When(changed_seq__gt=F("done_seq"), then=F("changed_at")), default=Value(now)),
+            **quiet,
+        )
+        after_commit(ring, settings.DUE_CONSUMERS[consumer])
     return touched
 
 

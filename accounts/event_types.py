@@ -38,7 +38,8 @@ def describe(
 ) -> EventType:
     """Write what an event type means. Raises EventType.DoesNotExist, NotRaw.
 
-    Whether it counts as activity is read when rules are evaluated, so changing it makes every account due.
+    Whether it counts as activity is read when rules are evaluated, so changing it makes every account due. Whoever
+    qualifies by a new meaning or a new count waits for a release, as after an import.
     A property that is measured anew is counted from the next event on, and the log is counted again by it
     after the commit, in short transactions beside ingest: not to be called inside a transaction of one's own.
     """
@@ -64,7 +65,7 @@ def describe(
         audit.record(action="event_type.described", obj=kind, by=by, now=now, detail=changed)
         if "is_activity" in changed:
             for consumer in sorted(settings.DUE_CONSUMERS):
-                due.mark_everybody(consumer=consumer, now=now)
+                due.mark_everybody(consumer=consumer, now=now, importing=True)
     if changed.keys() & {"metered_property", "distinct_property"}:
         backfill(kind, now=now)
     return kind

@@ -229,6 +229,9 @@ def _lock_accounts(account_ids: Iterable[int]) -> None:
 
 
 def _merge(*, winner: Account, loser: Account, by: StaffUser | None, now: dt.datetime, cause: str) -> set[int]:
+    # the rows too, in order: nobody gives the loser a child while it becomes a tombstone
+    rows = Account.objects.select_for_update(no_key=True).filter(pk__in=[winner.pk, loser.pk])
+    list(rows.order_by("pk").values_list("pk"))
     winner.refresh_from_db()
     loser.refresh_from_db()
     if winner.pk == loser.pk:
@@ -283,7 +286,7 @@ def _undo(merge: AccountMerge, *, by: StaffUser | None, now: dt.datetime) -> set
     return _resolve_again([merge.winner_id, loser.pk], now=now)
 
 
-def _roots(account_ids: Iterable[int]) -> dict[int, int]:
+def survivors(account_ids: Iterable[int]) -> dict[int, int]:
     """Where each account leads in the end: itself, or the one that its chain of merges ends at."""
     into: dict[int, int | None] = {}
     asked = set(account_ids)
@@ -300,12 +303,22 @@ def _roots(account_ids: Iterable[int]) -> dict[int, int]:
     return found
 
 
+def merged_into(account_id: int) -> set[int]:
+    """The tombstones that lead to this account, however many merges away."""
+    found: set[int] = set()
+    wanted = {account_id}
+    while wanted:
+        wanted = set(Account.objects.filter(merged_into__in=wanted).values_list("pk", flat=True)) - found
+        found |= wanted
+    return found
+
+
 def _resolve_again(account_ids: Iterable[int], *, now: dt.datetime) -> set[int]:
     """Let the keys of these accounts, and all that came with them, mean what they mean now; the accounts concerned."""
     involved = set(account_ids)
-    involved |= set(_roots(involved).values())
+    involved |= set(survivors(involved).values())
     rows = list(AccountKey.objects.filter(account_id__in=involved).order_by("key"))
-    roots = _roots(row.home_id for row in rows)
+    roots = survivors(row.home_id for row in rows)
     moved = {row.key: (row.account_id, roots[row.home_id]) for row in rows if row.account_id != roots[row.home_id]}
     people = set(Membership.objects.filter(account_key__in=moved).values_list("user_id", flat=True))
     rebuilt = {pk for key, (old, _) in moved.items() for (pk,) in bulk.fetch(_PEOPLE_OF_KEY, [old, key])}
@@ -320,7 +333,7 @@ def _resolve_again(account_ids: Iterable[int], *, now: dt.datetime) -> set[int]:
         Subscription.objects.filter(account_key=key).update(account_id=new)
         involved |= {old, new}
     entries = list(StageEntry.objects.filter(account_id__in=involved))
-    roots = _roots(entry.origin_id for entry in entries)
+    roots = survivors(entry.origin_id for entry in entries)
     for entry in entries:
         if entry.account_id != roots[entry.origin_id]:
             StageEntry.objects.filter(pk=entry.pk).update(account_id=roots[entry.origin_id])

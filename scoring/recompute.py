@@ -79,7 +79,8 @@ def recompute(*, now: dt.datetime, slug: str | None = None, with_ids: bool = Fal
             differing = _differing(rule, holders)
         if differing:
             for start in range(0, len(differing), MARK_CHUNK):
-                due.mark_changed(differing[start : start + MARK_CHUNK], now=now, consumers=[CONSUMER])
+                part = differing[start : start + MARK_CHUNK]
+                due.mark_changed(part, now=now, importing=True, consumers=[CONSUMER])  # a correction: quietly
             swept.add(_drain(now=now))
         Definition.objects.filter(pk=rule.definition_id).update(last_full_run_at=now)
         took = time.perf_counter() - began + (behind_took if rule is rules[0] else 0.0)

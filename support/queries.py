@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from django.db.models import F, Q, QuerySet
 
+from accounts import identity
 from accounts.models import StaffUser
 from plgops.lib import access
 from support.models import Article, Ticket, TicketMessage, Tier
@@ -35,7 +36,7 @@ def order_of(tab: str) -> str:
 
 def narrowed(rows: QuerySet[Ticket], *, search: str, tier_id: int | None, route: str) -> QuerySet[Ticket]:
     """Filter a tab: by words of the subject, the account's name or `#number`, by tier, by route."""
-    if search.lstrip("#").isdigit():
+    if search.lstrip("#").isdecimal():
         rows = rows.filter(pk=int(search.lstrip("#")[:18]))
     elif search:
         rows = rows.filter(Q(subject__icontains=search) | Q(account__name__icontains=search))
@@ -65,8 +66,10 @@ class AccountTickets:
 
 
 def tickets_of(account_id: int, *, limit: int = 5) -> AccountTickets:
-    """One query: the unsolved first, then the newest."""
-    rows = Ticket.objects.filter(account_id=account_id).select_related("tier", "assignee")
+    """The unsolved first, then the newest, those of accounts merged into this one too: two queries, and one a merge."""
+    rows = Ticket.objects.filter(account_id__in=[account_id, *identity.merged_into(account_id)]).select_related(
+        "tier", "assignee"
+    )
     found = list(rows.order_by(F("solved_at").desc(nulls_first=True), "-opened_at", "-pk")[: limit + 1])
     return AccountTickets(found[:limit], len(found) > limit)
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Collection
 
 from django.db import transaction
 
-from accounts import lifecycle
+from accounts import identity, lifecycle
 from accounts.models import Account, ProductUser, StaffUser
 from accounts.team import audit
 from plgops.lib import access
@@ -44,6 +45,17 @@ def _locked(ticket_id: int) -> Ticket:
     # No select_related: PostgreSQL re-reads only the locked row after a wait, and would pair it with what the
     # other tables held before.
     return Ticket.objects.select_for_update().get(pk=ticket_id)
+
+
+def lock_account(account_id: int) -> tuple[Account, Account]:
+    """The account and the one that it stands for now (itself, unless it was merged), locked in order of id.
+
+    Whoever writes a ticket's tier and whoever changes the account's tier take this first: neither misses the other.
+    """
+    standing_id = identity.survivors([account_id])[account_id]
+    rows = Account.objects.select_for_update(no_key=True).filter(pk__in={account_id, standing_id})
+    locked = {row.pk: row for row in rows.order_by("pk")}
+    return locked[account_id], locked[standing_id]
 
 
 def _move(ticket: Ticket, verb: str) -> None:
@@ -85,8 +97,11 @@ def open_ticket(
     Without an account, or with one that fits no tier, the knowledge base and the bot come first and nothing
     is promised. `by` is the agent who writes it down, None when it came from outside.
     """
-    assigned = AccountTier.objects.select_related("tier__calendar").filter(account=account).first() if account else None
-    tier = assigned.tier if assigned else None
+    tier = None
+    if account is not None:
+        _, standing = lock_account(account.pk)
+        assigned = AccountTier.objects.select_related("tier__calendar").filter(account=standing).first()
+        tier = assigned.tier if assigned else None
     first, resolution = clocks.promises(tier, opened_at=now)
     ticket = Ticket(
         account=account,
@@ -214,13 +229,13 @@ def set_priority(*, ticket_id: int, priority: str, by: StaffUser, now: dt.dateti
     return ticket
 
 
-def retier(*, account_id: int, tier: Tier | None, now: dt.datetime) -> int:
-    """Move an account's unsolved tickets to its new tier; how many. Promises count from when they were opened.
+def retier(*, account_ids: Collection[int], tier: Tier | None, now: dt.datetime) -> int:
+    """Move the unsolved tickets of these accounts to a tier; how many. Promises count from when they were opened.
 
     To be called in the transaction that changes the tier.
     """
-    rows = Ticket.objects.select_for_update().filter(account_id=account_id).exclude(status=SOLVED)
-    moved = list(rows.order_by("pk"))
+    rows = Ticket.objects.select_for_update().filter(account_id__in=account_ids).exclude(status=SOLVED)
+    moved = list(rows.exclude(tier=tier).order_by("pk"))
     for ticket in moved:
         ticket.tier, ticket.route = tier, tier.route if tier else Route.BOT
         ticket.first_response_due_at, ticket.resolution_due_at = clocks.promises(tier, opened_at=ticket.opened_at)

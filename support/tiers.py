@@ -8,16 +8,18 @@ tickets in the same transaction.
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import logging
 from collections.abc import Sequence
 from decimal import Decimal
 
 from django.db import IntegrityError, transaction
 
-from accounts import due
-from accounts.models import Account, StaffUser
+from accounts import due, identity
+from accounts.models import StaffUser
 from accounts.team import audit
 from accounts.workspace import day_of
+from plgops.lib.db import in_one_transaction
 from support import tickets
 from support.models import AccountTier, Tier
 
@@ -56,23 +58,30 @@ def assign_due(*, now: dt.datetime, limit: int = 500) -> int:
     if not claimed:
         return 0
     tiers = list(Tier.objects.order_by("position"))
-    accounts = Account.objects.in_bulk([item.account_id for item in claimed])
-    current = {row.account_id: row for row in AccountTier.objects.filter(account__in=accounts)}
+    current = {row.account_id: row for row in AccountTier.objects.filter(account__in=[c.account_id for c in claimed])}
     for item in claimed:
         try:
-            with transaction.atomic():
-                _assign(accounts[item.account_id], tiers, current.get(item.account_id), now=now)
-                if not due.finish(item, consumer=CONSUMER, now=now, due_day=None):
-                    transaction.set_rollback(True)  # the lease went to somebody else: their verdict stands
+            in_one_transaction(functools.partial(_follow, item, tiers, current.get(item.account_id), now=now))
         except Exception as error:  # one account that cannot be assigned must not stop the others
             logger.exception("tier of account %s", item.account_id)
             due.fail(item, consumer=CONSUMER, now=now, error=repr(error))
     return len(claimed)
 
 
-def _assign(account: Account, tiers: Sequence[Tier], current: AccountTier | None, *, now: dt.datetime) -> None:
-    tier = None if account.merged_into_id else tier_for(tiers, plan=account.plan, mrr=account.mrr)
+def _follow(item: due.Claimed, tiers: Sequence[Tier], current: AccountTier | None, *, now: dt.datetime) -> None:
+    _assign(item.account_id, tiers, current, now=now)
+    if not due.finish(item, consumer=CONSUMER, now=now, due_day=None):
+        transaction.set_rollback(True)  # the lease went to somebody else: their verdict stands
+
+
+def _assign(account_id: int, tiers: Sequence[Tier], current: AccountTier | None, *, now: dt.datetime) -> None:
+    """Write the account's tier and move its open tickets. Tickets of a merged account are helped like its winner's."""
+    account, standing = tickets.lock_account(account_id)
+    fit = tier_for(tiers, plan=standing.plan, mrr=standing.mrr)
+    tier = None if account.merged_into_id else fit
     before = current.tier_id if current else None
+    if account.merged_into_id:
+        tickets.retier(account_ids=[account.pk], tier=fit, now=now)
     if before == (tier.pk if tier else None):
         return
     if tier is None:
@@ -90,14 +99,18 @@ def _assign(account: Account, tiers: Sequence[Tier], current: AccountTier | None
         account_id=account.pk,
         detail={"from": before, "to": tier.pk if tier else None, "tier": tier.name if tier else ""},
     )
-    tickets.retier(account_id=account.pk, tier=tier, now=now)
+    if not account.merged_into_id:
+        tickets.retier(account_ids=[account.pk, *identity.merged_into(account.pk)], tier=tier, now=now)
 
 
-@transaction.atomic
 def save_tier(*, tier: Tier, by: StaffUser, now: dt.datetime) -> Tier:
     """Write a tier (new or changed). Every account is looked at again, which the sweep does in the background."""
     created = tier.pk is None
     tier.full_clean()
+    return in_one_transaction(lambda: _save(tier, created=created, by=by, now=now))
+
+
+def _save(tier: Tier, *, created: bool, by: StaffUser, now: dt.datetime) -> Tier:
     tier.save()
     detail = {
         "plans": tier.plans,

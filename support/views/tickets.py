@@ -35,7 +35,7 @@ def ticket_list(request: StaffRequest) -> HttpResponse:
     rows = queries.narrowed(
         queries.tickets_in(tab, me=request.user),
         search=search,
-        tier_id=int(tier_id) if tier_id.isdigit() else None,
+        tier_id=int(tier_id) if tier_id.isdecimal() and len(tier_id) < 19 else None,
         route=route if route in Route.values else "",
     )
     context = {
@@ -62,7 +62,7 @@ def ticket_new(request: StaffRequest) -> HttpResponse:
     if request.method == "GET":
         known = (
             Account.objects.filter(pk=request.GET["account"]).first()
-            if request.GET.get("account", "").isdigit()
+            if request.GET.get("account", "").isdecimal()
             else None
         )
         form = TicketForm(initial={"account": known.external_id} if known else {})
@@ -165,7 +165,7 @@ def ticket_assign(request: StaffRequest, pk: int) -> HttpResponse:
     access.require(request.user, "tickets.assign")
     get_object_or_404(Ticket, pk=pk)
     chosen = request.POST.get("assignee", "")
-    to = get_object_or_404(StaffUser, pk=chosen) if chosen.isdigit() else None
+    to = get_object_or_404(StaffUser, pk=chosen) if chosen.isdecimal() else None
     try:
         tickets.assign(ticket_id=pk, to=to, by=request.user, now=timezone.now())
     except tickets.NotAllowed as error:
@@ -190,7 +190,7 @@ def ticket_priority(request: StaffRequest, pk: int) -> HttpResponse:
 @login_required
 @require_GET
 def account_panel(request: StaffRequest, account_id: int) -> HttpResponse:
-    """The account page's tickets: two queries."""
+    """The account page's tickets, with those of accounts that were merged into it."""
     access.require(request.user, "tickets.view")
     account = get_object_or_404(Account.objects.select_related("tier__tier"), pk=account_id)
     context = {

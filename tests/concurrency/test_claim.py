@@ -7,7 +7,7 @@ import time
 import pytest
 from django.db import OperationalError, transaction
 
-from accounts import due
+from accounts import due, identity, stewardship
 from accounts.models import Account, AccountKey, AuditEntry, StageEntry
 from scoring import handoffs, openings
 from scoring.models import Handoff, Qualification
@@ -158,3 +158,16 @@ def test_claim_that_meets_a_deadlock_is_done_again(rep):
     handoff.refresh_from_db()
     assert handoff.owner == rep
     assert AuditEntry.objects.filter(action="handoff.claimed").count() == 1
+
+
+def test_account_that_joins_a_company_while_that_is_merged_never_belongs_to_a_tombstone(admin):
+    for number in range(ROUNDS):
+        winner, loser, child = (make_account(f"{name} {number}") for name in ("Winner", "Loser", "Child"))
+        joined, merged = at_once(
+            lambda c=child, p=loser: stewardship.set_parent(account_id=c.pk, parent_id=p.pk, by=admin, now=NOW),
+            lambda w=winner, p=loser: identity.merge_accounts(winner=w, loser=p, by=admin, now=NOW),
+        )
+        child.refresh_from_db()
+        assert merged.loser == loser
+        assert (joined, child.parent) in [(True, winner), (joined, None)]
+        assert child.parent is not None or isinstance(joined, stewardship.Merged)

@@ -1,9 +1,11 @@
 """Two agents at once, and a tier that is removed while somebody falls into it."""
 
+from decimal import Decimal
+
 import pytest
 
 from accounts import due
-from accounts.models import AccountDue, AuditEntry
+from accounts.models import Account, AccountDue, AuditEntry
 from support import tickets, tiers
 from support.models import AccountTier, Tier
 from tests.concurrency.races import at_once
@@ -50,3 +52,20 @@ def test_a_tier_is_not_removed_under_an_account(admin):
         row = AccountDue.objects.get(account=account, consumer="tiers")
         assert assigned == Tier.objects.filter(pk=tier.pk).exists()
         assert row.done_seq == 1 or "Error" in row.last_error  # settled, or it comes again
+
+
+def test_a_ticket_opened_beside_a_change_of_tier_ends_in_the_new_one():
+    make_tier("Paid", 1, min_mrr=1)
+    make_tier("Free", 2)
+    accounts = [make_account(f"acme-{number}") for number in range(8)]
+    due.mark_changed([account.pk for account in accounts], now=NOW)
+    tiers.assign_due(now=NOW)
+    for account in accounts:
+        Account.objects.filter(pk=account.pk).update(mrr=Decimal(50))
+        due.mark_changed([account.pk], now=NOW)
+        swept, opened = at_once(
+            lambda: tiers.assign_due(now=NOW),
+            lambda account=account: tickets.open_ticket(account=account, subject="Hi", body="Hi", by=None, now=NOW),
+        )
+        opened.refresh_from_db()
+        assert (swept, opened.tier.name) == (1, "Paid")

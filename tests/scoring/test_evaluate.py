@@ -5,8 +5,8 @@ import datetime as dt
 import pytest
 from django.conf import settings
 
-from accounts import due, lifecycle
-from accounts.models import AccountDue, AuditEntry, StageEntry
+from accounts import due, event_types, lifecycle
+from accounts.models import AccountDue, AuditEntry, EventType, StageEntry
 from accounts.workspace import day_of
 from plgops.lib.days import micros
 from scoring import definitions, evaluate, handoffs, openings, tasks
@@ -568,3 +568,25 @@ def test_account_that_breaks_what_is_settled_together_is_pushed_back_alone(monke
     assert evaluate.evaluate_due(now=NOW).failed == 1
     rows = dict(AccountDue.objects.filter(consumer="evaluation").values_list("account", "attempts"))
     assert (rows[poison.pk], rows[sound.pk]) == (1, 0)
+
+
+def test_event_that_is_described_anew_opens_no_handoffs(admin):
+    live_world(rule={"users": {"event": "*", "at_least": 1, "window": "ever"}})
+    account = make_account("Acme 2")
+    use(account, "Page Seen", at=NOW, user=make_user(account, "kim"))
+    kind = EventType.objects.get(name="Page Seen")
+    EventType.objects.update(is_activity=False)
+    sweep(NOW)
+    assert Qualification.objects.count() == 0
+    event_types.describe(
+        event_type_id=kind.pk,
+        meaning="",
+        description="",
+        is_activity=True,
+        metered_property="",
+        distinct_property="",
+        by=admin,
+        now=NOW,
+    )
+    sweep(NOW)
+    assert (only(account).release, Handoff.objects.count()) == ("waiting", 0)

@@ -118,6 +118,7 @@ def test_recompute_applies_what_changed_behind_its_back():
     UsageDay.objects.update(count=3)
     (population,) = recompute.recompute(now=NOW)
     assert (population.accounts, population.entered, population.left) == (1, 1, 0)
+    assert (Qualification.objects.get().release, Handoff.objects.count()) == ("waiting", 0)
     UsageDay.objects.update(count=1)
     recompute.recompute(now=NOW)
     assert Qualification.objects.get().lapsing_since_day == day_of(NOW)

@@ -64,7 +64,7 @@ def test_account_panel_costs_the_same_for_one_and_three(client_of, agent, count,
     client = client_of(agent)
     url = reverse("account-tickets", args=[account.pk])
     client.get(url)
-    with django_assert_num_queries(5):  # session, user, roles | account with tier, tickets
+    with django_assert_num_queries(6):  # session, user, roles | account with tier, merged ones, tickets
         assert len(client.get(url).context["found"].tickets) == count
 
 
@@ -162,3 +162,23 @@ def test_a_tier_is_written_by_support_ops_only(client_of, agent, admin):
     assert client_of(admin).post("/tiers/new/", values).status_code == 302
     assert Tier.objects.get().plans == ["team", "business"]
     assert client_of(admin).post("/tiers/new/", values).status_code == 422  # the name is taken
+
+
+def test_numbers_that_are_none_are_words(client_of, agent, admin):
+    open_many(1)
+    client = client_of(agent)
+    assert client.get("/tickets/?q=%C2%B2&tier=%C2%B2").status_code == 200
+    assert client.get("/tickets/?tier=99999999999999999999").status_code == 200
+    assert client.get("/tickets/new/?account=%C2%B2").status_code == 200
+    assert client_of(admin).post("/tickets/1/assign/", {"assignee": "%C2%B2"}).status_code in (302, 404)
+
+
+def test_panel_shows_the_tickets_of_merged_accounts(client_of, agent):
+    winner, loser, further = make_account("winner"), make_account("loser"), make_account("further")
+    loser.merged_into, further.merged_into = winner, loser
+    loser.save()
+    further.save()
+    for account in (winner, loser, further):
+        Ticket.objects.create(account=account, subject=account.name, route="bot", opened_at=NOW, updated_at=NOW)
+    found = client_of(agent).get(reverse("account-tickets", args=[winner.pk])).context["found"]
+    assert {ticket.subject for ticket in found.tickets} == {"Winner", "Loser", "Further"}

@@ -7,8 +7,8 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from accounts import due
-from accounts.models import AccountDue, AuditEntry
-from support import tickets, tiers
+from accounts.models import Account, AccountDue, AuditEntry
+from support import tasks, tickets, tiers
 from support.models import AccountTier, Route, Ticket, Tier
 from tests.conftest import NOW
 from tests.support.worlds import later, make_account, make_tier, put_in
@@ -154,3 +154,32 @@ def test_an_account_is_in_one_tier(ladder):
     with pytest.raises(IntegrityError), transaction.atomic():
         put_in(account, ladder[1])
     assert Ticket.objects.count() == 0
+
+
+def test_tickets_of_a_merged_account_are_helped_like_the_winners(ladder):
+    winner, loser = make_account("winner", plan="team", mrr=2000), make_account("loser", plan="free")
+    due.mark_changed([winner.pk, loser.pk], now=NOW)
+    tiers.assign_due(now=NOW)
+    asked = tickets.open_ticket(account=loser, subject="Help", body="Please", by=None, now=NOW)
+    assert asked.route == Route.BOT
+    Account.objects.filter(pk=loser.pk).update(merged_into=winner)
+    due.mark_changed([winner.pk, loser.pk], now=later(5))
+    tiers.assign_due(now=later(5))
+    asked.refresh_from_db()
+    assert (asked.tier, asked.route, asked.due_at) == (ladder[0], Route.PEOPLE, later(60))
+    assert list(AccountTier.objects.values_list("account", flat=True)) == [winner.pk]
+    Account.objects.filter(pk=winner.pk).update(mrr=10)
+    due.mark_changed([winner.pk], now=later(10))
+    tiers.assign_due(now=later(10))
+    asked.refresh_from_db()
+    assert (asked.tier, asked.due_at) == (ladder[1], later(240))
+    late = tickets.open_ticket(account=loser, subject="Again", body="Please", by=None, now=later(11))
+    assert late.tier == ladder[1]
+
+
+def test_a_sweep_ends_and_leaves_the_rest(ladder, monkeypatch):
+    due.mark_changed([make_account("acme", plan="free").pk], now=NOW)
+    monkeypatch.setattr(tasks, "BUDGET", 0.0)
+    assert tasks.assign_due() == 0
+    monkeypatch.undo()
+    assert tasks.assign_due() == 1

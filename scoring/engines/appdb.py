@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from scoring.engines import reading
-from scoring.engines.explain import evidence
+from scoring.engines.explain import evidence, evidence_many
 from scoring.rules import compile as compiler
 from scoring.rules import tree
 from scoring.rules.sql.later import EVERY_DEFINITION
 
-__all__ = ["Verdict", "evidence", "motion_holds", "qualifying_users", "verdicts"]
+__all__ = ["Verdict", "evidence", "evidence_many", "motion_holds", "qualifying_users", "verdicts"]
 
 # a statement measures at most so many different conditions: engines limit the columns of a table
 WIDEST = 200

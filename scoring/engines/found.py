@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,36 +16,28 @@ DAYS = 31
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One account at the end of a day."""
+    """Several accounts at the end of a day."""
 
-    account_id: int
-    signup_day: int
+    signup_days: Mapping[int, int]  # by account id
     day: int
     types: EventTypes
 
-    def about_accounts(self) -> dict[str, Any]:
-        """For statements over several accounts."""
+    def about(self) -> dict[str, Any]:
+        """What every statement takes."""
         return {
             "types": self.types,
             "as_of_day": self.day,
-            "account_ids": [self.account_id],
-            "dialect": reading.dialect(),
-        }
-
-    def about_one(self) -> dict[str, Any]:
-        """For statements that take one account."""
-        return {
-            "types": self.types,
-            "as_of_day": self.day,
-            "account_id": self.account_id,
+            "account_ids": list(self.signup_days),
             "dialect": reading.dialect(),
         }
 
 
 @dataclass(slots=True)
 class Found:
-    """A leaf with what was measured, and whom it is about."""
+    """A leaf, of one account, with what was measured and whom it is about."""
 
+    account_id: int
+    place: int  # of the leaf in the rule, the same for every account
     leaf: tree.Leaf
     measured: Any = None
     holds: bool = False

@@ -2,53 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from accounts.models import ProductUser, TraitValue
 from scoring.engines.found import PEOPLE, Found, Question
 from scoring.rules import describe, stored, tree, windows
+from scoring.rules.sql.terms import needs_person
 
 Traits = dict[str, tuple[str, int | None]]
 
 
-def account_traits(question: Question, found: Sequence[Found]) -> Traits:
-    """The account's own traits that conditions ask for, as they stood: text and number by name."""
-    traits = [item.leaf.node for item in found if isinstance(item.leaf.node, tree.Trait)]
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is read once for all accounts that are told."""
+
+    traits: Mapping[int, Traits]  # by account id
+    signups: Mapping[int, int]  # of people whose own sign-up a window starts at
+
+
+def known(question: Question, found: Sequence[Found]) -> Known:
+    """Read the traits and sign-ups that telling these conditions needs."""
+    best = {item.people[0] for item in found if item.people and needs_person(item.leaf.node)}
+    signups = ProductUser.objects.filter(pk__in=best).values_list("pk", "signup_day") if best else ()
+    return Known(traits=account_traits(question, found), signups=dict(signups))
+
+
+def account_traits(question: Question, found: Sequence[Found]) -> Mapping[int, Traits]:
+    """The accounts' own traits that conditions ask for, as they stood: text and number by name."""
+    traits = {item.leaf.node for item in found if isinstance(item.leaf.node, tree.Trait)}
     if not any(trait.of == "account" for trait in traits):
         return {}
     stands = TraitValue.objects.filter(
-        account_id=question.account_id,
+        account_id__in=list(question.signup_days),
         name__in={trait.name for trait in traits},
         from_day__lte=question.day,
         to_day__gt=question.day,
     )
-    rows = stands.order_by("id").values_list("name", "text", "number")
-    return {name: (text, number) for name, text, number in rows}
+    rows: dict[int, Traits] = {}
+    for account_id, name, text, number in stands.order_by("id").values_list("account_id", "name", "text", "number"):
+        rows.setdefault(account_id, {})[name] = (text, number)
+    return rows
 
 
-def told(question: Question, item: Found, traits: Traits) -> dict[str, Any]:
-    """One condition as evidence holds it."""
-    node = item.leaf.node
-    comparison, threshold = asked_for(node)
-    told = {
-        "path": item.leaf.path,
-        "kind": tree.kind_of(node),
-        "english": describe.describe_condition(node, subject=item.leaf.subject),
-        "holds": item.holds,
-        "measured": _told_measure(question, item, traits),
+def alike(question: Question, leaf: tree.Leaf) -> dict[str, Any]:
+    """What evidence holds of a condition whatever the account."""
+    comparison, threshold = asked_for(leaf.node)
+    return {
+        "path": leaf.path,
+        "kind": tree.kind_of(leaf.node),
+        "english": describe.describe_condition(leaf.node, subject=leaf.subject),
         "threshold": threshold,
         "comparison": comparison,
-        "unit": describe.unit(node),
-        "event_type_ids": list(question.types.ids_of(node)),
-        "window": _told_window(question, item),
+        "unit": describe.unit(leaf.node),
+        "event_type_ids": list(question.types.ids_of(leaf.node)),
+    } | ({"negated": True} if leaf.negated else {})
+
+
+def told(question: Question, item: Found, same: Mapping[str, Any], known: Known) -> dict[str, Any]:
+    """One condition as evidence holds it; `same` is what it has in common with other accounts."""
+    return {
+        **same,
+        "holds": item.holds,
+        "measured": _told_measure(question, item, known.traits.get(item.account_id, {})),
+        "window": _told_window(question, item, known),
         "people": item.people[:PEOPLE],
         "people_total": item.people_total,
         "days": sorted(item.days),
         "days_total": item.days_total,
         "newest_us": item.newest_us,
     }
-    return told | {"negated": True} if item.leaf.negated else told
 
 
 def _told_measure(question: Question, item: Found, traits: Traits) -> Any:
@@ -65,7 +89,7 @@ def _told_measure(question: Question, item: Found, traits: Traits) -> Any:
     return None
 
 
-def _told_window(question: Question, item: Found) -> dict[str, int | None] | None:
+def _told_window(question: Question, item: Found, known: Known) -> dict[str, int | None] | None:
     window = item.window
     if isinstance(item.leaf.node, tree.StageReached):
         window = item.leaf.node.window
@@ -78,13 +102,12 @@ def _told_window(question: Question, item: Found) -> dict[str, int | None] | Non
         case windows.Dates(start, end):
             return {"from_day": start, "to_day": question.day if end is None else end}
         case windows.FirstDays(length, of):
-            start_day = question.signup_day if of == "account" else _signup_of(item.people[:1])
+            if of == "account":
+                start_day: int | None = question.signup_days[item.account_id]
+            else:
+                start_day = known.signups.get(item.people[0]) if item.people else None
             return None if start_day is None else {"from_day": start_day, "to_day": start_day + length - 1}
     return None
-
-
-def _signup_of(people: list[int]) -> int | None:
-    return ProductUser.objects.filter(pk__in=people).values_list("signup_day", flat=True).first()
 
 
 def asked_for(node: tree.Condition | tree.UsersWho) -> tuple[str, Any]:

@@ -19,21 +19,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from scoring.rules import tree
+from scoring.rules.sql.behind import Look, stretches_found, usage_behind
 from scoring.rules.sql.booleans import holds, measured, soonest
 from scoring.rules.sql.facts import stage_table, trait_tables
 from scoring.rules.sql.later import bounds
 from scoring.rules.sql.plan import Plan
-from scoring.rules.sql.sliding import sliding_tables, stretch_rows
+from scoring.rules.sql.sliding import sliding_tables
 from scoring.rules.sql.terms import (
     NO_DAY,
     Dialect,
     EventTypes,
     Leafy,
     Statement,
-    in_list,
-    needs_person,
     truth,
-    window_of,
 )
 from scoring.rules.sql.usage import usage_tables, value_tables
 from scoring.rules.sql.wide import people_table, wide_table
@@ -82,38 +80,46 @@ def compile_measures(
     """What every condition measured: rows (account id, user id, holds, then measured and 1/0 for each leaf).
 
     Leaves are those of `subject` in reading order; user id is 0 for accounts. The expressions are the
-    verdict's own. With `best`, only so many people: who qualifies and whom most conditions hold for first.
+    verdict's own. With `best`, only so many people of each account, who qualifies and whom most conditions hold
+    for first; each row then ends with the person's place, from 1.
     """
     return _measures(Plan(types, as_of_day, account_ids, dialect), rule, subject, best)
 
 
 def compile_stretches(
-    nodes: Sequence[tuple[Leafy, int]], *, types: EventTypes, as_of_day: int, account_id: int, dialect: Dialect
-) -> Statement:
-    """For conditions with a window `any_days`: rows (place in `nodes`, last day of the best stretch, measured).
-
-    Each comes with the person it is asked of (0: the account). Of equally good stretches, the latest.
-    """
-    return _stretches(Plan(types, as_of_day, [account_id], dialect), nodes)
-
-
-def compile_behind(
-    nodes: Sequence[tuple[Leafy, Sequence[int]]],
+    nodes: Sequence[tuple[Leafy, Sequence[tuple[int, int]]]],
     *,
     types: EventTypes,
     as_of_day: int,
-    account_id: int,
+    account_ids: Sequence[int],
+    dialect: Dialect,
+) -> Statement:
+    """For conditions with a window `any_days`: rows (place in `nodes`, account id, last day of the best stretch).
+
+    Each comes with (account id, user id) for whom it is asked, one person for an account (0: the account itself).
+    Of equally good stretches, the latest.
+    """
+    return stretches_found(Plan(types, as_of_day, account_ids, dialect), nodes)
+
+
+def compile_behind(
+    nodes: Sequence[tuple[Leafy, Sequence[Look]]],
+    *,
+    types: EventTypes,
+    as_of_day: int,
+    account_ids: Sequence[int],
     dialect: Dialect,
     people: int,
     days: int,
 ) -> Statement:
-    """The people and days behind usage conditions of one account: rows (place in `nodes`, what, id, n, newest).
+    """The people and days behind usage conditions: rows (place in `nodes`, account id, what, id, n, newest).
 
-    Each node comes with the people it is about (none named: everybody in the account). `what` is 0 for totals
-    (id: different people, n: different days, newest: microseconds), 1 for a person (n: events; most first, at
-    most `people`) and 2 for a day (n: events; newest first, at most `days`).
+    Each node comes with where to look (its own window only counts if it starts at a person's sign-up). `what` is
+    0 for totals (id: different people, n: different days, newest: microseconds; no row where there is no usage),
+    1 for a person (n: events; most first, at most `people`) and 2 for a day (n: events; newest first, at most
+    `days`); without `people` and `days` only totals are told.
     """
-    return _behind(Plan(types, as_of_day, [account_id], dialect), nodes, people, days)
+    return usage_behind(Plan(types, as_of_day, account_ids, dialect), nodes, people, days)
 
 
 def distinct_conditions(docs: Iterable[tree.DefinitionDoc]) -> set[tuple[Subject, Leafy]]:
@@ -162,47 +168,13 @@ def _measures(plan: Plan, rule: tree.Node, subject: Subject, best: int | None) -
     answers = [truth(holds(plan, node, subject)) for node in nodes]
     columns = [f"{measured(plan, node, subject)}, {answer}" for node, answer in zip(nodes, answers, strict=True)]
     table, user = ("accts", "0") if subject == "account" else ("pairs", "user_id")
-    first = "" if best is None else f" ORDER BY 3 DESC, {' + '.join(answers)} DESC, 2 LIMIT {int(best)}"
-    return plan.statement(
-        f"SELECT account_id, {user} AS user_id, {truth(holds(plan, rule, subject))} AS holds, "
-        + ", ".join(columns)
-        + f" FROM {table}{first}"
-    )
-
-
-def _stretches(plan: Plan, nodes: Sequence[tuple[Leafy, int]]) -> Statement:
-    plan.add("acct", plan.accounts())
-    rows = []
-    for place, (node, user_id) in enumerate(nodes):
-        keys = "account_id, user_id" if user_id else "account_id"
-        only = f" WHERE user_id = {int(user_id)}" if user_id else ""
-        rows.append(
-            f"SELECT * FROM (SELECT {place} AS place, day, m FROM ({stretch_rows(plan, node, keys)}) w{place}{only}"
-            f" ORDER BY m DESC, day DESC LIMIT 1) b{place}"
-        )
-    return plan.statement("\nUNION ALL ".join(rows))
-
-
-def _behind(plan: Plan, nodes: Sequence[tuple[Leafy, Sequence[int]]], people: int, days: int) -> Statement:
-    plan.add("acct", plan.accounts())
-    rows = []
-    for place, (node, user_ids) in enumerate(nodes):
-        ids = plan.types.ids_of(node)
-        scan = plan.usage_scan("accounts_usageday", ids, by_person=needs_person(node))
-        scan += f" AND {plan.match(ids, window_of(node), ids)}"
-        scan += f" AND u.user_id IN {in_list(user_ids)}" if user_ids else ""
-        head = f"SELECT {place} AS place,"
-        newest = "MAX(u.last_us) AS newest"
-        events = "CAST(SUM(u.count) AS BIGINT) AS n"
-        rows += [
-            f"{head} 0 AS what, COUNT(DISTINCT CASE WHEN u.user_id > 0 THEN u.user_id END) AS id,"
-            f" COUNT(DISTINCT u.day) AS n, {newest}{scan}",
-            f"SELECT * FROM ({head} 1 AS what, u.user_id AS id, {events}, {newest}{scan} AND u.user_id > 0"
-            f" GROUP BY u.user_id ORDER BY n DESC, id LIMIT {int(people)}) p{place}",
-            f"SELECT * FROM ({head} 2 AS what, u.day AS id, {events}, {newest}{scan}"
-            f" GROUP BY u.day ORDER BY id DESC LIMIT {int(days)}) d{place}",
-        ]
-    return plan.statement("\nUNION ALL ".join(rows))
+    answer = truth(holds(plan, rule, subject))
+    keys = f"SELECT account_id, {user} AS user_id, {answer} AS holds"
+    if best is None:
+        return plan.statement(f"{keys}, {', '.join(columns)} FROM {table}")
+    place = f"ROW_NUMBER() OVER (PARTITION BY account_id ORDER BY {answer} DESC, {' + '.join(answers)} DESC, user_id)"
+    ranked = f"{keys}, {', '.join(columns)}, {place} AS place FROM {table}"
+    return plan.statement(f"SELECT * FROM ({ranked}) r WHERE place <= {int(best)} ORDER BY account_id, place")
 
 
 def _tables(plan: Plan) -> None:

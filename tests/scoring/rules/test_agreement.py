@@ -245,3 +245,19 @@ def test_nothing_changes_before_the_next_day(facts, documents, day):
     """Nothing is dated in the future here, so that only the windows themselves can set the day."""
     with stored(facts):
         agree(facts, documents, day)
+
+
+@settings(quick, max_examples=60)
+@given(
+    facts=strategies.histories(),
+    documents=st.lists(strategies.documents(), min_size=2, max_size=3),
+    day=st.sampled_from([5, 8, 11, 13, 14, 14]),
+)
+def test_evidence_of_many_accounts_is_that_of_each(facts, documents, day):
+    with stored(facts):
+        asked = [*(FIRST + number for number in facts.accounts), 10**9]
+        for document in documents:
+            doc = parse_definition(document)
+            together = appdb.evidence_many(doc, account_ids=asked, as_of_day=day)
+            alone = {pk: appdb.evidence(doc, account_id=pk, as_of_day=day) for pk in asked}
+            assert together == alone

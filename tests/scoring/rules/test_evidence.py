@@ -164,3 +164,30 @@ def test_unknown_internal_and_merged_accounts_have_none(acme, invite):
         assert explained(rule, whose) == nothing
     doc = parse_definition(world.document(rule))
     assert appdb.evidence(doc, account_id=10**9, as_of_day=DAY) == nothing
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_accounts_explained_together_cost_the_same(number, invite, django_assert_num_queries):
+    """Accounts, catalogue, account's conditions, people, how many beyond the ten, behind, newest of all, sign-ups."""
+    rule = {
+        "all": [
+            {"users": {"event": "*", "at_least": 11, "window": {"last_days": 30}}},
+            {
+                "users_who": {
+                    "at_least": 11,
+                    "rule": {
+                        "count": {"event": "Invite Sent", "at_least": 1, "window": {"first_days": 90, "of": "user"}}
+                    },
+                }
+            },
+        ]
+    }
+    accounts = [world.account(signup_day=10) for _ in range(number)]
+    for account in accounts:
+        for place in range(12):
+            world.used(account, world.person(10, account), invite, 80 + place)
+    doc = parse_definition(world.document(rule))
+    with django_assert_num_queries(8):
+        found = appdb.evidence_many(doc, account_ids=[account.pk for account in accounts], as_of_day=DAY)
+    assert [(told["users_total"], len(told["users"])) for told in found.values()] == [(12, 10)] * number
+    assert found == {pk: appdb.evidence(doc, account_id=pk, as_of_day=DAY) for pk in found}

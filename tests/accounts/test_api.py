@@ -238,7 +238,7 @@ def test_content_type_is_not_looked_at(send, content_type):
         (b'{"batch": null}', {}, "invalid_request"),
         (b'{"batch": []}', {}, "empty_batch"),
         (b'{"batch": [1]}', {"Content-Encoding": "gzip"}, "invalid_request"),
-        (gzip.compress(b'{"batch": [1]}')[:-9], {"Content-Encoding": "gzip"}, "invalid_request"),
+        (gzip.compress(b'{"batch": [1]}', mtime=0)[:-9], {"Content-Encoding": "gzip"}, "invalid_request"),
     ],
 )
 def test_what_is_no_batch_is_told(send, body, headers, code):

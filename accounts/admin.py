@@ -114,7 +114,7 @@ class AccountAdmin(DeskAdmin):
     search_fields = ("name__istartswith", "external_id__exact", "domain__exact")
     search_help_text = "The start of a name, an external id or a domain"
     sortable_by = ("name", "mrr", "last_seen_at")
-    actions = ("make_internal", "make_external")
+    actions = ("make_internal", "make_external", "unmark")
 
     @admin.action(description="Ours or a test: out of every figure")
     def make_internal(self, request: HttpRequest, queryset: QuerySet[Account]) -> None:
@@ -124,19 +124,25 @@ class AccountAdmin(DeskAdmin):
     def make_external(self, request: HttpRequest, queryset: QuerySet[Account]) -> None:
         self._set_internal(request, queryset, internal=False)
 
-    def _set_internal(self, request: HttpRequest, rows: QuerySet[Account], *, internal: bool) -> None:
+    @admin.action(description="Ours or a customer's: as their traits say")
+    def unmark(self, request: HttpRequest, queryset: QuerySet[Account]) -> None:
+        self._set_internal(request, queryset, internal=None)
+
+    def _set_internal(self, request: HttpRequest, rows: QuerySet[Account], *, internal: bool | None) -> None:
         by, now, done, refused = cast(StaffUser, request.user), timezone.now(), 0, []
         for account_id in rows.values_list("pk", flat=True):
             try:
                 done += stewardship.set_internal(account_id=account_id, internal=internal, by=by, now=now)
             except stewardship.Merged as error:
                 refused.append(str(error))
-        tell(request, done, "account", "out of the figures" if internal else "into the figures", refused)
+        what = {True: "out of the figures", False: "into the figures", None: "as the traits say"}[internal]
+        tell(request, done, "account", what, refused)
 
     @admin.display(description="state")
     def state(self, account: Account) -> str:
         words = {
             "internal": account.is_internal,
+            "said by hand": account.marked_internal is not None,
             "provisional": account.is_provisional,
             "merged": account.merged_into_id,
         }

@@ -164,8 +164,13 @@ def project_people(standing: Mapping[int, Standing]) -> None:
     )
 
 
+def told_internal(traits: Mapping[str, Any]) -> bool:
+    """Whether an account's traits say that it is ours or a test."""
+    return told(traits.get("is_internal")) or told(traits.get("is_test"))
+
+
 def project_accounts(standing: Mapping[int, Standing]) -> None:
-    """Write today's traits of accounts onto their rows."""
+    """Write today's traits of accounts onto their rows; whether they are internal only where nobody said it by hand."""
     if not standing:
         return
     ids = sorted(standing)
@@ -196,7 +201,6 @@ def project_accounts(standing: Mapping[int, Standing]) -> None:
                 text(values.get("plan"), 100),
                 whole(values.get("seats")),
                 whole(values.get("employees")),
-                told(values.get("is_internal")) or told(values.get("is_test")),
                 bulk.json_text(values),
             )
         )
@@ -209,10 +213,17 @@ def project_accounts(standing: Mapping[int, Standing]) -> None:
             ("plan", "text"),
             ("seats", "int"),
             ("employees", "int"),
-            ("is_internal", "boolean"),
             ("traits", "jsonb"),
         ],
         sorted(rows),
+    )
+    # decided by the row as it stands, which is locked now: somebody may just have marked it
+    bulk.update(
+        Account._meta.db_table,
+        ("id", "bigint"),
+        [("is_internal", "boolean")],
+        [(pk, told_internal(standing[pk].values)) for pk, *_ in sorted(rows)],
+        "t.marked_internal IS NULL AND t.is_internal <> v.is_internal",
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
-from accounts import due
+from accounts import due, profiles
 from accounts.models import Account, StaffUser
 from accounts.team import audit
 from plgops.lib.db import retried
@@ -45,17 +45,19 @@ def set_owner(*, account_id: int, owner: StaffUser | None, by: StaffUser, now: d
 
 
 @retried
-def set_internal(*, account_id: int, internal: bool, by: StaffUser, now: dt.datetime) -> bool:
-    """Say that the account is ours or a test (or is not): it leaves or enters every figure.
+def set_internal(*, account_id: int, internal: bool | None, by: StaffUser, now: dt.datetime) -> bool:
+    """Say that the account is ours or a test (or is not): it leaves or enters every figure. None: as its traits say.
 
-    Whoever follows the account evaluates it again. True if that changed anything.
+    What is said by hand stands whatever group calls say later. Whoever follows the account evaluates it again.
+    True if that changed anything.
     """
     account = _locked(account_id)
-    if account.is_internal == internal:
+    wanted = profiles.told_internal(account.traits) if internal is None else internal
+    if (account.marked_internal, account.is_internal) == (internal, wanted):
         return False
-    Account.objects.filter(pk=account.pk).update(is_internal=internal)
+    Account.objects.filter(pk=account.pk).update(marked_internal=internal, is_internal=wanted)
     audit.record(
-        action="account.marked_internal" if internal else "account.marked_external",
+        action={True: "account.marked_internal", False: "account.marked_external", None: "account.unmarked"}[internal],
         obj=account,
         by=by,
         now=now,

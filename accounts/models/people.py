@@ -26,6 +26,7 @@ class Account(models.Model):
         default=False, help_text="Made from an e-mail domain; a group call supersedes it."
     )
     is_internal = models.BooleanField(default=False, help_text="Ours or a test: out of every figure.")
+    marked_internal = models.BooleanField(null=True, blank=True, help_text="Said by hand; none: as its traits say.")
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="owned_accounts"
     )

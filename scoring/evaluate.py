@@ -13,12 +13,11 @@ Locks are taken in this order: the accounts of the companies concerned (by id), 
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-
-from django.db import transaction
 
 from accounts import due
 from accounts.models import Account
@@ -36,6 +35,7 @@ from scoring.qualifications import (
     Step,
     apply,
     newest_of,
+    newest_payment,
     open_episode,
 )
 
@@ -171,6 +171,7 @@ def _settle(case: Case, rules: Sequence[LiveRule], *, now: dt.datetime, today: i
                 rule=rule,
                 cause=case.cause(rule),
                 evidence=case.evidence[rule.version_id],
+                paid_at=newest_payment(case.payments),
                 now=now,
             )
             swept.opened[rule.slug] += 1
@@ -226,19 +227,26 @@ def _end_archived(*, now: dt.datetime, limit: int, swept: Swept) -> None:
         return
     rows = Qualification.objects.filter(definition_id__in=archived, closed_at=None)
     for pk, account_id in list(rows.values_list("pk", "account_id")[:limit]):
-        with transaction.atomic():
-            account = Account.objects.select_related("parent").get(pk=account_id)
-            handoffs.lock_company(account.company_id, account.pk)
-            episode = (
-                Qualification.objects.select_related("definition")
-                .filter(pk=pk, closed_at=None, definition__archived_at__isnull=False)
-                .first()
-            )
-            if episode is None:
-                continue
-            apply(Decision(Step.CLOSE, CloseCause.REDEFINED), episode, now=now, today=day_of(now))
-            swept.closed[episode.definition.slug] += 1
-            openings.review(company_id=account.company_id, now=now)
+        try:
+            swept.closed.update(in_one_transaction(functools.partial(_end_one, pk, account_id, now=now)))
+        except Exception:  # its account comes again with the next sweep, and the others are not held up
+            logger.exception("episode %s of an archived definition could not be ended", pk)
+
+
+def _end_one(episode_id: int, account_id: int, *, now: dt.datetime) -> list[str]:
+    """Close it under its company's lock, if it still is to be; the slug of its definition then."""
+    account = Account.objects.select_related("parent").get(pk=account_id)
+    handoffs.lock_company(account.company_id, account.pk)
+    episode = (
+        Qualification.objects.select_related("definition")
+        .filter(pk=episode_id, closed_at=None, definition__archived_at__isnull=False)
+        .first()
+    )
+    if episode is None:
+        return []
+    apply(Decision(Step.CLOSE, CloseCause.REDEFINED), episode, now=now, today=day_of(now))
+    openings.review(company_id=account.company_id, now=now)
+    return [episode.definition.slug]
 
 
 def _push_back(claimed: due.Claimed, error: Exception, *, now: dt.datetime, swept: Swept) -> None:

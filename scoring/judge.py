@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,11 +16,14 @@ from django.db.models import Exists, OuterRef, Q
 from accounts import due
 from accounts.models import Account, StageEntry
 from accounts.workspace import day_of
+from plgops.lib import days
 from scoring import openings
 from scoring.definitions import LiveRule
 from scoring.engines import appdb as engine
 from scoring.models import Handoff, Purpose, Qualification
 from scoring.qualifications import (
+    NOTHING,
+    QUIET_CAUSES,
     Cause,
     CloseCause,
     Decision,
@@ -45,6 +48,7 @@ class Case:
     verdicts: dict[int, engine.Verdict]  # by version
     worth: dict[int, bool]  # by version: the motion rule holds for the account or its company
     payments: list[Payment]
+    paid_before: dict[int, dt.datetime]  # by open episode: the newest payment that stood when it was opened
     converted: frozenset[int]  # definitions that an earlier episode converted under
     due_day: int | None
     steps: dict[int, Decision] = field(default_factory=dict)  # by version
@@ -60,6 +64,18 @@ class Case:
         if self.hand_over or self.review or self.moved or self.wake:
             return False
         return all(d.step in (Step.NOTHING, Step.START_LAPSING, Step.RECOVER) for d in self.steps.values())
+
+    def is_quiet(self, rules: Sequence[LiveRule]) -> bool:
+        """Episodes open, but none that may come with a handoff, and nothing else is to be written: settled together."""
+        if self.hand_over or self.review or self.moved or self.wake or self.out:
+            return False
+        for rule in rules:
+            step = self.steps[rule.version_id].step
+            if step in (Step.CLOSE, Step.RENEW):
+                return False
+            if step is Step.OPEN and rule.purpose == Purpose.PQL and self.cause(rule) not in QUIET_CAUSES:
+                return False
+        return True
 
     @property
     def out(self) -> str:
@@ -87,6 +103,7 @@ class Case:
             out=self.out,
             redefined=episode is not None and episode.version_id != rule.version_id and self.is_new(rule),
             payments=self.payments,
+            paid_before=self.paid_before.get(episode.pk) if episode is not None else None,
             purpose=rule.purpose,
             grace_days=rule.doc.grace_days,
             today=today,
@@ -129,8 +146,9 @@ def judge(claimed: Sequence[due.Claimed], rules: Sequence[LiveRule], *, now: dt.
         episodes[q.account_id][q.definition_id] = q
     payments: dict[int, list[Payment]] = defaultdict(list)
     paid = StageEntry.objects.filter(account_id__in=accounts, stage__in=openings.PAID_STAGES)
-    for account_id, at, day, recorded_at in paid.values_list("account_id", "at", "day", "recorded_at"):
-        payments[account_id].append(Payment(at, day, recorded_at))
+    for account_id, at, day in paid.values_list("account_id", "at", "day"):
+        payments[account_id].append(Payment(at, day))
+    paid_before = _paid_before(payments)
     converted: dict[int, set[int]] = defaultdict(set)
     for account_id, definition_id in Qualification.objects.filter(
         account_id__in=payments, close_cause=CloseCause.CONVERTED
@@ -155,14 +173,22 @@ def judge(claimed: Sequence[due.Claimed], rules: Sequence[LiveRule], *, now: dt.
                     for rule in rules
                 },
                 payments=payments[account.pk],
+                paid_before=paid_before,
                 converted=frozenset(converted[account.pk]),
                 due_day=_soonest([own[key].next_day for key in own if key > 0] + [v.next_day for v in motions], today),
             )
         )
-    for case in cases:
-        _decide_all(case, rules, today=today)
+    _decide_all(cases, rules, today=today)
     _look_at_handoffs(cases, rules, now=now, today=today)
     return cases
+
+
+def _paid_before(account_ids: Collection[int]) -> dict[int, dt.datetime]:
+    """Of these accounts' open episodes: the newest payment that stood when each was opened; without one, none."""
+    if not account_ids:
+        return {}
+    rows = Qualification.objects.filter(account_id__in=account_ids, closed_at=None, definition__purpose=Purpose.PQL)
+    return {pk: days.from_micros(us) for pk, us in rows.values_list("pk", "evidence__paid_us") if us}
 
 
 def _company(account: Account) -> Account:
@@ -172,31 +198,40 @@ def _company(account: Account) -> Account:
     return account.parent or account
 
 
-def _soonest(days: Sequence[int | None], today: int) -> int | None:
+def _soonest(given: Sequence[int | None], today: int) -> int | None:
     """The first of these days, tomorrow at the earliest."""
-    known = [max(day, today + 1) for day in days if day is not None]
+    known = [max(day, today + 1) for day in given if day is not None]
     return min(known, default=None)
 
 
-def _decide_all(case: Case, rules: Sequence[LiveRule], *, today: int) -> None:
+def _decide_all(cases: Sequence[Case], rules: Sequence[LiveRule], *, today: int) -> None:
     """Every definition's step, with the evidence of what opens: from the snapshot of the verdict."""
     for rule in rules:
-        episode = case.episodes.get(rule.definition_id)
-        step = case.decide(rule, episode, today=today)
-        if step.step is Step.OPEN:
-            evidence = engine.evidence(rule.doc, account_id=case.account.pk, as_of_day=today)
+        for case in cases:
+            case.steps[rule.version_id] = case.decide(rule, case.episodes.get(rule.definition_id), today=today)
+        opening = [case for case in cases if case.steps[rule.version_id].step is Step.OPEN]
+        for case, evidence in _explained(rule, opening, today=today):
             if rule.definition_id in case.converted and not may_open_again(
                 newest_at=newest_of(evidence), payments=case.payments
             ):
-                step = Decision(Step.NOTHING)
+                case.steps[rule.version_id] = NOTHING
             else:
                 case.evidence[rule.version_id] = evidence
-        lapsing = episode.lapsing_since_day if episode is not None else None
-        if step.step is Step.START_LAPSING:
-            lapsing = today
-        if lapsing is not None and step.step not in (Step.RECOVER, Step.CLOSE):
-            case.due_day = _soonest([case.due_day, lapsing + rule.doc.grace_days], today)
-        case.steps[rule.version_id] = step
+        for case in cases:
+            step, episode = case.steps[rule.version_id].step, case.episodes.get(rule.definition_id)
+            lapsing = episode.lapsing_since_day if episode is not None else None
+            if step is Step.START_LAPSING:
+                lapsing = today
+            if lapsing is not None and step not in (Step.RECOVER, Step.CLOSE):
+                case.due_day = _soonest([case.due_day, lapsing + rule.doc.grace_days], today)
+
+
+def _explained(rule: LiveRule, cases: Sequence[Case], *, today: int) -> list[tuple[Case, dict[str, Any]]]:
+    """The cases with the evidence of their accounts; asked for together."""
+    if not cases:
+        return []
+    found = engine.evidence_many(rule.doc, account_ids=[case.account.pk for case in cases], as_of_day=today)
+    return [(case, found[case.account.pk]) for case in cases]
 
 
 def _look_at_handoffs(cases: Sequence[Case], rules: Sequence[LiveRule], *, now: dt.datetime, today: int) -> None:
@@ -208,10 +243,6 @@ def _look_at_handoffs(cases: Sequence[Case], rules: Sequence[LiveRule], *, now: 
     for case in cases:
         case.review = case.company.pk in misfits
         case.moved = case.account.pk != case.company.pk and case.account.pk in elsewhere
-        last = None if case.company.pk in elsewhere else closed.get(case.company.pk)
-        for rule in rules:
-            if rule.purpose == Purpose.PQL and not case.out:
-                _look_for_handoff(case, rule, last, now=now, today=today)
         if case.claimed.changed:
             case.wake = [
                 child
@@ -219,25 +250,35 @@ def _look_at_handoffs(cases: Sequence[Case], rules: Sequence[LiveRule], *, now: 
                 for rule in rules
                 if rule.definition_id == definition_id and case.worth[rule.version_id]
             ]
+    last = {pk: handoff for pk, handoff in closed.items() if pk not in elsewhere}
+    for rule in rules:
+        if rule.purpose == Purpose.PQL:
+            asking = [c for c in cases if not c.out and _may_hand_over(c, rule, last.get(c.company.pk), now, today)]
+            for case, evidence in _explained(rule, asking, today=today):
+                _ask_for_handoff(case, rule, evidence)
 
 
-def _look_for_handoff(case: Case, rule: LiveRule, last: Handoff | None, *, now: dt.datetime, today: int) -> None:
+def _may_hand_over(case: Case, rule: LiveRule, last: Handoff | None, now: dt.datetime, today: int) -> bool:
     """Whether an open episode without an open handoff may get one; `last` is the company's last closed one."""
     episode, step = case.episodes.get(rule.definition_id), case.steps[rule.version_id].step
     if episode is None or episode.release == Release.WAITING or step in (Step.CLOSE, Step.START_LAPSING):
-        return
+        return False
     if episode.lapsing_since_day is not None and step is not Step.RECOVER:
-        return
+        return False
     if episode.handoff is not None and episode.handoff.closed_at is None:
-        return
+        return False
     worth = case.worth[rule.version_id]
     if not worth and (episode.release == Release.SELF_SERVE or episode.handoff is not None):
-        return
+        return False
     if worth and last is not None and last.cooldown_until is not None and last.cooldown_until > now:
         case.due_day = _soonest([case.due_day, day_of(last.cooldown_until) + 1], today)
-        if episode.release != Release.SELF_SERVE:
-            return
-    evidence = engine.evidence(rule.doc, account_id=case.account.pk, as_of_day=today)
+        return episode.release == Release.SELF_SERVE
+    return True
+
+
+def _ask_for_handoff(case: Case, rule: LiveRule, evidence: dict[str, Any]) -> None:
+    """Hand the episode over; where its handoff was closed, renew it if there is newer evidence."""
+    episode = case.episodes[rule.definition_id]
     if episode.handoff is None:
         case.hand_over.add(rule.definition_id)
         case.evidence[rule.version_id] = evidence

@@ -2,10 +2,11 @@
 
 `decide` is pure. The writers need a transaction in which the account's company and AccountDue row are locked.
 
-An episode *converts* when the account is found to have paid (stage paid or expanded) after the episode was
-opened, and the payment is no older than its evidence; where the rule no longer holds, a payment of the
-same day counts too, since the payment is what ended it. Only `pql` episodes convert. After a conversion the
-same definition opens again only for evidence newer than the last payment.
+An episode *converts* by a payment (stage paid or expanded) that is newer than any that stood when it was
+opened, and no older than its evidence; where the rule no longer holds, a payment of the same day counts too,
+since the payment is what ended it. What stood is kept with the evidence (`paid_us`): which of two clocks was
+ahead, or when the import began that brought the payment, decides nothing. Only `pql` episodes convert. After a
+conversion the same definition opens again only for evidence newer than the last payment.
 
 An episode whose handoff a person has closed stays open while the rule holds. Once the cooldown is over and
 there is evidence newer than that closing it is *renewed*: it ends, and one with fresh evidence takes its
@@ -15,7 +16,7 @@ place, so that the closed handoff keeps the reasons that it was closed with.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -53,11 +54,10 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """The account paid, or paid more: when, and when plgops heard of it."""
+    """The account paid, or paid more."""
 
     at: dt.datetime
     day: int
-    recorded_at: dt.datetime
 
 
 NOTHING = Decision(Step.NOTHING)
@@ -70,6 +70,7 @@ def decide(
     out: str,
     redefined: bool,
     payments: Iterable[Payment],
+    paid_before: dt.datetime | None,
     purpose: str,
     grace_days: int,
     today: int,
@@ -77,13 +78,14 @@ def decide(
     """The step for one account and definition.
 
     `out` is why the account is out of every figure (a close cause), empty if it is not; `redefined`: this is
-    the first verdict by the live version, and the open episode is of an older one.
+    the first verdict by the live version, and the open episode is of an older one; `paid_before`: the newest
+    payment that stood when the episode was opened.
     """
     if episode is None:
         return Decision(Step.OPEN) if holds and not out else NOTHING
     if out:
         return Decision(Step.CLOSE, out)
-    if purpose == Purpose.PQL and any(_converts(episode, p, holds=holds) for p in payments):
+    if purpose == Purpose.PQL and any(_converts(episode, p, holds=holds, paid_before=paid_before) for p in payments):
         return Decision(Step.CLOSE, CloseCause.CONVERTED)
     if holds:
         return Decision(Step.RECOVER) if episode.lapsing_since_day is not None else NOTHING
@@ -95,17 +97,21 @@ def decide(
     return Decision(Step.START_LAPSING) if episode.lapsing_since_day is None else NOTHING
 
 
-def _converts(episode: Qualification, payment: Payment, *, holds: bool) -> bool:
-    if payment.recorded_at <= episode.opened_at:
+def _converts(episode: Qualification, payment: Payment, *, holds: bool, paid_before: dt.datetime | None) -> bool:
+    if paid_before is not None and payment.at <= paid_before:
         return False
     if payment.at >= (episode.since_at or episode.opened_at):
         return True
     return not holds and episode.since_day is not None and payment.day >= episode.since_day
 
 
+def newest_payment(payments: Iterable[Payment]) -> dt.datetime | None:
+    return max((p.at for p in payments), default=None)
+
+
 def may_open_again(*, newest_at: dt.datetime | None, payments: Iterable[Payment]) -> bool:
     """After a conversion: whether there is evidence newer than the last payment."""
-    last = max((p.at for p in payments), default=None)
+    last = newest_payment(payments)
     return last is None or (newest_at is not None and newest_at > last)
 
 
@@ -115,42 +121,58 @@ def newest_of(evidence: dict[str, Any]) -> dt.datetime | None:
     return None if newest is None else days.from_micros(newest)
 
 
-def open_episode(
-    *, account: Account, rule: LiveRule, cause: str, evidence: dict[str, Any], now: dt.datetime
-) -> Qualification:
-    """Open an episode with its frozen evidence, and write the stage that the purpose stands for.
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """An episode that is about to open, with the evidence that it freezes."""
 
-    The stage's time is that of the newest event; where there is none, the start of today or the sign-up.
+    account: Account
+    rule: LiveRule
+    cause: str
+    evidence: dict[str, Any]
+
+
+def open_episodes(opening: Sequence[Opening], *, now: dt.datetime) -> list[Qualification]:
+    """Open episodes with their frozen evidence, and write the stages that the purposes stand for, all together.
+
+    A stage's time is that of the newest event; where there is none, the start of today or the sign-up.
     """
-    newest_at = newest_of(evidence)
-    quiet = cause in QUIET_CAUSES
-    episode = Qualification.objects.create(
-        account=account,
-        definition_id=rule.definition_id,
-        version_id=rule.version_id,
+    episodes = Qualification.objects.bulk_create(_episode(one, now=now) for one in opening)
+    start = days.start_of(day_of(now), zone())
+    stages: dict[str, list[lifecycle.Reached]] = {}  # by cause
+    for one, episode in zip(opening, episodes, strict=True):
+        stage = tree.stage_written(one.rule.doc)
+        if stage:
+            stages.setdefault(one.cause, []).append(
+                lifecycle.Reached(
+                    account_id=one.account.pk,
+                    stage=stage,
+                    at=episode.since_at or min(now, max(start, one.account.signed_up_at)),
+                    reference=f"qualification:{episode.pk}",
+                    definition_version_id=one.rule.version_id,
+                )
+            )
+    for cause, entries in stages.items():
+        new = lifecycle.reach_many(entries, now=now, cause=cause)
+        if cause in QUIET_CAUSES:
+            # what follows from this stage is as quiet as its cause
+            due.mark_changed(new, now=now, importing=True, consumers=["evaluation"])
+    return episodes
+
+
+def _episode(one: Opening, *, now: dt.datetime) -> Qualification:
+    newest_at = newest_of(one.evidence)
+    waits = one.cause in QUIET_CAUSES and one.rule.purpose == Purpose.PQL
+    return Qualification(
+        account=one.account,
+        definition_id=one.rule.definition_id,
+        version_id=one.rule.version_id,
         opened_at=now,
         since_at=newest_at,
         since_day=day_of(newest_at or now),
-        cause=cause,
-        release=Release.WAITING if quiet and rule.purpose == Purpose.PQL else Release.LIVE,
-        evidence=evidence,
+        cause=one.cause,
+        release=Release.WAITING if waits else Release.LIVE,
+        evidence=one.evidence,
     )
-    stage = tree.stage_written(rule.doc)
-    if stage:
-        start = days.start_of(day_of(now), zone())
-        new = lifecycle.reach(
-            account_id=account.pk,
-            stage=stage,
-            at=newest_at or min(now, max(start, account.signed_up_at)),
-            now=now,
-            cause=cause,
-            reference=f"qualification:{episode.pk}",
-            definition_version_id=rule.version_id,
-        )
-        if new and quiet:
-            # what follows from this stage is as quiet as its cause
-            due.mark_changed([account.pk], now=now, importing=True, consumers=["evaluation"])
-    return episode
 
 
 def apply(decision: Decision, episode: Qualification, *, now: dt.datetime, today: int) -> None:

@@ -250,6 +250,17 @@ def test_paying_account_converts_and_comes_back_only_for_newer_evidence():
     assert Handoff.objects.filter(closed_at=None).count() == 0  # cooling down
 
 
+def test_payment_that_an_import_began_before_the_episode_brings_converts_it():
+    _, account = live_world()
+    use(account, "Invite Sent", at=NOW, count=3, importing=True)
+    sweep(NOW)
+    began = NOW - dt.timedelta(minutes=5)
+    at = NOW + dt.timedelta(seconds=1)
+    lifecycle.reach(account_id=account.pk, stage="paid", at=at, now=began, cause="billing", reference="1")
+    sweep(NOW + dt.timedelta(seconds=2))
+    assert only(account).close_cause == "converted"
+
+
 def test_payment_from_before_the_episode_converts_nothing():
     _, account = live_world()
     early = NOW - 2 * DAY

@@ -80,7 +80,7 @@ class Row:
     icon: str
     text: str
     more: int  # further reasons
-    at: dt.datetime  # what the tab's clock shows
+    at: dt.datetime  # what the queue's clock shows
     spark: tuple[int, ...]
     tone: str  # of its outcome
 
@@ -153,8 +153,11 @@ def arrived(filters: Filters, *, user: StaffUser, after: int) -> int:
     return len(queue(filters, user=user).filter(pk__gt=after).order_by("pk").values_list("pk", flat=True)[:COUNT_CAP])
 
 
-def rows_of(handoffs: Sequence[Handoff], *, now: dt.datetime, tab: str) -> list[Row]:
-    """The queue's lines for these handoffs: four queries, however many there are."""
+def rows_of(handoffs: Sequence[Handoff], *, now: dt.datetime, filters: Filters) -> list[Row]:
+    """The queue's lines for these handoffs: four queries, however many there are.
+
+    Their clock is the moment that the queue is sorted by, so that it never looks out of order.
+    """
     ids = [h.pk for h in handoffs]
     reasons: dict[int, list[Qualification]] = defaultdict(list)
     for q in (
@@ -170,7 +173,7 @@ def rows_of(handoffs: Sequence[Handoff], *, now: dt.datetime, tab: str) -> list[
     for handoff in handoffs:
         own = reasons.get(handoff.pk, [])
         icon, text = why.headline(own[0].evidence, types) if own else ("sparkles", "No open reason")
-        at = {"done": handoff.closed_at, "mine": handoff.claimed_at, "team": handoff.claimed_at}.get(tab)
+        at = handoff.opened_at if filters.sort == "waiting" else handoff.closed_at if filters.tab == "done" else None
         rows.append(
             Row(
                 handoff=handoff,
@@ -322,7 +325,7 @@ def episodes(account: Account) -> dict[str, Any]:
     found = list(
         Qualification.objects.filter(account_id=account.pk)
         .select_related("definition", "version", "account")
-        .order_by(F("closed_at").desc(nulls_first=True), "-opened_at", "-id")[:PAST_EPISODES]
+        .order_by(F("closed_at").desc(nulls_first=True), F("since_at").desc(nulls_last=True), "-id")[:PAST_EPISODES]
     )
     return {
         "reasons": reasons_of([q for q in found if q.closed_at is None]),

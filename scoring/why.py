@@ -214,6 +214,8 @@ def _measured(condition: Mapping[str, Any]) -> str:
 
 def _needed(condition: Mapping[str, Any]) -> str:
     threshold, comparison = condition.get("threshold"), condition.get("comparison")
+    if condition.get("kind") == "recency" and condition.get("measured") is not None:
+        return "at the time"  # the days are counted from when it was found, not from today
     if threshold is None or condition.get("kind") in ("trait", "stage", "recency"):
         return ""
     if comparison == "between" and isinstance(threshold, list | tuple):

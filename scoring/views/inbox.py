@@ -309,7 +309,7 @@ def _queue_context(user: StaffUser, filters: inbox.Filters, found: list[Handoff]
     ]
     return {
         "f": filters,
-        "rows": inbox.rows_of(found, now=timezone.now(), tab=filters.tab),
+        "rows": inbox.rows_of(found, now=timezone.now(), filters=filters),
         "next": f"{reverse('inbox')}{filters.url()}&cursor={cursor}" if cursor else "",
         "chips": [{"label": label, "value": v, "url": filters.url(**off)} for label, v, off in chips if v],
         "sorts": [{"key": k, "label": label, "url": filters.url(sort=k)} for k, label in inbox.SORTS.items()],

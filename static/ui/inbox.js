@@ -32,7 +32,12 @@ document.addEventListener("keydown", (event) => {
 
 /* ---- the server says that a row has left (it may not be drawn here: then nothing happens) */
 
-document.body.addEventListener("row-gone", ({ detail }) => $(detail.value)?.remove());
+document.body.addEventListener("row-gone", ({ detail }) => {
+  const row = $(detail.value);
+  const next = row?.contains(document.activeElement) && (row.nextElementSibling ?? row.previousElementSibling);
+  row?.remove();
+  if (next) $("[data-row]", next)?.focus({ preventScroll: true }); // somebody else took it: the keyboard goes on here
+});
 
 /* ---- the server says where the focus belongs after it has redrawn the queue */
 

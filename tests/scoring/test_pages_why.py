@@ -113,6 +113,7 @@ def test_traits_show_their_value_and_recency_its_distance():
         "1 day ago",
         "5 days ago",
     ]
+    assert signal(condition(kind="recency", measured=5, threshold=45)).needed == "at the time"
 
 
 def test_headline_is_the_condition_furthest_past_what_was_needed():

@@ -117,4 +117,10 @@ def on_sight(seen: Mapping[str, tuple[dt.datetime, dt.datetime]]) -> dict[str, C
         sorted(later),
         "t.last_seen_at IS NULL OR t.last_seen_at < v.last_seen_at",
     )
+    described = [  # before their first event
+        (known[name].id, first) for name, (first, _) in sorted(seen.items()) if known[name].last_seen_at is None
+    ]
+    bulk.update(
+        _TYPE.name, ("id", "bigint"), [("first_seen_at", "timestamptz")], sorted(described), "t.first_seen_at IS NULL"
+    )
     return known

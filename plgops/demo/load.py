@@ -100,6 +100,7 @@ def load(*, seed: int, small: bool, until: dt.datetime, say: Say) -> Loaded:
     helpdesk.assign(now=until)
     helpdesk.play(staff, rng, now=until, many=6 if small else 34)
     team.evaluate(now=until)
+    sources.seen(source, now=until)
     audit.record(action="demo.finished", obj=source, by=None, now=until, detail=counts)
     return Loaded(**counts, write_key=key, seconds=time.monotonic() - began)
 

@@ -173,7 +173,9 @@ class AccountFacts:
         return self.seats_used * 100 / self.account.seats if self.account.seats and self.seats_used else 0
 
 
-SHOWN_AS_FACTS = frozenset({"plan", "mrr", "seats", "employees", "name", "domain", "website"})
+SHOWN_AS_FACTS = frozenset(
+    {"plan", "mrr", "seats", "employees", "name", "domain", "website", "createdAt", "created_at"}
+)
 MOST_TRAITS = 40
 
 

@@ -295,7 +295,7 @@ def _house(*, now: dt.datetime) -> Card:
     if behind > 60:
         lines.append(Line(f"Evaluation is {behind // 60} minutes behind", "/admin/accounts/accountdue/", tone="bad"))
     return Card(
-        "The house",
+        "Data and evaluation",
         "activity",
         "/admin/",
         "Operations desk",

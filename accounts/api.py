@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 
 CHUNK = 1_000  # messages in one transaction
 SHOWN_ERRORS = 100  # refused messages that an answer describes
+GZIP_MEMBERS = 16  # clients send one; each costs a copy of all that follow it
 BUSY_SECONDS = 5  # when to come back while the database is away
 
 _CORS = {
@@ -134,7 +135,8 @@ def _receive(request: HttpRequest, open_envelope: Callable[[dict[str, Any]], Env
         accepted += result.events + result.facts
         duplicates += result.duplicates
         quarantined += result.quarantined
-        errors += [{"index": start + bad.index, "code": bad.code, "message": bad.reason} for bad in result.refused]
+        shown = result.refused[: SHOWN_ERRORS - len(errors)]
+        errors += [{"index": start + bad.index, "code": bad.code, "message": bad.reason} for bad in shown]
     sources.seen(source, now=now)
     answer: dict[str, Any] = {
         "success": True,
@@ -144,7 +146,7 @@ def _receive(request: HttpRequest, open_envelope: Callable[[dict[str, Any]], Env
         "quarantined": quarantined,
     }
     if errors:
-        answer["errors"] = errors[:SHOWN_ERRORS]
+        answer["errors"] = errors
     return _json(answer, 200)
 
 
@@ -215,6 +217,8 @@ def _unzipped(body: bytes, window: int, limit: int) -> bytes:
     parts: list[bytes] = []
     size = 0
     while body:
+        if len(parts) == GZIP_MEMBERS:
+            raise Problem(400, "invalid_request", f"A gzip body may have {GZIP_MEMBERS} members.")
         stream = zlib.decompressobj(wbits=window)
         try:
             part = stream.decompress(body, limit + 1 - size)
@@ -231,7 +235,9 @@ def _unzipped(body: bytes, window: int, limit: int) -> bytes:
 
 
 def _too_large(limit: int) -> Problem:
-    return Problem(413, "payload_too_large", f"A request may have {limit} bytes, unpacked.")
+    return Problem(
+        413, "payload_too_large", f"A request may have {limit} bytes, unpacked and with its context in each message."
+    )
 
 
 def _json_object(body: bytes) -> dict[str, Any]:
@@ -264,14 +270,19 @@ def _batch_of(body: dict[str, Any]) -> Envelope:
         raise Problem(400, "invalid_request", "The body must have a batch: a list of messages.")
     if not messages:
         raise Problem(400, "empty_batch", "The batch has no messages.")
+    if len(messages) > settings.INGEST_MAX_BATCH:
+        raise Problem(413, "payload_too_large", f"A batch may have {settings.INGEST_MAX_BATCH} messages.")
     context = body.get("context")
     if isinstance(context, dict) and context:
         try:
             context = payload.storable(context)
         except payload.Refused as error:
             raise Problem(400, "invalid_context", error.reason) from error
-        if len(orjson.dumps(context)) > settings.INGEST_MAX_MESSAGE:
+        size = len(orjson.dumps(context))
+        if size > settings.INGEST_MAX_MESSAGE:
             raise Problem(400, "invalid_context", "The batch's context is larger than a message may be.")
+        if size * len(messages) > settings.INGEST_MAX_BODY:  # it is stored with each of them
+            raise _too_large(settings.INGEST_MAX_BODY)
         return Envelope(messages, body.get("sentAt"), context)
     return Envelope(messages, body.get("sentAt"), None)
 

@@ -117,6 +117,7 @@ LOGOUT_REDIRECT_URL = "login"
 
 # --- ingest ---------------------------------------------------------------------------------------------
 INGEST_MAX_BODY = env.number("INGEST_MAX_BODY", 10_000_000)  # bytes, decoded
+INGEST_MAX_BATCH = env.number("INGEST_MAX_BATCH", 20_000)  # messages of a request; it must be answered within 10 s
 INGEST_MAX_MESSAGE = env.number("INGEST_MAX_MESSAGE", 32_768)  # bytes; larger ones go to quarantine
 INGEST_SKEW_SECONDS = env.number("INGEST_SKEW_SECONDS", 300)  # a clock wrong by less is left alone
 INGEST_MAX_PER_SECOND = env.number("INGEST_MAX_PER_SECOND", 0)  # messages per source and process; 0: no limit

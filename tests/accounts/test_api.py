@@ -276,6 +276,33 @@ def test_zip_bomb_is_refused_without_unpacking_it(send):
     assert is_error(send(bomb, **{"Content-Encoding": "gzip"}), 413, "payload_too_large")
 
 
+def test_gzip_of_many_members_is_refused(send):
+    """Each member costs a copy of what follows: half a million empty ones would keep a process busy for minutes."""
+    body = gzip.compress(json.dumps({"batch": [track(1)]}).encode())
+    assert send(gzip.compress(b"") * 15 + body, **{"Content-Encoding": "gzip"}).status_code == 200
+    assert is_error(send(gzip.compress(b"") * 16 + body, **{"Content-Encoding": "gzip"}), 400, "invalid_request")
+
+
+def test_batch_of_too_many_messages_is_refused(send, settings):
+    settings.INGEST_MAX_BATCH = 3
+    assert is_error(send({"batch": [track(n) for n in range(4)]}), 413, "payload_too_large")
+    assert send({"batch": [track(n) for n in range(3)]}).json()["accepted"] == 3
+
+
+def test_context_of_a_batch_counts_once_for_each_message(send, settings):
+    """A small request must not become gigabytes in the log."""
+    settings.INGEST_MAX_BODY = 20_000
+    context = {"x": "y" * 5_000}
+    assert is_error(send({"batch": [track(n) for n in range(4)], "context": context}), 413, "payload_too_large")
+    assert send({"batch": [track(n) for n in range(3)], "context": context}).json()["accepted"] == 3
+
+
+def test_only_the_first_refused_messages_are_described(send):
+    answer = send({"batch": list(range(1_150))}).json()
+    assert answer["quarantined"] == 1_150
+    assert [error["index"] for error in answer["errors"]] == list(range(100))
+
+
 def test_large_message_is_quarantined_and_its_batch_is_not(send):
     answer = send({"batch": [track(1), track(2, properties={"x": "y" * 40_000}), track(3)]}).json()
     assert (answer["accepted"], answer["quarantined"]) == (2, 1)

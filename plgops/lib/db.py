@@ -48,13 +48,15 @@ def snapshot() -> Iterator[None]:
     """Read everything inside as of one moment, holding no row lock.
 
     PostgreSQL: a read-only REPEATABLE READ transaction; inside a transaction that is already open its owner
-    has decided. SQLite: a transaction there is alone anyway.
+    has decided. SQLite: a transaction there is alone anyway. Just-in-time compilation is off in it: what is
+    read this way has hundreds of expressions over few rows, and compiling them takes longer than running them.
+    It is set for the transaction alone, so that a pooler may give the connection to somebody else afterwards.
     """
     outermost = not connection.in_atomic_block
     with transaction.atomic():
         if outermost and is_postgres():
             with connection.cursor() as cursor:
-                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET LOCAL jit = off")
         yield
 
 

@@ -1,6 +1,6 @@
 """What people do with a handoff: claim it, work it, close it. What the machine does is in scoring/openings.py.
 
-Who may is decided by `plgops.lib.access` and ownership (`_may_work`); what the state allows by TRANSITIONS.
+Who may is decided by `plgops.lib.access` and ownership (`_may`); what the state allows by TRANSITIONS.
 Every verb locks the company's accounts (in order), then the handoff, reads its state again and writes the
 audit row in the same transaction. That order is everybody's: accounts, handoff, definitions, AccountDue. Where
 two still meet the wrong way round, the verb is done again.
@@ -159,10 +159,11 @@ def claim(*, handoff_id: int, by: StaffUser, now: dt.datetime) -> Handoff:
 
 @retried
 def unclaim(*, handoff_id: int, by: StaffUser, now: dt.datetime) -> Handoff:
-    """Take back one's own claim while nothing else was done: as if it had not been clicked, but for the audit."""
+    """Take back one's own claim (a manager: anybody's) while nothing else was done: as if it had not been clicked,
+    but for the audit."""
     handoff = _locked(handoff_id)
-    if handoff.owner_id != by.pk:
-        raise NotAllowed("Only who claimed it can take the claim back.")
+    if handoff.owner_id and not _may(handoff, by):
+        raise NotAllowed("Only who claimed it or a sales manager can take the claim back.")
     _next(handoff, "unclaim")
     if handoff.assigned or handoff.activities.exists():
         raise Refused("It has been worked on; return it to self-serve instead.")
@@ -279,7 +280,7 @@ def allowed(handoff: Handoff, by: StaffUser) -> frozenset[str]:
         verbs.discard("claim")
     if not _may(handoff, by):
         verbs -= {"touch", "note", *OUTCOMES}
-    if handoff.owner_id != by.pk or handoff.assigned or handoff.first_touch_at:
+    if not _may(handoff, by) or handoff.assigned or handoff.first_touch_at:
         verbs.discard("unclaim")
     return frozenset(verbs)
 

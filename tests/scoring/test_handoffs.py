@@ -111,6 +111,18 @@ def test_claim_cannot_be_undone_by_others_or_after_work(rep, other_rep):
         handoffs.unclaim(handoff_id=handoff.pk, by=rep, now=NOW)
 
 
+def test_manager_gives_back_what_a_rep_claimed(rep, manager, client_of, admin):
+    first, second = make_handoff(make_account("One")), make_handoff(make_account("Two"))
+    for handoff in (first, second):
+        handoffs.claim(handoff_id=handoff.pk, by=rep, now=NOW)
+    handoffs.unclaim(handoff_id=first.pk, by=manager, now=NOW)
+    picked = {"action": "give_back", "_selected_action": [second.pk]}
+    client_of(admin).post("/admin/scoring/handoff/", picked)
+    assert list(Handoff.objects.values_list("status", "owner", "company__owner")) == [("unclaimed", None, None)] * 2
+    rows = AuditEntry.objects.filter(action="handoff.unclaimed").order_by("pk")
+    assert list(rows.values_list("actor_id", flat=True)) == [manager.pk, admin.pk]
+
+
 def test_first_touch_is_the_stage_contacted_and_the_second_only_another_touch(rep):
     handoff = make_handoff()
     handoffs.claim(handoff_id=handoff.pk, by=rep, now=NOW)
@@ -232,7 +244,7 @@ def test_buttons_are_what_the_user_may_do_now(rep, other_rep, manager, viewer):
     work = {"touch", "note", "won", "lost", "dismissed", "returned"}
     assert handoffs.allowed(handoff, rep) == work | {"unclaim"}
     assert handoffs.allowed(handoff, other_rep) == frozenset()
-    assert handoffs.allowed(handoff, manager) == work | {"assign"}
+    assert handoffs.allowed(handoff, manager) == work | {"assign", "unclaim"}
 
 
 # --- release --------------------------------------------------------------------------------------------

@@ -9,6 +9,33 @@ from dataclasses import dataclass
 from accounts import due
 from accounts.models import Hold, StageEntry
 from accounts.workspace import day_of
+from plgops.lib import bulk
+
+_LEDGER = bulk.Table(
+    StageEntry._meta.db_table,
+    (
+        ("account_id", "bigint"),
+        ("origin_id", "bigint"),
+        ("stage", "text"),
+        ("at", "timestamptz"),
+        ("day", "int"),
+        ("recorded_at", "timestamptz"),
+        ("cause", "text"),
+        ("reference", "text"),
+        ("definition_version_id", "bigint"),
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """A stage that an account reached, as a verb that knows of several names it."""
+
+    account_id: int
+    stage: str
+    at: dt.datetime
+    reference: str
+    definition_version_id: int | None = None
 
 
 def reach(
@@ -44,6 +71,18 @@ def reach(
     return created
 
 
+def reach_many(entries: Sequence[Reached], *, now: dt.datetime, cause: str) -> set[int]:
+    """`reach` for many accounts, in one statement and one more that marks them; the accounts with a new entry."""
+    rows = [
+        (e.account_id, e.account_id, e.stage, e.at, day_of(e.at), now, cause, e.reference, e.definition_version_id)
+        for e in entries
+    ]
+    written = bulk.write_returning(_LEDGER, rows, "ON CONFLICT (origin_id, stage, reference) DO NOTHING", "account_id")
+    changed = {account_id for (account_id,) in written}
+    due.mark_changed(changed, now=now)
+    return changed
+
+
 def hold(*, account_id: int, kind: str, source: str, now: dt.datetime) -> bool:
     """Say that an account is better left alone (an urgent ticket is open). True if it was not said before."""
     _, created = Hold.objects.get_or_create(
@@ -55,16 +94,6 @@ def hold(*, account_id: int, kind: str, source: str, now: dt.datetime) -> bool:
 def lift(*, account_id: int, kind: str, source: str, now: dt.datetime) -> bool:
     """Take a hold back. True if one was open."""
     return bool(Hold.objects.filter(account_id=account_id, kind=kind, source=source, until=None).update(until=now))
-
-
-@dataclass(frozen=True, slots=True)
-class Reached:
-    """A stage that an account reached, as a verb that derives stages from other facts names it."""
-
-    account_id: int
-    stage: str
-    at: dt.datetime
-    reference: str
 
 
 def settle(*, account_ids: Collection[int], cause: str, entries: Sequence[Reached], now: dt.datetime) -> bool:

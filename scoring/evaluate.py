@@ -3,8 +3,8 @@
 One sweep leases a batch of accounts, judges them by all live definitions in one snapshot without holding a
 lock, and then settles each: episodes, stages, handoffs and `done_seq` in one transaction, in which the
 lease, the definitions and the account's place must still be what the verdict was made from. Accounts for
-which nothing changes are settled together. What no longer stands is given back and comes again; an account
-that raises is pushed back with its error, alone.
+which nothing changes, or that qualify without a handoff, are settled together (scoring/together.py). What no
+longer stands is given back and comes again; an account that raises is pushed back with its error, alone.
 
 Locks are taken in this order: the accounts of the companies concerned (by id), the handoff, the definitions
 (shared), AccountDue, qualifications. Ingest takes accounts before AccountDue too.
@@ -31,20 +31,19 @@ from scoring.qualifications import (
     QUIET_CAUSES,
     CloseCause,
     Decision,
+    Opening,
     Release,
     Step,
     apply,
     newest_of,
     newest_payment,
-    open_episode,
+    open_episodes,
 )
+from scoring.together import Stale, is_same_place, newest, settle_light, settle_quiet, versions
 
 logger = logging.getLogger(__name__)
+TOGETHER = 250  # accounts whose locks are held at once
 LEASE = dt.timedelta(seconds=60)  # far longer than a batch takes; a dead worker's accounts wait so long
-
-
-class _Stale(Exception):
-    """What the verdict was made from no longer stands; nothing was written."""
 
 
 @dataclass(slots=True)
@@ -69,7 +68,7 @@ def evaluate_due(*, now: dt.datetime, limit: int = 500) -> Swept:
     """One sweep over at most `limit` accounts: changed ones first, then time-due ones, then those that a
     publication has not reached yet. Episodes of archived definitions end too."""
     today = day_of(now)
-    version = _newest(definitions.live_rules())
+    version = newest(definitions.live_rules())
     claimed = due.claim(consumer=CONSUMER, now=now, today=today, limit=limit, lease=LEASE, version=version)
     swept = Swept(claimed=len(claimed))
     if claimed:
@@ -92,10 +91,14 @@ def _evaluate(claimed: Sequence[due.Claimed], *, now: dt.datetime, today: int, s
         _push_back(claimed[0], error, now=now, swept=swept)
         return
     light = [case for case in cases if case.light]
+    quiet = [case for case in cases if not case.light and case.is_quiet(rules)]
     if light:
         _settle_light(light, rules, now=now, today=today, swept=swept)
+    for start in range(0, len(quiet), TOGETHER):
+        _settle_quiet(quiet[start : start + TOGETHER], rules, now=now, today=today, swept=swept)
+    together = {case.account.pk for case in (*light, *quiet)}
     for case in cases:
-        if not case.light:
+        if case.account.pk not in together:
             _settle_or_push_back(case, rules, now=now, today=today, swept=swept)
 
 
@@ -105,79 +108,83 @@ def _evaluate(claimed: Sequence[due.Claimed], *, now: dt.datetime, today: int, s
 def _settle_light(
     cases: Sequence[Case], rules: Sequence[LiveRule], *, now: dt.datetime, today: int, swept: Swept
 ) -> None:
-    """Finish the accounts for which hardly anything changes, together. A lease that is lost is another worker's."""
     try:
-        in_one_transaction(lambda: _settle_together(cases, rules, now=now, today=today))
-    except _Stale:
-        for case in cases:
-            due.give_back(case.claimed, consumer=CONSUMER)
-            swept.stale += 1
+        in_one_transaction(lambda: settle_light(cases, rules, now=now, today=today))
+    except Stale:
+        _give_back(cases, swept=swept)
     except Exception as error:  # one bad account must not hold up the others: settle each by itself
-        logger.warning("%s accounts could not be settled together (%r); one by one", len(cases), error)
-        for case in cases:
-            _settle_or_push_back(case, rules, now=now, today=today, swept=swept)
+        _one_by_one(cases, rules, error, now=now, today=today, swept=swept)
 
 
-def _settle_together(cases: Sequence[Case], rules: Sequence[LiveRule], *, now: dt.datetime, today: int) -> None:
-    if not definitions.still_stand(_versions(rules)):
-        raise _Stale
-    done = [(case.claimed, case.due_day) for case in cases]
-    finished = due.finish_many(done, consumer=CONSUMER, now=now, version=_newest(rules))
-    ours = [case for case in cases if case.account.pk in finished]
-    for step, since in ((Step.START_LAPSING, today), (Step.RECOVER, None)):
-        pks = [
-            case.episodes[rule.definition_id].pk
-            for case in ours
-            for rule in rules
-            if case.steps[rule.version_id].step is step
-        ]
-        if pks:
-            Qualification.objects.filter(pk__in=pks, closed_at=None).update(lapsing_since_day=since)
+def _settle_quiet(
+    cases: Sequence[Case], rules: Sequence[LiveRule], *, now: dt.datetime, today: int, swept: Swept
+) -> None:
+    try:
+        opened, stale = in_one_transaction(lambda: settle_quiet(cases, rules, now=now, today=today))
+    except Stale:
+        _give_back(cases, swept=swept)
+    except Exception as error:  # as above
+        _one_by_one(cases, rules, error, now=now, today=today, swept=swept)
+    else:
+        swept.opened += opened
+        _give_back(stale, swept=swept)
+
+
+def _give_back(cases: Sequence[Case], *, swept: Swept) -> None:
+    for case in cases:
+        due.give_back(case.claimed, consumer=CONSUMER)
+        swept.stale += 1
+
+
+def _one_by_one(
+    cases: Sequence[Case],
+    rules: Sequence[LiveRule],
+    error: Exception,
+    *,
+    now: dt.datetime,
+    today: int,
+    swept: Swept,
+) -> None:
+    logger.warning("%s accounts could not be settled together (%r); one by one", len(cases), error)
+    for case in cases:
+        _settle_or_push_back(case, rules, now=now, today=today, swept=swept)
 
 
 def _settle_or_push_back(case: Case, rules: Sequence[LiveRule], *, now: dt.datetime, today: int, swept: Swept) -> None:
     try:
         swept.add(in_one_transaction(lambda: _settle(case, rules, now=now, today=today)))
-    except _Stale:
-        due.give_back(case.claimed, consumer=CONSUMER)
-        swept.stale += 1
+    except Stale:
+        _give_back([case], swept=swept)
     except Exception as error:  # poison: this account waits, with its error to be seen
         _push_back(case.claimed, error, now=now, swept=swept)
 
 
 def _settle(case: Case, rules: Sequence[LiveRule], *, now: dt.datetime, today: int) -> Swept:
-    """Write one account's verdict; _Stale (and a rollback) if what it was made from has changed."""
+    """Write one account's verdict; Stale (and a rollback) if what it was made from has changed."""
     swept = Swept()
     locked = {a.pk: a for a in handoffs.lock_company(case.company.pk, case.account.pk)}
-    account, company = locked.get(case.account.pk), locked.get(case.company.pk)
-    if account is None or company is None or _place(account) != _place(case.account) or company.merged_into_id:
-        raise _Stale
-    if not definitions.still_stand(_versions(rules)):
-        raise _Stale
-    if not due.finish(case.claimed, consumer=CONSUMER, now=now, due_day=case.due_day, version=_newest(rules)):
-        raise _Stale
+    if not is_same_place(case, locked) or not definitions.still_stand(versions(rules)):
+        raise Stale
+    account, company = locked[case.account.pk], locked[case.company.pk]
+    if not due.finish(case.claimed, consumer=CONSUMER, now=now, due_day=case.due_day, version=newest(rules)):
+        raise Stale
     open_now = {q.definition_id: q for q in Qualification.objects.filter(account=account, closed_at=None)}
     for rule in rules:
         step = case.steps[rule.version_id]
         episode = open_now.get(rule.definition_id)
         if step.step in (Step.OPEN, Step.RENEW):
             if (episode is None) != (step.step is Step.OPEN):
-                raise _Stale
+                raise Stale
             if episode is not None:
                 apply(Decision(Step.CLOSE, CloseCause.RENEWED), episode, now=now, today=today)
                 swept.closed[rule.slug] += 1
-            open_now[rule.definition_id] = open_episode(
-                account=account,
-                rule=rule,
-                cause=case.cause(rule),
-                evidence=case.evidence[rule.version_id],
-                paid_at=newest_payment(case.payments),
-                now=now,
-            )
+            paid_at = newest_payment(case.payments)
+            opening = Opening(account, rule, case.cause(rule), case.evidence[rule.version_id], paid_at)
+            (open_now[rule.definition_id],) = open_episodes([opening], now=now)
             swept.opened[rule.slug] += 1
         elif step.step is not Step.NOTHING:
             if episode is None:
-                raise _Stale
+                raise Stale
             apply(step, episode, now=now, today=today)
             if step.step is Step.CLOSE:
                 swept.closed[rule.slug] += 1
@@ -253,15 +260,3 @@ def _push_back(claimed: due.Claimed, error: Exception, *, now: dt.datetime, swep
     logger.error("account %s could not be evaluated: %r", claimed.account_id, error, exc_info=error)
     due.fail(claimed, consumer=CONSUMER, now=now, error=repr(error))
     swept.failed += 1
-
-
-def _place(account: Account) -> tuple[int | None, int | None, bool]:
-    return account.parent_id, account.merged_into_id, account.is_internal
-
-
-def _versions(rules: Sequence[LiveRule]) -> dict[int, int]:
-    return {rule.definition_id: rule.version_id for rule in rules}
-
-
-def _newest(rules: Sequence[LiveRule]) -> int | None:
-    return max((rule.version_id for rule in rules), default=None)

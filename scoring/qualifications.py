@@ -123,12 +123,13 @@ def newest_of(evidence: dict[str, Any]) -> dt.datetime | None:
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """An episode that is about to open, with the evidence that it freezes."""
+    """An episode that is about to open, with what it freezes: its evidence, the newest payment that stands."""
 
     account: Account
     rule: LiveRule
     cause: str
     evidence: dict[str, Any]
+    paid_at: dt.datetime | None
 
 
 def open_episodes(opening: Sequence[Opening], *, now: dt.datetime) -> list[Qualification]:
@@ -171,7 +172,7 @@ def _episode(one: Opening, *, now: dt.datetime) -> Qualification:
         since_day=day_of(newest_at or now),
         cause=one.cause,
         release=Release.WAITING if waits else Release.LIVE,
-        evidence=one.evidence,
+        evidence=one.evidence if one.paid_at is None else one.evidence | {"paid_us": days.micros(one.paid_at)},
     )
 
 

@@ -175,13 +175,13 @@ def test_poison_account_is_pushed_back_with_its_error_and_others_go_on(monkeypat
 def test_verdict_of_a_definition_published_over_meanwhile_is_not_written(monkeypatch):
     _, account = live_world()
     use(account, "Invite Sent", at=NOW, count=3)
-    ask = appdb.evidence
+    ask = appdb.evidence_many
 
-    def publishes_meanwhile(doc, *, account_id, as_of_day):
+    def publishes_meanwhile(doc, *, account_ids, as_of_day):
         publish(NOW, rule={"count": {"event": "Invite Sent", "at_least": 99, "window": "ever"}})
-        return ask(doc, account_id=account_id, as_of_day=as_of_day)
+        return ask(doc, account_ids=account_ids, as_of_day=as_of_day)
 
-    monkeypatch.setattr(appdb, "evidence", publishes_meanwhile)
+    monkeypatch.setattr(appdb, "evidence_many", publishes_meanwhile)
     assert evaluate.evaluate_due(now=NOW).stale == 1
     assert Qualification.objects.count() == 0
     sweep(NOW)
@@ -191,13 +191,13 @@ def test_verdict_of_a_definition_published_over_meanwhile_is_not_written(monkeyp
 def test_verdict_is_not_written_when_the_lease_was_lost(monkeypatch):
     _, account = live_world()
     use(account, "Invite Sent", at=NOW, count=3)
-    ask = appdb.evidence
+    ask = appdb.evidence_many
 
-    def loses_the_lease(doc, *, account_id, as_of_day):
+    def loses_the_lease(doc, *, account_ids, as_of_day):
         AccountDue.objects.filter(account=account).update(lease_token="another")
-        return ask(doc, account_id=account_id, as_of_day=as_of_day)
+        return ask(doc, account_ids=account_ids, as_of_day=as_of_day)
 
-    monkeypatch.setattr(appdb, "evidence", loses_the_lease)
+    monkeypatch.setattr(appdb, "evidence_many", loses_the_lease)
     assert evaluate.evaluate_due(now=NOW).stale == 1
     assert (Qualification.objects.count(), StageEntry.objects.count()) == (0, 0)
 

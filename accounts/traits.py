@@ -1,7 +1,8 @@
 """Traits: what is said about people and accounts, and which value stands on which day.
 
 `TraitFact` is the log of what was said, by key; `TraitValue` is derived from it: at the end of a day stands
-what was said last until then (at one instant: the greater text in binary order). A row of TraitValue is a
+what was said last until then (at one instant: the greater text in binary order, and of `"5"` and `5` the number).
+A row of TraitValue is a
 change that lasted to the end of a day, over `[from_day, to_day)`, so the order of arrival never matters.
 
 camelCase and snake_case are one name, kept as snake_case. Objects are opened one level (`company.plan`),
@@ -68,6 +69,7 @@ _VALUE = bulk.Table(
         ("to_day", "int"),
     ),
 )
+_IS_TEXT = "SUBSTR(CAST(value AS text), 1, 1) = '\"'"  # a JSON string, where its text alone may be a number's too
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[\s\-]+")
 
 
@@ -141,19 +143,21 @@ def news(said: Iterable[Said], subjects: Mapping[str, int], column: str) -> set[
     for one in said:
         if one.traits:
             by_subject[subjects[one.key]].append(one)
-    standing: dict[tuple[int, str], tuple[str, dt.datetime | None]] = {}
+    standing: dict[tuple[int, str], tuple[str, bool, dt.datetime | None]] = {}
     if by_subject:
-        for subject, name, text, valid_from in bulk.fetch(
-            f"SELECT {column}, name, text, valid_from FROM {_VALUE.name} WHERE {bulk.among(column)} AND to_day = %s",
+        for subject, name, text, is_text, valid_from in bulk.fetch(
+            f"SELECT {column}, name, text, {_IS_TEXT}, valid_from FROM {_VALUE.name}"
+            f" WHERE {bulk.among(column)} AND to_day = %s",
             [bulk.many(sorted(by_subject)), FOREVER],
         ):
-            standing[subject, name] = (text, bulk.read_time(valid_from))
+            standing[subject, name] = (text, bool(is_text), bulk.read_time(valid_from))
     changed = set()
     for subject, several in by_subject.items():
         for one in several:
             for name, value in one.traits.items():
-                text, since = standing.get((subject, name), ("", None))
-                if since is None or text != text_of(value)[:LONGEST_TEXT] or one.at < since:
+                text, is_text, since = standing.get((subject, name), ("", True, None))
+                known = text == text_of(value)[:LONGEST_TEXT] and is_text == isinstance(value, str)
+                if since is None or not known or one.at < since:
                     changed.add(subject)
     return changed
 
@@ -209,7 +213,7 @@ def _let_billing_say(
     for account_id, states in points.items():
         paid = history(states)
         for name in ("plan", "mrr"):
-            group = sorted(said[account_id, name], key=lambda one: one[:3])
+            group = sorted(said[account_id, name], key=_order)
             told = said[account_id, name] = [one for one in group if one[0] < paid[0][0]]
             for index, (at, plan, mrr) in enumerate(paid):
                 value: Any = plan if name == "plan" else int(mrr) if mrr == int(mrr) else float(mrr)
@@ -220,15 +224,20 @@ def _let_billing_say(
                 told.append((at, text_of(value), keys[account_id], value, recorded[account_id, at]))
 
 
+def _order(said: tuple[dt.datetime, str, str, Any, dt.datetime]) -> tuple[dt.datetime, str, bool, str]:
+    at, text, key, value, _ = said
+    return at, text, not isinstance(value, str), key
+
+
 def _changes(name: str, said: list[tuple[dt.datetime, str, str, Any, dt.datetime]]) -> list[_Change]:
     """What stood at the end of each day, as changes."""
-    said.sort(key=lambda one: one[:3])
+    said.sort(key=_order)
     changes: list[_Change] = []
     for index, (at, text, key, value, recorded_at) in enumerate(said):
         day = day_of_micros(micros(at))
         if index + 1 < len(said) and day_of_micros(micros(said[index + 1][0])) == day:
             continue  # replaced before the day ended
-        if changes and changes[-1].text == text and (changes[-1].value is None) == (value is None):
+        if changes and changes[-1].text == text and isinstance(changes[-1].value, str) == isinstance(value, str):
             continue
         if changes:
             changes[-1].to_day = day
@@ -239,12 +248,13 @@ def _changes(name: str, said: list[tuple[dt.datetime, str, str, Any, dt.datetime
 def _store(wanted: dict[int, dict[tuple[str, int], _Change]], column: str) -> dict[int, Standing]:
     standing = {subject: Standing() for subject in wanted}
     gone: list[int] = []
-    for pk, subject, name, from_day, to_day, text in bulk.fetch(
-        f"SELECT id, {column}, name, from_day, to_day, text FROM {_VALUE.name} WHERE {bulk.among(column)}",
+    for pk, subject, name, from_day, to_day, text, is_text in bulk.fetch(
+        f"SELECT id, {column}, name, from_day, to_day, text, {_IS_TEXT} FROM {_VALUE.name} WHERE {bulk.among(column)}",
         [bulk.many(sorted(wanted))],
     ):
         change = wanted[subject].get((name, from_day))
-        if change is not None and change.text == text and change.to_day == to_day:
+        stored = (text, bool(is_text), to_day)
+        if change is not None and (change.text, isinstance(change.value, str), change.to_day) == stored:
             if to_day == FOREVER:
                 standing[subject].values[name] = change.value
             del wanted[subject][name, from_day]

@@ -128,7 +128,7 @@ def _receive(request: HttpRequest, open_envelope: Callable[[dict[str, Any]], Env
             source=source,
             messages=envelope.messages[start : start + CHUNK],
             received_at=now,
-            sent_at=payload.read_time(envelope.sent_at),
+            sent_at=payload.sending_time(envelope.sent_at),
             context=envelope.context,
         )
         received += result.received

@@ -7,6 +7,7 @@ of surrogate pairs, NaN, whole numbers beyond 64 bits) is made harmless in free 
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import hashlib
 import math
@@ -136,7 +137,7 @@ def parse(
 
     sent = message.get("sentAt")
     if sent is not None:
-        sent_at = read_time(sent) or sent_at
+        sent_at = sending_time(sent) or sent_at
     original_at, occurred_at = _times(message, received_at, sent_at, skew_seconds)
     return Message(
         kind,
@@ -174,6 +175,12 @@ def read_time(value: object) -> dt.datetime | None:
     except (ValueError, OverflowError, OSError):
         return None
     return None
+
+
+def sending_time(value: object) -> dt.datetime | None:
+    """A `sentAt`, as `read_time`; None also for the zero time of some languages (year 1) and other impossible years."""
+    at = read_time(value)
+    return at if at is not None and 1900 < at.year < 9000 else None
 
 
 def storable(value: Any, depth: int = 0) -> Any:
@@ -317,16 +324,20 @@ def _times(
     if sent_at is not None:
         skew = received_at - sent_at
         if abs(skew.total_seconds()) > skew_seconds:
-            try:
+            with contextlib.suppress(OverflowError):
                 occurred = original + skew
-            except OverflowError:
-                occurred = original
-    if occurred < EARLIEST or occurred - received_at > FURTHEST_AHEAD:
+    if not _possible(occurred, received_at):
+        occurred = original  # the sending time was the wrong one: never set, or of another clock
+    if not _possible(occurred, received_at):
         raise Refused(
             "timestamp_out_of_range",
             f"{name} {_show(value)} is before {EARLIEST.year} or more than a day after it was received.",
         )
     return original, occurred
+
+
+def _possible(at: dt.datetime, received_at: dt.datetime) -> bool:
+    return at >= EARLIEST and at - received_at <= FURTHEST_AHEAD
 
 
 def _from_epoch(value: float) -> dt.datetime | None:

@@ -38,7 +38,7 @@ def replay(*, quarantined_id: int, by: StaffUser, now: dt.datetime) -> Replayed:
     if row.replayed_at is not None:
         raise AlreadyReplayed("This message was accepted before.")
     try:
-        payload.parse(
+        message = payload.parse(
             row.payload,
             received_at=row.received_at,
             sent_at=row.sent_at,
@@ -49,11 +49,11 @@ def replay(*, quarantined_id: int, by: StaffUser, now: dt.datetime) -> Replayed:
     except payload.Refused as refused:
         QuarantinedMessage.objects.filter(pk=row.pk).update(code=refused.code, reason=refused.reason)
         return Replayed(False, refused.code, refused.reason)
-    # without an id of its own the message gets the row's, so that two replays at once are one message
-    message = {**row.payload, "messageId": row.payload.get("messageId") or f"quarantine:{row.pk}"}
-    result = ingest.accept_batch(
-        source=row.source, messages=[message], received_at=row.received_at, sent_at=row.sent_at
-    )
+    said = row.payload
+    if not message.message_id and message.original_at is None:
+        # ingest could not tell it from another one: it gets the row's id, so that two replays at once are one message
+        said = {**said, "messageId": f"quarantine:{row.pk}"}
+    result = ingest.accept_batch(source=row.source, messages=[said], received_at=row.received_at, sent_at=row.sent_at)
     if result.quarantined:
         row.refresh_from_db()
         return Replayed(False, row.code, row.reason)

@@ -253,8 +253,8 @@ def _store(wanted: dict[int, dict[tuple[str, int], _Change]], column: str) -> di
         [bulk.many(sorted(wanted))],
     ):
         change = wanted[subject].get((name, from_day))
-        stored = (text, bool(is_text), to_day)
-        if change is not None and (change.text, isinstance(change.value, str), change.to_day) == stored:
+        now = (text, bool(is_text), to_day)
+        if change is not None and (change.text, isinstance(change.value, str), change.to_day) == now:
             if to_day == FOREVER:
                 standing[subject].values[name] = change.value
             del wanted[subject][name, from_day]

@@ -282,6 +282,18 @@ def test_clock_is_corrected_only_past_the_threshold(off, corrected):
     assert (message.original_at, message.sent_at, message.received_at) == (original, NOW - behind, NOW)
 
 
+@pytest.mark.parametrize("sent", ["0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "2001-01-01"])
+def test_a_sending_time_that_was_never_set_spoils_no_event(sent):
+    message = read(track(timestamp="2026-06-15T08:00:00Z", sentAt=sent))
+    assert message.occurred_at == message.original_at == dt.datetime(2026, 6, 15, 8, 0, tzinfo=UTC)
+    assert message.sent_at is None or 1970 <= message.sent_at.year <= 2001
+
+
+def test_a_clock_that_starts_at_zero_is_corrected():
+    message = read(track(timestamp="1970-01-01T00:10:00Z", sentAt="1970-01-01T00:12:00Z"))
+    assert message.occurred_at == NOW - dt.timedelta(minutes=2)
+
+
 def test_messages_own_sent_at_goes_before_the_batches():
     own, batch = NOW - dt.timedelta(hours=1), NOW - dt.timedelta(hours=5)
     assert read(track(sentAt=own.isoformat()), sent_at=batch).sent_at == own

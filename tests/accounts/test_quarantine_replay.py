@@ -67,6 +67,14 @@ def test_replay_happens_once(source, settings, admin):
     assert Event.objects.count() == 1
 
 
+def test_message_without_id_that_is_sent_again_after_its_replay_is_the_same_message(source, settings, admin):
+    message = {name: value for name, value in LONG.items() if name != "messageId"}
+    row = refuse(source, message, settings=settings)
+    assert replay.replay(quarantined_id=row.pk, by=admin, now=NOW).accepted
+    again = ingest.accept_batch(source=source, messages=[message], received_at=NOW)
+    assert (again.events, again.duplicates, Event.objects.count()) == (0, 1, 1)
+
+
 def test_message_without_id_is_one_message_however_often_it_is_replayed(source, settings, admin):
     row = refuse(source, {**LONG, "messageId": None, "timestamp": None}, settings=settings)
     replay.replay(quarantined_id=row.pk, by=admin, now=NOW)

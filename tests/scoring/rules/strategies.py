@@ -112,16 +112,51 @@ def rules(subject, leaf=None):
 
 
 def single(subject):
-    """One condition whose window moves: what next_day is about, with nothing else to blame."""
+    """One condition that time alone changes: what next_day is about, with nothing else to blame."""
     low = st.integers(1, 3)  # thresholds that these histories cross
     compare = either(
         low.map(lambda k: {"at_least": k}), low.map(lambda k: {"at_most": k - 1}), low.map(lambda k: {"exactly": k})
     )
-    body = st.tuples(compare, st.sampled_from([3, 5, 8]), st.sampled_from(["*", "A", ["A", "B", "C", "D"]]))
+    seen = st.sampled_from(["*", "A", ["A", "B", "C", "D"]])
     kinds = st.sampled_from(["count", "days"] + (["users"] if subject == "account" else []))
-    return st.builds(
-        lambda kind, drawn: {kind: {"event": drawn[2], "window": {"last_days": drawn[1]}} | drawn[0]}, kinds, body
+    counted = st.builds(
+        lambda kind, compare, length, event: {kind: {"event": event, "window": {"last_days": length}} | compare},
+        kinds,
+        compare,
+        st.sampled_from([3, 5, 8]),
+        seen,
     )
+    recent = st.builds(
+        lambda key, length, event: {"recency": {"event": event, key: length}},
+        st.sampled_from(["within_days", "not_for_days"]),
+        lengths,
+        seen,
+    )
+    since = st.builds(
+        lambda key, length, stage: {"stage": {"since": stage, key: length}},
+        st.sampled_from(["at_least_days", "at_most_days"]),
+        lengths,
+        st.sampled_from(STAGES),
+    )
+    reached = st.builds(
+        lambda length, stage: {"stage": {"reached": stage, "window": {"last_days": length}}},
+        lengths,
+        st.sampled_from(STAGES),
+    )
+    found = either(counted, counted, recent, since, reached)
+    if subject == "user":
+        return found
+    return either(found, found, st.builds(lambda rule: {"users_who": {"at_least": 1, "rule": rule}}, single("user")))
+
+
+def dated(subject):
+    """One condition that reads no usage: only what is dated in the future can change it."""
+    anybody = st.just({"trait": {"name": "nobody has this", "is_set": False}})  # whoever is asked
+    trait = st.builds(
+        lambda name, is_set: {"trait": {"name": name, "is_set": is_set}}, st.sampled_from(TRAITS), st.booleans()
+    )
+    stage = st.sampled_from(["activated", "paid"]).map(lambda stage: {"stage": {"reached": stage}})
+    return either(anybody, trait, stage)
 
 
 def leafs(subject):

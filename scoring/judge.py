@@ -140,7 +140,7 @@ def judge(claimed: Sequence[due.Claimed], rules: Sequence[LiveRule], *, now: dt.
     episodes: dict[int, dict[int, Qualification]] = defaultdict(dict)
     for q in (
         Qualification.objects.filter(account_id__in=accounts, closed_at=None)
-        .select_related("handoff")
+        .select_related("handoff__company")
         .defer("evidence")
     ):
         episodes[q.account_id][q.definition_id] = q
@@ -266,7 +266,7 @@ def _may_hand_over(case: Case, rule: LiveRule, last: Handoff | None, now: dt.dat
     if episode.lapsing_since_day is not None and step is not Step.RECOVER:
         return False
     if episode.handoff is not None and episode.handoff.closed_at is None:
-        return False
+        return _has_left(case, episode.handoff)
     worth = case.worth[rule.version_id]
     if not worth and (episode.release == Release.SELF_SERVE or episode.handoff is not None):
         return False
@@ -276,12 +276,27 @@ def _may_hand_over(case: Case, rule: LiveRule, last: Handoff | None, now: dt.dat
     return True
 
 
+def _has_left(case: Case, handoff: Handoff) -> bool:
+    """The account belongs to another company by now than the one that the handoff is about.
+
+    A handoff of the account itself, or of a company that was merged, moves with it (`openings.rehome`).
+    """
+    of_old_company = handoff.company_id not in (case.company.pk, case.account.pk)
+    return of_old_company and handoff.company.merged_into_id is None
+
+
 def _ask_for_handoff(case: Case, rule: LiveRule, evidence: dict[str, Any]) -> None:
-    """Hand the episode over; where its handoff was closed, renew it if there is newer evidence."""
+    """Hand the episode over; renew it where its company is another one now, or where its handoff was closed and
+    there is newer evidence."""
     episode = case.episodes[rule.definition_id]
     if episode.handoff is None:
         case.hand_over.add(rule.definition_id)
         case.evidence[rule.version_id] = evidence
+        return
+    if episode.handoff.closed_at is None:
+        case.steps[rule.version_id] = Decision(Step.RENEW)
+        case.evidence[rule.version_id] = evidence
+        case.wake.append(episode.handoff.company_id)  # which may have lost its last reason
         return
     newest_at, seen = newest_of(evidence), episode.handoff.evidence_watermark
     if newest_at is not None and (seen is None or newest_at > seen):

@@ -5,7 +5,7 @@ import datetime as dt
 import pytest
 from django.conf import settings
 
-from accounts import due, event_types, lifecycle
+from accounts import due, event_types, lifecycle, stewardship
 from accounts.models import AccountDue, AuditEntry, EventType, StageEntry
 from accounts.workspace import day_of
 from plgops.lib.days import micros
@@ -601,3 +601,21 @@ def test_event_that_is_described_anew_opens_no_handoffs(admin):
     )
     sweep(NOW)
     assert (only(account).release, Handoff.objects.count()) == ("waiting", 0)
+
+
+def test_account_that_leaves_its_company_takes_its_reason_along(admin, rep):
+    live_world()
+    root = make_account("Root")
+    child = make_account("Child", parent=root)
+    sweep(NOW - DAY)
+    use(child, "Invite Sent", at=NOW, count=3)
+    sweep(NOW)
+    handoff = handoffs.claim(handoff_id=Handoff.objects.get().pk, by=rep, now=NOW)
+    stewardship.set_owner(account_id=child.pk, owner=None, by=admin, now=NOW)
+    stewardship.set_parent(account_id=child.pk, parent_id=None, by=admin, now=NOW)
+    sweep(NOW)
+    handoff.refresh_from_db()
+    assert (handoff.company, handoff.status, handoff.rule_lapsed_at) == (root, "claimed", NOW)
+    own = Handoff.objects.get(company=child)
+    assert (own.status, only(child, closed_at=None).handoff) == ("unclaimed", own)
+    assert only(child, close_cause="renewed").handoff == handoff

@@ -46,6 +46,7 @@ from accounts.movements import Point, motion_from, movements, plan_of
 from accounts.workspace import day_of
 from plgops.lib import bulk
 from plgops.lib.days import micros
+from plgops.lib.db import retried
 
 CAUSE = "billing"  # the stage entries that are derived here
 AHEAD = dt.timedelta(days=1)
@@ -123,13 +124,15 @@ def record_state(
     return record_states([state], now=now, source=source, importing=importing) == 1
 
 
+@retried
 def record_states(
     states: Sequence[State], *, now: dt.datetime, source: Source | None = None, importing: bool = False
 ) -> int:
     """Write many states in one transaction; how many were news. BadState before anything is written.
 
-    The accounts are locked in order; each key is resolved again under the lock, so that a merge meanwhile
-    does not leave a subscription with the tombstone.
+    The accounts are locked in order; each key is resolved again under the lock, so that a merge meanwhile does not
+    leave a subscription with the tombstone. After a deadlock all of it is done again, unless the transaction is the
+    caller's.
     """
     wanted: dict[tuple[str, str], dict[dt.datetime, State]] = defaultdict(dict)
     for raw in states:
@@ -138,22 +141,21 @@ def record_states(
         at_once[state.at] = max(at_once.get(state.at, state), state, key=lambda s: (s.mrr, s.plan, s.motion))
     if not wanted:
         return 0
-    with transaction.atomic():
-        owners = {s.account_key: s.account_id for s in states}
-        held = keys.lock_accounts(owners.values())  # whoever derives traits has the keys alone, and before the accounts
-        _lock(owners.values())
-        moved = dict(AccountKey.objects.filter(key__in=owners).values_list("key", "account_id"))
-        if strangers := set(moved.values()) - set(owners.values()):
-            held |= keys.lock_accounts(strangers)
-            _lock(strangers)
-        owners.update(moved)
-        subscriptions = _subscriptions(wanted, owners)
-        news = _write_states(subscriptions, wanted, now=now, source=source)
-        if news:
-            touched = {owners[key] for key, _ in wanted}
-            rederive(touched, now=now, importing=importing)
-            of_touched = {key: row.account_id for key, row in held.items() if row.account_id in touched}
-            profiles.project_accounts(traits.derive(of_touched, "account_id", alone=touched))
+    owners = {s.account_key: s.account_id for s in states}
+    held = keys.lock_accounts(owners.values())  # whoever derives traits has the keys alone, and before the accounts
+    _lock(owners.values())
+    moved = dict(AccountKey.objects.filter(key__in=owners).values_list("key", "account_id"))
+    if strangers := set(moved.values()) - set(owners.values()):
+        held |= keys.lock_accounts(strangers)
+        _lock(strangers)
+    owners.update(moved)
+    subscriptions = _subscriptions(wanted, owners)
+    news = _write_states(subscriptions, wanted, now=now, source=source)
+    if news:
+        touched = {owners[key] for key, _ in wanted}
+        rederive(touched, now=now, importing=importing)
+        of_touched = {key: row.account_id for key, row in held.items() if row.account_id in touched}
+        profiles.project_accounts(traits.derive(of_touched, "account_id", alone=touched))
     return news
 
 

@@ -21,6 +21,7 @@ import gzip
 import hashlib
 import io
 import re
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -76,6 +77,7 @@ ALSO_CALLED: dict[str, dict[str, tuple[str, ...]]] = {
 }
 LEFT_OUT = ""  # a mapping's word for: not imported
 MAX_CELL = 1_000_000
+MAX_LINE = 16_000_000  # characters; a zipped file can hold a line that no memory holds
 
 _WHOLE = re.compile(r"-?(0|[1-9]\d{0,17})", re.ASCII)
 _DECIMAL = re.compile(r"-?(0|[1-9]\d*)\.\d+([eE][+-]?\d+)?|-?[1-9]\d*(\.\d+)?[eE][+-]?\d+", re.ASCII)
@@ -157,10 +159,10 @@ def opened(path: Path) -> Iterator[tuple[BinaryIO, io.TextIOWrapper]]:
 def header_of(text: io.TextIOWrapper) -> tuple[list[str], Iterator[list[str]]]:
     """The header's names and the reader of what follows; comma, semicolon or tab, whichever the header has most."""
     try:
-        first = text.readline()
-    except (OSError, EOFError) as error:
+        first = next(_lines(text), "")
+    except (OSError, EOFError, zlib.error) as error:
         raise BadFile(f"The file cannot be read: {error}.") from error
-    reader = csv.reader(chain([first], text), delimiter=max(",;\t", key=first.count))
+    reader = csv.reader(chain([first], _lines(text)), delimiter=max(",;\t", key=first.count))
     try:
         header = [name.strip() for name in next(reader, [])]
     except csv.Error as error:
@@ -172,6 +174,13 @@ def header_of(text: io.TextIOWrapper) -> tuple[list[str], Iterator[list[str]]]:
     if any(_SURROGATE.search(name) for name in header):
         raise BadFile("The header line is not UTF-8 text.")
     return header, reader
+
+
+def _lines(text: io.TextIOWrapper) -> Iterator[str]:
+    while line := text.readline(MAX_LINE):
+        if len(line) == MAX_LINE:
+            raise BadFile(f"The file has a line of more than {MAX_LINE} characters.")
+        yield line
 
 
 def rows(reader: Any, header: list[str], mapping: Mapping[str, str], kind: str) -> Iterator[Row]:
@@ -187,7 +196,7 @@ def rows(reader: Any, header: list[str], mapping: Mapping[str, str], kind: str) 
         except csv.Error as error:
             yield Row(line, {}, {}, [], f"The row cannot be read: {error}.")
             continue
-        except (OSError, EOFError) as error:
+        except (OSError, EOFError, zlib.error) as error:
             raise BadFile(f"The file ends in the middle: {error}.") from error
         if not any(raw):
             continue

@@ -27,7 +27,8 @@ logger = logging.getLogger(__name__)
 
 TASK = "accounts.run_imports"
 LEASE = dt.timedelta(minutes=2)  # far longer than a batch takes
-MAX_ATTEMPTS = 3
+MAX_ATTEMPTS = 3  # times that an error is tried again
+MAX_CLAIMS = 10  # workers that may die, or be restarted, over one file
 Status = ImportJob.Status
 
 
@@ -95,6 +96,9 @@ def run_next(*, clock: Callable[[], dt.datetime]) -> ImportJob | None:
     job = _claim(now=clock())
     if job is None:
         return None
+    if job.attempts > MAX_CLAIMS:
+        _finish(job, Status.FAILED, now=clock(), error=f"{MAX_CLAIMS} workers stopped in the middle of this file.")
+        return job
     try:
         report = _run(job, clock=clock)
     except LeaseLost:
@@ -117,6 +121,8 @@ def run_next(*, clock: Callable[[], dt.datetime]) -> ImportJob | None:
 def _claim(*, now: dt.datetime) -> ImportJob | None:
     token = secrets.token_hex(8)
     with transaction.atomic():
+        if ImportJob.objects.filter(status=Status.RUNNING, lease_until__gt=now).exists():
+            return None  # one at a time: the other workers have accounts to evaluate
         ready = ImportJob.objects.filter(
             Q(status=Status.WAITING) | Q(status=Status.RUNNING, lease_until__lte=now)
         ).order_by("created_at", "id")
@@ -136,7 +142,7 @@ def _run(job: ImportJob, *, clock: Callable[[], dt.datetime]) -> imports.Report:
     if job.source is None:
         raise csv_rows.BadFile("The import has no source.")
     path = Path(job.file.path)
-    part = imports.Part(job.kind, path, job.mapping, Path(f"{path}.rejected.csv"))
+    part = imports.Part(job.kind, path, job.mapping, Path(job.file.storage.path(job.rejected_name)))
 
     def progress(position: int, report: imports.Report) -> None:
         kept = _mine(job).update(

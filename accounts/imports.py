@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -77,7 +78,7 @@ def preview(path: Path, kind: str) -> tuple[list[str], list[list[str]], dict[str
         header, reader = csv_rows.header_of(text)
         try:
             sample = [row for row in islice(reader, PREVIEW_ROWS) if any(row)]
-        except (csv.Error, OSError, EOFError) as error:
+        except (csv.Error, OSError, EOFError, zlib.error) as error:
             raise BadFile(f"The first rows cannot be read: {error}.") from error
     return header, sample, csv_rows.guessed_mapping(kind, header)
 

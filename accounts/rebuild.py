@@ -10,10 +10,9 @@ import datetime as dt
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
-from django.db import transaction
-
 from accounts import due, keys, usage
 from accounts.models import Account, Event, EventType, ProductUser
+from plgops.lib.db import retried
 
 STEP = 200  # people in one transaction
 
@@ -66,9 +65,9 @@ def _steps(people: Collection[int] | None) -> Iterator[list[int]]:
         last = ids[-1]
 
 
+@retried
 def _rebuild(people: Collection[int], *, now: dt.datetime) -> None:
-    with transaction.atomic():
-        keys.lock_people(people)
-        changed = usage.rebuild(people)
-        usage.set_last_seen(people, changed)
-        due.mark_changed(changed, now=now, importing=True)  # old events counted anew are no news for sales
+    keys.lock_people(people)
+    changed = usage.rebuild(people)
+    usage.set_last_seen(people, changed)
+    due.mark_changed(changed, now=now, importing=True)  # old events counted anew are no news for sales

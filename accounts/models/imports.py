@@ -81,5 +81,5 @@ class ImportJob(models.Model):
 
     @property
     def rejected_name(self) -> str:
-        """The stored name of the file of rejected rows."""
-        return f"{self.file.name}.rejected.csv"
+        """The stored name of the file of rejected rows; the next file of the same name has another."""
+        return f"{self.file.name}.{self.pk}.rejected.csv"

@@ -143,6 +143,14 @@ def test_rows_that_cannot_be_read_say_why_and_do_not_stop_the_next(tmp_path):
     ]
 
 
+def test_a_line_that_no_memory_holds_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(csv_rows, "MAX_LINE", 1_000)
+    assert len(read(write(tmp_path, "user_id,n\n" + "u1,5\n" * 500), "users")) == 500
+    for content in ("user_id" + "x" * 1_000, "user_id,n\nu1,5\n" + "y" * 5_000):
+        with pytest.raises(BadFile, match="a line of more than 1000 characters"):
+            read(write(tmp_path, gzip.compress(content.encode())), "users")
+
+
 def test_a_gzip_file_that_ends_in_the_middle_is_refused(tmp_path):
     whole = gzip.compress(b"user_id,n\n" + b"".join(b"u%d,%d\n" % (i, i * 7919) for i in range(20_000)))
     with pytest.raises(BadFile, match="middle"):

@@ -1,6 +1,7 @@
 """The imports page: upload, columns, start, progress, rejected rows; and the queue behind it."""
 
 import datetime as dt
+import gzip
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -13,6 +14,10 @@ from accounts.models import Account, AuditEntry, Event, ImportJob
 pytestmark = pytest.mark.django_db
 NOW = dt.datetime(2026, 6, 15, 9, 0, tzinfo=dt.UTC)
 EVENTS = b"Event Name,Time,user_id,rows\nRows Synced,2026-01-06,u1,40\nRows Synced,someday,u1,7\n"
+
+
+_ZIPPED = gzip.compress(b"user_id\n" + b"".join(b"u%d\n" % (n * 7919) for n in range(5_000)))
+DAMAGED = _ZIPPED[:40] + b"\xff" * 200 + _ZIPPED[240:]
 
 
 @pytest.fixture(autouse=True)
@@ -78,7 +83,19 @@ def test_the_uploaded_file_goes_when_the_job_is_over(admin, media):
     job = started(admin)
     assert job.file.storage.exists(job.file.name)
     run()
-    assert [path.name for path in (media / "imports").iterdir()] == ["export.csv.rejected.csv"]
+    assert [path.name for path in (media / "imports").iterdir()] == [f"export.csv.{job.pk}.rejected.csv"]
+
+
+@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+def test_the_corrected_file_of_the_same_name_leaves_the_first_ones_rejected_rows(client_of, admin):
+    first = started(admin)
+    run()
+    second = started(admin, content=EVENTS.replace(b"someday", b"another day"))
+    run()
+    assert first.file.name == second.file.name
+    for job, cell in ((first, b"someday"), (second, b"another day")):
+        answer = client_of(admin).get(reverse("import-rejects", args=[job.pk]))
+        assert cell in b"".join(answer.streaming_content)
 
 
 def test_columns_that_cannot_do_are_told_and_nothing_starts(client_of, admin):
@@ -90,7 +107,7 @@ def test_columns_that_cannot_do_are_told_and_nothing_starts(client_of, admin):
     assert job.status == "draft"
 
 
-@pytest.mark.parametrize("content", [b"", b"\n\n", b"\x1f\x8bnot gzip at all", b"a,a\n1,2\n"])
+@pytest.mark.parametrize("content", [b"", b"\n\n", b"\x1f\x8bnot gzip at all", DAMAGED, b"a,a\n1,2\n"])
 def test_a_file_that_is_no_table_is_refused_and_not_kept(client_of, admin, media, content):
     file = SimpleUploadedFile("export.csv", content)
     answer = client_of(admin).post(reverse("imports"), {"kind": "users", "file": file})
@@ -211,11 +228,27 @@ def test_the_database_refuses_jobs_that_cannot_be(wrong):
         ImportJob.objects.create(**{"kind": "users", "file": "x.csv", "file_name": "x.csv", "created_at": NOW} | wrong)
 
 
-def test_two_workers_never_take_the_same_job(admin):
+def test_one_worker_at_a_time_imports_and_the_others_stay_free(admin):
     first, second = started(admin), started(admin, content=b"user_id\nu1\n", kind="users")
     assert import_jobs._claim(now=NOW) == first
-    assert import_jobs._claim(now=NOW) == second
     assert import_jobs._claim(now=NOW) is None
+    ImportJob.objects.filter(pk=first.pk).update(status="done", finished_at=NOW, lease_until=None)
+    assert import_jobs._claim(now=NOW) == second
+
+
+def test_a_file_that_ends_every_worker_is_given_up(admin, monkeypatch):
+    job = started(admin)
+
+    def killed(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(import_jobs.imports, "load", killed)
+    for n in range(import_jobs.MAX_CLAIMS):
+        with pytest.raises(KeyboardInterrupt):
+            run(NOW + n * import_jobs.LEASE)
+    assert run(NOW + import_jobs.MAX_CLAIMS * import_jobs.LEASE) == job
+    job.refresh_from_db()
+    assert (job.status, job.error) == ("failed", "10 workers stopped in the middle of this file.")
 
 
 def test_the_mapping_of_the_page_is_what_comes_in(admin):

@@ -40,7 +40,7 @@ class PasswordForm(PasswordChangeForm):
 
     error_messages = {
         **PasswordChangeForm.error_messages,
-        "password_incorrect": "That is not your present password.",
+        "password_incorrect": "That is not your current password.",
     }
 
 

@@ -74,7 +74,7 @@ def test_password_change_is_audited_without_the_password(client_of, rep):
     client = client_of(rep)
     new = "a much better phrase"
     wrong = client.post("/password/", {"old_password": "no", "new_password1": new, "new_password2": new})
-    assert "not your present password" in wrong.content.decode()
+    assert "not your current password" in wrong.content.decode()
     client.post("/password/", {"old_password": PASSWORD, "new_password1": new, "new_password2": new})
     assert StaffUser.objects.get(pk=rep.pk).check_password(new)
     entry = AuditEntry.objects.get()

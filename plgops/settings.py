@@ -25,7 +25,7 @@ SITE_URL = env.text("SITE_URL", "http://127.0.0.1:8000").rstrip("/")
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS", [])
 TIME_ZONE = env.text("PLGOPS_TIME_ZONE", "UTC")  # decides what a day is; stored at the first migration
-WORKSPACE_NAME = env.text("PLGOPS_WORKSPACE", "Fieldnote")
+WORKSPACE_NAME = env.text("PLGOPS_WORKSPACE", "plgops")  # stored at the first migration; the demo names itself
 USE_TZ = True
 USE_I18N = False
 LANGUAGE_CODE = "en-us"
@@ -50,6 +50,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "plgops.lib.addresses.NoNulMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.middleware.gzip.GZipMiddleware",

@@ -78,7 +78,7 @@ def message_replay(request: StaffRequest, message_id: int) -> HttpResponse:
 def replay_all(request: StaffRequest) -> HttpResponse:
     access.require(request.user, "quarantine.replay")
     accepted, wrong = replay.replay_waiting(
-        code=request.POST.get("code", "").strip(),
+        code=request.POST.get("code", "").replace("\x00", "").strip(),
         source_id=_number(request.POST.get("source", "")),
         by=request.user,
         now=timezone.now(),

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any, Generic, TypeVar
 
-from django.core.exceptions import SuspiciousOperation
+from django.core.exceptions import SuspiciousOperation, ValidationError
 from django.db.models import Model, Q, QuerySet
 
 M = TypeVar("M", bound=Model)
@@ -54,13 +54,13 @@ def keyset(rows: QuerySet[M], *, by: str = "", tie: str = "id", cursor: str = ""
     if by and (position is None or position[0] is not None):
         valued = rows.filter(**{f"{_name(by)}__isnull": False})
         if position is not None:
-            valued = valued.filter(_after(by, tie, position))
+            valued = _beyond(valued, _after(by, tie, position))
         found = list(valued.order_by(by, tie)[: size + 1])
     if len(found) <= size:
         rest = rows.filter(**{f"{_name(by)}__isnull": True}) if by and _nullable(rows, by) else rows if not by else None
         if rest is not None:
             if position is not None and (not by or position[0] is None):
-                rest = rest.filter(**{f"{_name(tie)}__{'lt' if tie.startswith('-') else 'gt'}": position[1]})
+                rest = _beyond(rest, Q(**{f"{_name(tie)}__{'lt' if tie.startswith('-') else 'gt'}": position[1]}))
             found += list(rest.order_by(tie)[: size + 1 - len(found)])
     if len(found) <= size:
         return Page(found)
@@ -96,6 +96,13 @@ def _value(row: Model, field: str) -> Any:
     for step in _name(field).split("__"):
         value = getattr(value, step) if value is not None else None
     return value
+
+
+def _beyond(rows: QuerySet[M], condition: Q) -> QuerySet[M]:
+    try:
+        return rows.filter(condition)
+    except (ValueError, TypeError, ValidationError) as error:  # values of other columns
+        raise BadCursor("This page link is damaged.") from error
 
 
 def _after(by: str, tie: str, position: tuple[Any, Any]) -> Q:

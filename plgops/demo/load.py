@@ -22,7 +22,7 @@ from django.db import transaction
 
 from accounts import billing, sources, stewardship
 from accounts.ingest import accept_batch
-from accounts.models import Account, AccountKey, AuditEntry, EventType, Plan, PlanLimit, Source, StaffUser
+from accounts.models import Account, AccountKey, AuditEntry, EventType, Plan, PlanLimit, Source, StaffUser, Workspace
 from accounts.team import audit
 from plgops.demo import desk, helpdesk
 from plgops.demo.catalogue import PLANS, TYPES
@@ -33,6 +33,7 @@ from scoring import definitions
 from scoring.models import Handoff
 
 SOURCE = "Fieldnote production"
+COMPANY, NAMELESS = "Fieldnote", "plgops"  # a workspace that was given a name of its own keeps it
 ACCOUNTS, SMALL = 1_500, 60
 STEPS = (21, 15, 9, 5, 1, 0)  # days before the end
 BATCH = 4_000
@@ -77,6 +78,7 @@ def load(*, seed: int, small: bool, until: dt.datetime, say: Say) -> Loaded:
     steps = [until - dt.timedelta(days=days) for days in STEPS]
     with transaction.atomic():  # from here on an interrupted load is known as one
         staff = hire()
+        Workspace.objects.filter(name=NAMELESS).update(name=COMPANY)
         source, key = _source(by=staff["ada"], now=steps[0], detail={"seed": seed, "small": small, "until": str(until)})
     _describe()
     helpdesk.set_up(staff, now=steps[0])

@@ -26,7 +26,9 @@ class Command(BaseCommand):
         if not options["no_demo"]:
             call_command("demo", if_empty=True, stdout=self.stdout)
         if not StaffUser.objects.exists():
-            self.stdout.write("Nobody can log in yet: .venv/bin/python manage.py createsuperuser")
+            self.stdout.write(
+                "Nobody can log in yet: with the same variables set, type .venv/bin/python manage.py createsuperuser"
+            )
         elif staffed:  # else the demo company has just said it
             self._log_ins()
         if not Source.objects.filter(kind=Source.Kind.HTTP).exists():

@@ -121,6 +121,28 @@ def test_evaluators_side_by_side_never_open_twice():
     assert Handoff.objects.count() == 40
 
 
+def test_evaluators_side_by_side_settle_a_publication_once():
+    accounts = [make_account(f"Acme {number}", recorded_at=NOW) for number in range(40)]
+    for account in accounts:
+        use(account, "Invite Sent", at=NOW, count=3)
+    sweep(NOW)
+    later = NOW + dt.timedelta(minutes=1)
+    publish(later)
+
+    def evaluates() -> evaluate.Swept:
+        total = evaluate.Swept()
+        while (swept := evaluate.evaluate_due(now=later, limit=9)).claimed:
+            total.add(swept)
+        return total
+
+    swept = at_once(*[evaluates] * 4)
+    sweep(later)
+    assert (sum(s.opened["team-expansion"] for s in swept), sum(s.failed for s in swept)) == (40, 0)
+    assert Qualification.objects.filter(release="waiting").count() == Qualification.objects.count() == 40
+    assert StageEntry.objects.filter(stage="pql").count() == 40
+    assert Handoff.objects.count() == 0
+
+
 KILLED = """
 import datetime as dt, sys, time
 import django
@@ -140,14 +162,12 @@ evaluate.evaluate_due(now=dt.datetime.fromisoformat(sys.argv[1]))
 """
 
 
-def test_killed_worker_loses_and_doubles_nothing():
-    publish(NOW - DAY)
-    for number in range(5):
-        use(make_account(f"Acme {number}", recorded_at=NOW), "Invite Sent", at=NOW, count=3)
+def killed(program: str) -> None:
+    """Run a worker and kill it when it says that it is in the middle."""
     database = connection.settings_dict
     url = "postgres://{USER}:{PASSWORD}@{HOST}:{PORT}/{NAME}".format(**{**database, "PORT": database["PORT"] or 5432})
     worker = subprocess.Popen(
-        [sys.executable, "-c", KILLED, NOW.isoformat()],
+        [sys.executable, "-c", program, NOW.isoformat()],
         cwd=ROOT,
         env={**os.environ, "DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "plgops.settings"},
         stdout=subprocess.PIPE,
@@ -159,9 +179,45 @@ def test_killed_worker_loses_and_doubles_nothing():
         worker.send_signal(signal.SIGKILL)
         worker.wait(30)
         worker.stdout.close()
+
+
+def test_killed_worker_loses_and_doubles_nothing():
+    publish(NOW - DAY)
+    for number in range(5):
+        use(make_account(f"Acme {number}", recorded_at=NOW), "Invite Sent", at=NOW, count=3)
+    killed(KILLED)
     assert Qualification.objects.count() == 2  # what was committed; the third was rolled back
     sweep(NOW)
     assert Qualification.objects.count() == 2  # the rest is leased until the lease ends
     sweep(NOW + evaluate.LEASE)
     assert Qualification.objects.count() == Handoff.objects.count() == 5
+    assert StageEntry.objects.filter(stage="pql").count() == Account.objects.count() == 5
+
+
+KILLED_TOGETHER = """
+import datetime as dt, sys, time
+import django
+django.setup()
+from scoring import evaluate, together
+really = together.open_episodes
+def hangs(*values, **more):
+    really(*values, **more)
+    print("in the middle", flush=True)
+    time.sleep(120)
+together.open_episodes = hangs
+evaluate.evaluate_due(now=dt.datetime.fromisoformat(sys.argv[1]))
+"""
+
+
+def test_worker_killed_while_it_settles_many_has_written_nothing():
+    for number in range(5):
+        use(make_account(f"Acme {number}", recorded_at=NOW), "Invite Sent", at=NOW, count=3)
+    sweep(NOW)
+    publish(NOW)
+    killed(KILLED_TOGETHER)
+    assert (Qualification.objects.count(), StageEntry.objects.count()) == (0, 0)
+    sweep(NOW)
+    assert Qualification.objects.count() == 0  # leased until the lease ends
+    sweep(NOW + evaluate.LEASE)
+    assert Qualification.objects.filter(release="waiting").count() == 5
     assert StageEntry.objects.filter(stage="pql").count() == Account.objects.count() == 5

@@ -16,7 +16,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError, connection
-from django.db.models import F, Min
+from django.db.models import Min
 from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
@@ -58,7 +58,7 @@ def due_state(*, now: dt.datetime) -> dict[str, dict[str, Any]]:
     state: dict[str, dict[str, Any]] = {}
     for consumer in sorted(settings.DUE_CONSUMERS):
         rows = AccountDue.objects.filter(consumer=consumer)
-        oldest = rows.filter(changed_seq__gt=F("done_seq")).aggregate(oldest=Min("changed_at"))["oldest"]
+        oldest = rows.filter(is_behind=True).aggregate(oldest=Min("changed_at"))["oldest"]
         state[consumer] = {
             "oldest_due_seconds": max(0, round((now - oldest).total_seconds())) if oldest else 0,
             "poison_accounts": rows.filter(attempts__gt=0)[:POISON_SHOWN].count(),

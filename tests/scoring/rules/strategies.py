@@ -143,10 +143,11 @@ def single(subject):
         lengths,
         st.sampled_from(STAGES),
     )
-    found = either(counted, counted, recent, since, reached)
+    found = either(counted, counted, counted, recent, since, reached)
     if subject == "user":
         return found
-    return either(found, found, st.builds(lambda rule: {"users_who": {"at_least": 1, "rule": rule}}, single("user")))
+    who = st.builds(lambda compare, rule: {"users_who": compare | {"rule": rule}}, compare, single("user"))
+    return either(found, found, who)
 
 
 def dated(subject):
@@ -215,7 +216,7 @@ def histories(draw):
     if facts.users:
         for _ in range(draw(st.integers(0, 6))):
             start = draw(days)
-            end = draw(st.sampled_from([FOREVER, FOREVER, start, start + 1, start + 5]))
+            end = draw(st.sampled_from([FOREVER, FOREVER, start, start + 1, start + 3, start + 5]))
             facts.members.append((draw(accounts), draw(st.sampled_from(sorted(facts.users))), start, end))
     types = st.integers(1, 4)
     where = st.one_of(accounts, accounts, st.just(0))

@@ -251,7 +251,7 @@ def test_rules_of_64_conditions_agree(facts, document, day):
         agree(facts, [document], day)
 
 
-@settings(quick, max_examples=25)
+@settings(quick, max_examples=60)
 @given(
     facts=strategies.histories(),
     documents=st.lists(strategies.documents(strategies.single), min_size=8, max_size=8),
@@ -262,7 +262,7 @@ def test_nothing_changes_before_the_next_day(facts, documents):
         last_alone(facts, documents, strategies.LAST_DAY)
 
 
-@settings(quick, max_examples=25)
+@settings(quick, max_examples=60)
 @given(
     facts=strategies.histories(),
     documents=st.lists(strategies.documents(strategies.dated), min_size=6, max_size=6),

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import logging
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,6 +19,7 @@ from typing import Any
 
 import orjson
 from django.conf import settings
+from django.db import DataError, Error, IntegrityError
 
 from accounts import counting, due, identity, keys, memberships, payload, profiles, quarantine, traits
 from accounts.identity import News
@@ -30,7 +32,9 @@ from accounts.traits import Said
 from accounts.usage import Rollup
 from plgops.lib import bulk
 from plgops.lib.days import micros
-from plgops.lib.db import in_one_transaction, is_postgres
+from plgops.lib.db import in_one_transaction, is_passing, is_postgres
+
+logger = logging.getLogger(__name__)
 
 KIND = MembershipFact.Kind
 _RECEIPT = bulk.Table(Receipt._meta.db_table, (("source_id", "bigint"), ("digest", "bytea")))
@@ -77,9 +81,58 @@ def accept_batch(
 ) -> Accepted:
     """Store a batch of messages as they came; the bad ones go to quarantine, duplicates change nothing.
 
-    Everything is committed when this returns, and nothing if it raises. `context` and `sent_at` are the
-    batch's own. `importing`: the changes count as an import's, which opens no handoffs by itself.
+    Everything is committed when this returns. `context` and `sent_at` are the batch's own. `importing`: the changes
+    count as an import's, which opens no handoffs by itself. A message that is understood and still cannot be stored
+    must not keep out the others: the batch is halved until it stands alone, and it goes to quarantine. What raises
+    is therefore everybody's trouble (the database is away); then nothing of the half concerned is stored.
     """
+    told: dict[str, Any] = {"source": source, "received_at": received_at, "sent_at": sent_at}
+    try:
+        return _accept_raw(messages=messages, context=context, importing=importing, **told)
+    except Exception as error:
+        if not messages or not _is_of_one_message(error):
+            raise
+        if len(messages) == 1:
+            logger.warning("a message cannot be stored and goes to quarantine", exc_info=True)
+            reason = f"It cannot be stored: {str(error).partition(chr(10))[0] or type(error).__name__}."
+            shared = payload.storable(dict(context)) if context else None
+            return accept(messages=[], bad=[Bad(messages[0], "not_storable", reason, 0)], context=shared, **told)
+    half = len(messages) // 2
+    left, right = (
+        accept_batch(messages=part, context=context, importing=importing, **told)
+        for part in (messages[:half], messages[half:])
+    )
+    return Accepted(
+        received=left.received + right.received,
+        events=left.events + right.events,
+        facts=left.facts + right.facts,
+        duplicates=left.duplicates + right.duplicates,
+        quarantined=left.quarantined + right.quarantined,
+        refused=(*left.refused, *(replace(bad, index=bad.index + half) for bad in right.refused)),
+    )
+
+
+_BY_VALUES = ("22", "23", "54")  # SQLSTATE classes: data, constraints, limits of the program
+
+
+def _is_of_one_message(error: Exception) -> bool:
+    """Whether it is what a message says that cannot be stored, and not the database that is away or busy."""
+    if isinstance(error, Error):
+        state = getattr(error.__cause__, "sqlstate", None) or ""
+        by_values = isinstance(error, DataError | IntegrityError) or state[:2] in _BY_VALUES
+        return by_values and not is_passing(error)
+    return isinstance(error, ValueError | TypeError | LookupError | ArithmeticError | RecursionError)
+
+
+def _accept_raw(
+    *,
+    source: Source,
+    messages: Sequence[Any],
+    received_at: dt.datetime,
+    sent_at: dt.datetime | None,
+    context: Mapping[str, Any] | None,
+    importing: bool,
+) -> Accepted:
     parsed: list[Message] = []
     bad: list[Bad] = []
     shared = payload.storable(dict(context)) if context else None

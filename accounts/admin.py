@@ -7,9 +7,10 @@ from typing import Any, cast
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.models import Group
+from django.db import transaction
 from django.db.models import Model, Q, QuerySet
 from django.forms import ModelForm
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
@@ -493,6 +494,15 @@ class StaffUserAdmin(SavedWithAudit, UserAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).prefetch_related("groups")
+
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
+        """Set somebody's password; who did it is written in the same transaction."""
+        with transaction.atomic():
+            response = super().user_change_password(request, id, form_url)
+            person = StaffUser.objects.filter(pk=id).first() if response.status_code == 302 else None
+            if person is not None:
+                self._record(request, person, "password_set")
+        return response
 
     @admin.display(description="roles")
     def roles(self, person: StaffUser) -> str:

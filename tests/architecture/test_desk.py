@@ -255,6 +255,18 @@ def test_an_account_is_taken_out_of_the_figures(client_of, admin):
     assert list(Account.objects.filter(is_internal=True).values_list("external_id", flat=True)) == ["acme-1"]
 
 
+def test_a_password_that_was_set_for_somebody_leaves_an_audit_row(client_of, admin, rep):
+    path = reverse("admin:auth_user_password_change", args=[rep.pk])
+    words = {"password1": "correct horse battery", "password2": "correct horse battery", "usable_password": "true"}
+    assert client_of(admin).post(path, {**words, "password2": "another"}).status_code == 200
+    assert not AuditEntry.objects.exists()
+    assert client_of(admin).post(path, words).status_code == 302
+    entry = AuditEntry.objects.get()
+    assert (entry.action, entry.actor_id, entry.object_id) == ("staffuser.password_set", admin.pk, rep.pk)
+    rep.refresh_from_db()
+    assert rep.check_password("correct horse battery")
+
+
 def test_a_list_says_how_far_it_was_counted(client_of, admin, monkeypatch):
     make_log(3)
     page = client_of(admin).get(changelist(Event)).content.decode()

@@ -5,6 +5,7 @@ import datetime as dt
 import pytest
 
 from accounts.models import Account, AccountDue, StageEntry
+from accounts.workspace import day_of
 from scoring import evaluate, together
 from scoring.engines import appdb
 from scoring.models import Definition, Handoff, Qualification
@@ -132,5 +133,5 @@ def test_lapsing_is_marked_with_what_opens():
     publish(later, slug="builds", name="Builds", rule={"count": {"event": "Built", "at_least": 1, "window": "ever"}})
     assert evaluate.evaluate_due(now=later).opened == {"builds": 1}
     rows = Qualification.objects.values_list("definition__slug", "lapsing_since_day", "release")
-    day = AccountDue.objects.get(account=account, consumer="evaluation").due_day - 2
+    day = day_of(later)
     assert set(rows) == {("active", day, "live"), ("team-expansion", day, "waiting"), ("builds", None, "waiting")}

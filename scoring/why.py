@@ -181,7 +181,8 @@ def _signal(
     newest = condition.get("newest_us")
     negated, english = bool(condition.get("negated")), str(condition.get("english", ""))
     if kind == "users_who":  # its conditions follow one by one
-        english = f"{english.partition(' for whom (')[0]} with all that is asked of a person"
+        who = english.partition(" for whom (")[0].removeprefix("there is ").removeprefix("there are ")
+        english = f"{who} for whom all of this holds"
     return Signal(
         icon=_ICONS.get(kind, "sparkles"),
         english=f"Not: {english}" if negated else _capital(english),

@@ -99,7 +99,8 @@ def describe_condition(node: tree.Condition | tree.UsersWho, *, subject: Subject
         case tree.UsersWho(compare, rule):
             people = "person" if _is_one(compare) else "people"
             inner = describe_rule(rule, subject="user")
-            return f"{_compare(compare)} {people} for whom ({inner})"
+            there = "there is" if _is_one(compare) else "there are"
+            return f"{there} {_compare(compare)} {people} for whom ({inner})"
 
 
 def describe_measure(node: tree.Condition | tree.UsersWho, measured: int | float | str | None) -> str:

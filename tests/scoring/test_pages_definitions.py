@@ -110,7 +110,7 @@ def test_nested_groups_and_people_are_branches():
     denied, people, alone = found.children
     assert (denied.text, denied.children[0].text, len(denied.children[0].children)) == ("Not", "Any of", 2)
     assert (people.text, people.people, people.children[0].text) == (
-        "At least 2 people for whom",
+        "There are at least 2 people for whom",
         True,
         "Seen in the last 3 days",
     )

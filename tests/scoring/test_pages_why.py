@@ -79,9 +79,9 @@ def test_what_is_asked_of_each_person_is_told_by_the_best_one():
 
 
 def test_users_who_leaves_its_conditions_to_their_own_lines():
-    told = condition(kind="users_who", english="at least 2 people for whom (a (b) and c)", measured=2)
-    assert signal(told).english == "At least 2 people with all that is asked of a person"
-    assert why.headline(evidence(told), {}) == ("user-check", "At least 2 people for whom (a (b) and c)")
+    told = condition(kind="users_who", english="there are at least 2 people for whom (a (b) and c)", measured=2)
+    assert signal(told).english == "At least 2 people for whom all of this holds"
+    assert why.headline(evidence(told), {}) == ("user-check", "There are at least 2 people for whom (a (b) and c)")
 
 
 def test_long_windows_show_their_last_days_but_count_from_their_first():

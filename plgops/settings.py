@@ -116,6 +116,11 @@ LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "login"
 
+# Each process's own; log-in attempts are counted in it, so many guesses must not push each other out.
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 100_000}},
+}
+
 # --- ingest ---------------------------------------------------------------------------------------------
 INGEST_MAX_BODY = env.number("INGEST_MAX_BODY", 10_000_000)  # bytes, decoded
 INGEST_MAX_BATCH = env.number("INGEST_MAX_BATCH", 20_000)  # messages of a request; it must be answered within 10 s

@@ -1,7 +1,7 @@
 """`make run`: the whole of plgops on one machine, from nothing, until Ctrl-C.
 
-Migrates, loads the demo company into an empty database, and keeps three processes alive: the broker (a
-Valkey server out of a wheel, on a socket in var/), the worker with beat, and the web server. A process
+Migrates, loads the demo company into an empty database, and keeps its processes alive: the broker (a
+Valkey server out of a wheel, on a socket in var/), the worker, beat, and the web server. A process
 that dies is started again; one that keeps dying stops everything. It is for trying plgops and for small
 installations; production runs the same processes under its own supervisor (docs/operations.md).
 """
@@ -136,9 +136,13 @@ def parts(host: str, port: int, var: Path, environment: dict[str, str]) -> list[
     python = [sys.executable, "-m"]
     worker = Part(
         "worker",
-        [*python, "celery", "--app", "plgops", "--quiet", "worker", "--beat"]
+        [*python, "celery", "--app", "plgops", "--quiet", "worker"]
         + ["--concurrency", environment.get("WORKER_PROCESSES", "2"), "--loglevel", environment["LOG_LEVEL"]]
         + ["--without-gossip", "--without-mingle"],
+    )
+    # Beat inside the worker would be a grandchild, which nobody ends when the supervisor is killed.
+    beat = Part(
+        "beat", [*python, "celery", "--app", "plgops", "--quiet", "beat", "--loglevel", environment["LOG_LEVEL"]]
     )
     web = Part(
         "web",
@@ -147,7 +151,7 @@ def parts(host: str, port: int, var: Path, environment: dict[str, str]) -> list[
         + ["--log-level", environment["LOG_LEVEL"].lower(), "--graceful-timeout", "5", "--no-control-socket"],
     )
     embedded = broker(var, environment)
-    return [part for part in (embedded, worker, web) if part]
+    return [part for part in (embedded, worker, beat, web) if part]
 
 
 def answers(host: str, port: int) -> bool:

@@ -4,11 +4,12 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import worker_init
+from celery.signals import worker_init, worker_process_init
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 
 from plgops.checks import refuse_wrong_zone
+from plgops.lib import collector
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "plgops.settings")
 app = Celery("plgops")
@@ -24,3 +25,9 @@ def refuse_to_start(**kwargs: Any) -> None:
     except ImproperlyConfigured as error:
         raise SystemExit(f"plgops: {error}") from error  # Celery only logs any other exception
     connections.close_all()  # the worker forks
+
+
+@worker_process_init.connect
+def settle(**kwargs: Any) -> None:
+    """Each process of the pool, before its first task."""
+    collector.settle()

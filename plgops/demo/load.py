@@ -24,10 +24,10 @@ from accounts import billing, sources, stewardship
 from accounts.ingest import accept_batch
 from accounts.models import Account, AccountKey, AuditEntry, EventType, Plan, PlanLimit, Source, StaffUser, Workspace
 from accounts.team import audit
-from plgops.demo import desk, helpdesk
+from plgops.demo import beside, desk, helpdesk
 from plgops.demo.catalogue import PLANS, TYPES
 from plgops.demo.staff import hire
-from plgops.demo.world import Story, simulate
+from plgops.demo.world import Story
 from plgops.lib.days import MICRO
 from scoring import definitions
 from scoring.models import Handoff
@@ -160,7 +160,7 @@ def _import(
     last = cut.isoformat()
 
     def messages() -> Iterator[dict[str, Any]]:
-        for story in simulate(seed=seed, until=until, accounts=SMALL if small else ACCOUNTS):
+        for story in beside.stories(seed=seed, until=until, accounts=SMALL if small else ACCOUNTS):
             counts["accounts"] += bool(story.messages)
             counts["people"] += sum(message["type"] == "identify" for message in story.messages)
             counts["events"] += sum(message["type"] == "track" for message in story.messages)

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from plgops.demo import load
 from plgops.demo.catalogue import PASSWORD, STAFF
+from plgops.lib import collector
 
 
 class Command(BaseCommand):
@@ -37,6 +38,7 @@ class Command(BaseCommand):
             raise CommandError("There is data here already. The demo company goes into an empty database only.")
         else:
             self.stdout.write("Loading the demo company …")
+        collector.settle()
         done = load.load(seed=seed, small=small, until=until, say=self._say)
         self.stdout.write(
             f"Fieldnote: {done.accounts:,} accounts, {done.people:,} people, {done.events:,} events, "

@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
-from accounts import due, identity, replay, sources, stewardship
+from accounts import due, identity, replay, sources, stewardship, throttle
 from accounts.models import (
     Account,
     AccountDue,
@@ -27,6 +27,7 @@ from accounts.models import (
     EventType,
     Hold,
     ImportJob,
+    LoginAttempts,
     Membership,
     MembershipFact,
     Plan,
@@ -540,6 +541,19 @@ class AuditEntryAdmin(LogAdmin):
         if kind:
             return queryset.filter(account_id__in=account_ids(search_term.strip())), False
         return queryset, False
+
+
+def _attempts_of(word: str) -> list[int]:
+    username, _, address = word.rpartition(" ")
+    who = throttle.digest(username, address)
+    return list(LoginAttempts.objects.filter(digest=who).values_list("pk", flat=True))
+
+
+@admin.register(LoginAttempts)
+class LoginAttemptsAdmin(LogAdmin):
+    list_display = ("digest", "attempts", "until")
+    found_by = {"pk": _attempts_of}
+    search_help_text = "A log-in name and an address, e.g. dana 203.0.113.9"
 
 
 @admin.register(Delivery)

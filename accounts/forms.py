@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
 from django.core.exceptions import ValidationError
 
 from accounts import throttle
 from accounts.models import EventType
+from plgops.lib.proxies import client_address
 
 
 class LoginForm(AuthenticationForm):
@@ -18,20 +21,22 @@ class LoginForm(AuthenticationForm):
     error_messages = {
         **AuthenticationForm.error_messages,
         "invalid_login": "That name and password do not go together. Check both; capitals count in the password.",
-        "refused": "Too many failed attempts. Wait a quarter of an hour, or ask an admin for a new password.",
+        "refused": "Too many failed attempts. Wait a quarter of an hour, and ask an admin if the password is lost.",
     }
 
+    def __init__(self, *args: Any, now: dt.datetime, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.now = now
+
     def clean(self) -> dict[str, Any]:
-        username = self.cleaned_data.get("username") or ""
-        address = self.request.META.get("REMOTE_ADDR", "") if self.request else ""
-        if throttle.refused(username=username, address=address):
+        who = {
+            "username": self.cleaned_data.get("username") or "",
+            "address": client_address(self.request.META, trusted=settings.TRUSTED_PROXIES) if self.request else "",
+        }
+        if not throttle.attempt(**who, now=self.now):
             raise ValidationError(self.error_messages["refused"], code="refused")
-        try:
-            cleaned = super().clean()
-        except ValidationError:
-            throttle.failed(username=username, address=address)
-            raise
-        throttle.succeeded(username=username, address=address)
+        cleaned = super().clean()
+        throttle.succeeded(**who)
         return cleaned
 
 

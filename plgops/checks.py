@@ -111,6 +111,28 @@ def database_for_production(app_configs: Any, **kwargs: Any) -> list[CheckMessag
     ]
 
 
+@register(Tags.security, deploy=True)
+def proxies_are_counted(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Behind a proxy every request has the proxy's address, unless it is told how many there are."""
+    if settings.TRUSTED_PROXIES < 0:
+        return [
+            Error(
+                f"TRUSTED_PROXIES is {settings.TRUSTED_PROXIES}; it counts the proxies in front.",
+                hint="Set it to 0, or to how many proxies a request goes through.",
+                id="plgops.E009",
+            )
+        ]
+    if settings.SECURE_PROXY_SSL_HEADER is None or settings.TRUSTED_PROXIES:
+        return []
+    return [
+        Warning(
+            "BEHIND_TLS_PROXY is on, but TRUSTED_PROXIES is 0: log-in attempts of everybody count as from one address.",
+            hint="Set TRUSTED_PROXIES to how many proxies a request goes through, most often 1.",
+            id="plgops.W010",
+        )
+    ]
+
+
 @register(Tags.database)
 def workspace_zone(app_configs: Any, databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
     """Days are stored as integers in the workspace's zone, so the zone cannot be changed by a variable."""

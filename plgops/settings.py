@@ -116,11 +116,6 @@ LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "login"
 
-# Each process's own; log-in attempts are counted in it, so many guesses must not push each other out.
-CACHES = {
-    "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 100_000}},
-}
-
 # --- ingest ---------------------------------------------------------------------------------------------
 INGEST_MAX_BODY = env.number("INGEST_MAX_BODY", 10_000_000)  # bytes, decoded
 INGEST_MAX_BATCH = env.number("INGEST_MAX_BATCH", 20_000)  # messages of a request; it must be answered within 10 s
@@ -187,6 +182,7 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_COOKIES
 SESSION_COOKIE_HTTPONLY = True
 CSRF_FAILURE_VIEW = "plgops.views.csrf_failure"
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.flag("BEHIND_TLS_PROXY", False) else None
+TRUSTED_PROXIES = env.number("TRUSTED_PROXIES", 0)  # how many stand in front; each appends to X-Forwarded-For
 SECURE_SSL_REDIRECT = env.flag("SECURE_SSL_REDIRECT", False)
 SECURE_REDIRECT_EXEMPT = [r"^v1/"]  # tracking clients follow a redirect without the body: the batch would be lost
 SECURE_HSTS_SECONDS = env.number("SECURE_HSTS_SECONDS", 0)

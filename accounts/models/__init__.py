@@ -17,7 +17,7 @@ from .people import (
 )
 from .revenue import Motion, Plan, PlanLimit, RevenueMovement, Subscription, SubscriptionState
 from .sources import QuarantinedMessage, Source
-from .team import AuditEntry, BusinessCalendar, Delivery, StaffUser, Workspace
+from .team import AuditEntry, BusinessCalendar, Delivery, LoginAttempts, StaffUser, Workspace
 
 __all__ = [
     "Account",
@@ -31,6 +31,7 @@ __all__ = [
     "EventType",
     "Hold",
     "ImportJob",
+    "LoginAttempts",
     "Membership",
     "MembershipFact",
     "Motion",

@@ -29,6 +29,25 @@ class StaffUser(AbstractUser):
         return self.get_full_name() or self.username
 
 
+class LoginAttempts(models.Model):
+    """Log-in attempts with one name from one address since the last success; see accounts/throttle.py.
+
+    Neither is stored: `digest` is of both. The row means nothing after `until`.
+    """
+
+    digest = models.CharField(max_length=64, unique=True)
+    attempts = models.IntegerField(default=0)
+    until = models.DateTimeField()
+
+    class Meta:
+        verbose_name_plural = "log-in attempts"
+        constraints = [models.CheckConstraint(condition=Q(attempts__gte=0), name="login_attempts_not_negative")]
+        indexes = [models.Index(fields=["until"], name="login_attempts_expired")]
+
+    def __str__(self) -> str:
+        return f"{self.attempts} until {self.until:%Y-%m-%d %H:%M}"
+
+
 class Workspace(models.Model):
     """This installation. One row; the time zone decides what a day is and is fixed by the first migration."""
 

@@ -28,6 +28,9 @@ class LoginView(auth_views.LoginView):
     authentication_form = LoginForm
     redirect_authenticated_user = True
 
+    def get_form_kwargs(self) -> dict[str, Any]:
+        return super().get_form_kwargs() | {"now": timezone.now()}
+
 
 class PasswordView(auth_views.PasswordChangeView):
     """Change one's own password; the session stays, others end."""

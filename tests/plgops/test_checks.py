@@ -84,3 +84,14 @@ def test_processes_refuse_to_start_before_the_first_migration():
     Workspace.objects.all().delete()
     with pytest.raises(ImproperlyConfigured, match="None"):
         checks.refuse_wrong_zone()
+
+
+def test_proxies_in_front_must_be_counted(settings):
+    settings.SECURE_PROXY_SSL_HEADER, settings.TRUSTED_PROXIES = ("HTTP_X_FORWARDED_PROTO", "https"), 0
+    assert ids(checks.proxies_are_counted(None)) == ["plgops.W010"]
+    settings.TRUSTED_PROXIES = 1
+    assert ids(checks.proxies_are_counted(None)) == []
+    settings.TRUSTED_PROXIES = -1
+    assert ids(checks.proxies_are_counted(None)) == ["plgops.E009"]
+    settings.SECURE_PROXY_SSL_HEADER, settings.TRUSTED_PROXIES = None, 0
+    assert ids(checks.proxies_are_counted(None)) == []

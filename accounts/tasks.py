@@ -7,7 +7,7 @@ from typing import Any
 from celery import shared_task
 from django.utils import timezone
 
-from accounts import import_jobs
+from accounts import import_jobs, lake
 
 # the broker gives a task that was not acknowledged within an hour to somebody else; the lease sees to it that
 # a long import is still only run once
@@ -18,3 +18,9 @@ def run_imports(**kwargs: Any) -> None:
     """Bring in waiting files until none is left."""
     while import_jobs.run_next(clock=timezone.now) is not None:
         pass
+
+
+@shared_task(name="accounts.refresh_lake", time_limit=3600)
+def refresh_lake(**kwargs: Any) -> None:
+    """The next generation of the usage lake, if anything changed since the last."""
+    lake.refresh(now=timezone.now())

@@ -122,11 +122,17 @@ INGEST_MAX_BATCH = env.number("INGEST_MAX_BATCH", 20_000)  # messages of a reque
 INGEST_MAX_MESSAGE = env.number("INGEST_MAX_MESSAGE", 32_768)  # bytes; larger ones go to quarantine
 INGEST_SKEW_SECONDS = env.number("INGEST_SKEW_SECONDS", 300)  # a clock wrong by less is left alone
 INGEST_MAX_PER_SECOND = env.number("INGEST_MAX_PER_SECOND", 0)  # messages per source and process; 0: no limit
+BACKFILL_DAYS = env.number("BACKFILL_DAYS", 30)  # older events open no handoff by themselves; 0: they do
 DATA_UPLOAD_MAX_MEMORY_SIZE = INGEST_MAX_BODY + 1_000_000
 # Who follows an account's changes: a row in AccountDue for each, and the task that wakes the consumer.
 # DUE_ON_EVENTS: those of them who also decide by what people did; the others follow facts (plan, revenue…) only.
 DUE_ON_EVENTS = ["evaluation"]
 DUE_CONSUMERS = {"evaluation": "scoring.evaluate_due", "tiers": "support.assign_due"}
+
+# --- the usage lake: DuckDB, for questions about everybody ------------------------------------------------
+LAKE_DIR = Path(env.text("LAKE_DIR", str(VAR_DIR / "lake")))
+LAKE_MEMORY = env.number("LAKE_MEMORY", 1_000)  # MB, of each process that reads or builds it
+LAKE_THREADS = env.number("LAKE_THREADS", 2)
 
 # --- work in the background -----------------------------------------------------------------------------
 BROKER_URL = env.text("BROKER_URL", f"redis+socket://{VAR_DIR / 'broker.sock'}")
@@ -148,6 +154,7 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "evaluate": {"task": "scoring.evaluate_due", "schedule": 1.0, "options": {"expires": 5}},
     "assign-tiers": {"task": "support.assign_due", "schedule": 5.0, "options": {"expires": 10}},
+    "refresh-lake": {"task": "accounts.refresh_lake", "schedule": 60.0, "options": {"expires": 60}},
     "run-imports": {"task": "accounts.run_imports", "schedule": 5.0, "options": {"expires": 10}},
 }
 

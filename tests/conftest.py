@@ -51,6 +51,12 @@ def django_db_setup(django_db_setup, django_db_blocker):
         workspace.name()
 
 
+@pytest.fixture(autouse=True)
+def lake_dir(settings, tmp_path):
+    """Each test has a usage lake of its own: its database is gone after it."""
+    settings.LAKE_DIR = tmp_path / "lake"
+
+
 def make_staff(username: str, role: str | None, **extra) -> StaffUser:
     """A staff user with one role (None: signed in, but may do nothing)."""
     user = StaffUser.objects.create(

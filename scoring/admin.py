@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 from accounts.admin import account_ids
 from accounts.models import StaffUser
 from plgops.lib.desk import DeskAdmin, LogAdmin, page_link, state_filter, tell
+from plgops.templatetags.ui import day_month
 from scoring import definitions, handoffs, openings
 from scoring.models import Definition, DefinitionVersion, Handoff, HandoffActivity, Qualification
 
@@ -61,7 +62,7 @@ class DefinitionVersionAdmin(DeskAdmin):
 
 @admin.register(Qualification)
 class QualificationAdmin(LogAdmin):
-    list_display = ("account", "definition", "opened_at", "since_at", "cause", "release", "closed_at", "close_cause")
+    list_display = ("account", "definition", "opened_at", "cause", "release", "ended")
     list_select_related = ("account", "definition")
     list_filter = (
         state_filter(
@@ -73,6 +74,11 @@ class QualificationAdmin(LogAdmin):
     )
     found_by = {"account_id": account_ids}
     search_help_text = "An account, exactly"
+
+    @admin.display(description="closed")
+    def ended(self, episode: Qualification) -> str:
+        """When and why; the evidence and every moment are on the row's own page."""
+        return f"{day_month(episode.closed_at)}: {episode.get_close_cause_display()}" if episode.closed_at else ""
 
 
 @admin.register(Handoff)

@@ -303,13 +303,14 @@ def survivors(account_ids: Iterable[int]) -> dict[int, int]:
     return found
 
 
-def merged_into(account_id: int) -> set[int]:
-    """The tombstones that lead to this account, however many merges away."""
-    found: set[int] = set()
-    wanted = {account_id}
-    while wanted:
-        wanted = set(Account.objects.filter(merged_into__in=wanted).values_list("pk", flat=True)) - found
-        found |= wanted
+def merged_into(account_ids: Iterable[int]) -> dict[int, int]:
+    """The tombstones that lead to these accounts, however many merges away; each with the one of these it leads to."""
+    found: dict[int, int] = {}
+    leads_to = {pk: pk for pk in account_ids}
+    while leads_to:
+        rows = Account.objects.filter(merged_into__in=leads_to).values_list("pk", "merged_into_id")
+        leads_to = {pk: leads_to[into] for pk, into in rows if into is not None and pk not in found}
+        found |= leads_to
     return found
 
 

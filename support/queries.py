@@ -67,7 +67,7 @@ class AccountTickets:
 
 def tickets_of(account_id: int, *, limit: int = 5) -> AccountTickets:
     """The unsolved first, then the newest, those of accounts merged into this one too: two queries, and one a merge."""
-    rows = Ticket.objects.filter(account_id__in=[account_id, *identity.merged_into(account_id)]).select_related(
+    rows = Ticket.objects.filter(account_id__in=[account_id, *identity.merged_into([account_id])]).select_related(
         "tier", "assignee"
     )
     found = list(rows.order_by(F("solved_at").desc(nulls_first=True), "-opened_at", "-pk")[: limit + 1])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from django.db import transaction
 
@@ -47,15 +47,15 @@ def _locked(ticket_id: int) -> Ticket:
     return Ticket.objects.select_for_update().get(pk=ticket_id)
 
 
-def lock_account(account_id: int) -> tuple[Account, Account]:
-    """The account and the one that it stands for now (itself, unless it was merged), locked in order of id.
+def lock_accounts(account_ids: Collection[int]) -> dict[int, tuple[Account, Account]]:
+    """Each account with the one that it stands for now (itself, unless it was merged), all locked in order of id.
 
     Whoever writes a ticket's tier and whoever changes the account's tier take this first: neither misses the other.
     """
-    standing_id = identity.survivors([account_id])[account_id]
-    rows = Account.objects.select_for_update(no_key=True).filter(pk__in={account_id, standing_id})
-    locked = {row.pk: row for row in rows.order_by("pk")}
-    return locked[account_id], locked[standing_id]
+    stands_for = identity.survivors(account_ids)
+    rows = Account.objects.select_for_update(no_key=True).filter(pk__in={*stands_for, *stands_for.values()})
+    locked = {row.pk: row for row in rows.order_by("pk").defer("traits")}
+    return {pk: (locked[pk], locked[standing]) for pk, standing in stands_for.items()}
 
 
 def _move(ticket: Ticket, verb: str) -> None:
@@ -99,7 +99,7 @@ def open_ticket(
     """
     tier = None
     if account is not None:
-        _, standing = lock_account(account.pk)
+        _, standing = lock_accounts([account.pk])[account.pk]
         assigned = AccountTier.objects.select_related("tier__calendar").filter(account=standing).first()
         tier = assigned.tier if assigned else None
     first, resolution = clocks.promises(tier, opened_at=now)
@@ -229,19 +229,26 @@ def set_priority(*, ticket_id: int, priority: str, by: StaffUser, now: dt.dateti
     return ticket
 
 
-def retier(*, account_ids: Collection[int], tier: Tier | None, now: dt.datetime) -> int:
-    """Move the unsolved tickets of these accounts to a tier; how many. Promises count from when they were opened.
+def retier(*, tiers: Mapping[int, Tier | None], now: dt.datetime) -> int:
+    """Move the unsolved tickets of these accounts to the tier named for each; how many that were.
 
-    To be called in the transaction that changes the tier.
+    Promises count from when a ticket was opened. To be called in the transaction that changes the tiers.
     """
-    rows = Ticket.objects.select_for_update().filter(account_id__in=account_ids).exclude(status=SOLVED)
-    moved = list(rows.exclude(tier=tier).order_by("pk"))
-    for ticket in moved:
+    if not tiers:
+        return 0
+    rows = Ticket.objects.select_for_update().filter(account_id__in=tiers).exclude(status=SOLVED)
+    moved = 0
+    for ticket in rows.order_by("pk"):
+        assert ticket.account_id is not None  # they were found by it
+        tier = tiers[ticket.account_id]
+        if ticket.tier_id == (tier.pk if tier else None):
+            continue
+        moved += 1
         ticket.tier, ticket.route = tier, tier.route if tier else Route.BOT
         ticket.first_response_due_at, ticket.resolution_due_at = clocks.promises(tier, opened_at=ticket.opened_at)
         _save(ticket, now=now)
         _record("ticket.retiered", ticket, by=None, now=now, detail={"tier": tier.name if tier else ""})
-    return len(moved)
+    return moved
 
 
 def _record(

@@ -8,15 +8,14 @@ tickets in the same transaction.
 from __future__ import annotations
 
 import datetime as dt
-import functools
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from django.db import IntegrityError, transaction
 
 from accounts import due, identity
-from accounts.models import StaffUser
+from accounts.models import Account, StaffUser
 from accounts.team import audit
 from accounts.workspace import day_of
 from plgops.lib.db import in_one_transaction
@@ -27,6 +26,15 @@ logger = logging.getLogger(__name__)
 
 CONSUMER = "tiers"
 LEASE = dt.timedelta(minutes=2)
+TOGETHER = 250  # accounts whose locks are held at once
+
+
+class LeaseLost(Exception):
+    """These accounts are in another worker's hands by now."""
+
+    def __init__(self, account_ids: set[int]) -> None:
+        super().__init__(f"{len(account_ids)} accounts")
+        self.account_ids = account_ids
 
 
 class TierInUse(Exception):
@@ -52,55 +60,87 @@ def why(tier: Tier, *, plan: str, mrr: Decimal) -> str:
 def assign_due(*, now: dt.datetime, limit: int = 500) -> int:
     """Assign the tiers of accounts whose facts changed; how many were looked at.
 
-    Each account in a transaction of its own; one that fails is pushed back with its error.
+    Some accounts in one transaction; one that fails is pushed back with its error, alone.
     """
     claimed = due.claim(consumer=CONSUMER, now=now, today=day_of(now), limit=limit, lease=LEASE)
-    if not claimed:
-        return 0
-    tiers = list(Tier.objects.order_by("position"))
-    current = {row.account_id: row for row in AccountTier.objects.filter(account__in=[c.account_id for c in claimed])}
-    for item in claimed:
-        try:
-            in_one_transaction(functools.partial(_follow, item, tiers, current.get(item.account_id), now=now))
-        except Exception as error:  # one account that cannot be assigned must not stop the others
-            logger.exception("tier of account %s", item.account_id)
-            due.fail(item, consumer=CONSUMER, now=now, error=repr(error))
+    for start in range(0, len(claimed), TOGETHER):
+        _follow(claimed[start : start + TOGETHER], now=now)
     return len(claimed)
 
 
-def _follow(item: due.Claimed, tiers: Sequence[Tier], current: AccountTier | None, *, now: dt.datetime) -> None:
-    _assign(item.account_id, tiers, current, now=now)
-    if not due.finish(item, consumer=CONSUMER, now=now, due_day=None):
-        transaction.set_rollback(True)  # the lease went to somebody else: their verdict stands
+def _follow(items: Sequence[due.Claimed], *, now: dt.datetime) -> None:
+    """Assign these together; one by one when that fails, so that one account stops nobody else."""
+    try:
+        in_one_transaction(lambda: _assign(items, now=now))
+    except LeaseLost as lost:  # those are somebody else's by now, whose verdict stands
+        left = [item for item in items if item.account_id not in lost.account_ids]
+        if left:
+            _follow(left, now=now)
+    except Exception as error:
+        if len(items) == 1:
+            logger.exception("tier of account %s", items[0].account_id)
+            due.fail(items[0], consumer=CONSUMER, now=now, error=repr(error))
+            return
+        logger.warning("tiers of %s accounts could not be assigned together (%r); one by one", len(items), error)
+        for item in items:
+            _follow([item], now=now)
 
 
-def _assign(account_id: int, tiers: Sequence[Tier], current: AccountTier | None, *, now: dt.datetime) -> None:
-    """Write the account's tier and move its open tickets. Tickets of a merged account are helped like its winner's."""
-    account, standing = tickets.lock_account(account_id)
-    fit = tier_for(tiers, plan=standing.plan, mrr=standing.mrr)
-    tier = None if account.merged_into_id else fit
-    before = current.tier_id if current else None
-    if account.merged_into_id:
-        tickets.retier(account_ids=[account.pk], tier=fit, now=now)
-    if before == (tier.pk if tier else None):
-        return
-    if tier is None:
-        AccountTier.objects.filter(account=account).delete()
-    else:
-        AccountTier.objects.update_or_create(
-            account=account,
-            defaults={"tier": tier, "since": now, "reason": why(tier, plan=account.plan, mrr=account.mrr)},
-        )
-    audit.record(
+def _assign(items: Sequence[due.Claimed], *, now: dt.datetime) -> None:
+    """Write the accounts' tiers, move their open tickets and finish them; LeaseLost, and nothing is written.
+
+    Tickets of a merged account are helped like its winner's.
+    """
+    locked = tickets.lock_accounts([item.account_id for item in items])
+    ladder = list(Tier.objects.select_related("calendar").order_by("position"))
+    current = dict(AccountTier.objects.filter(account__in=locked).values_list("account_id", "tier_id"))
+    helped_by: dict[int, Tier | None] = {}  # accounts whose open tickets may have to move
+    changed: list[tuple[Account, Tier | None]] = []
+    for pk, (account, standing) in sorted(locked.items()):
+        fit = tier_for(ladder, plan=standing.plan, mrr=standing.mrr)
+        tier = None if account.merged_into_id else fit
+        if account.merged_into_id:
+            helped_by[pk] = fit
+        if current.get(pk) != (tier.pk if tier else None):
+            changed.append((account, tier))
+    living = {account.pk: tier for account, tier in changed if not account.merged_into_id}
+    helped_by |= living | {pk: living[winner] for pk, winner in identity.merged_into(living).items()}
+    _write(changed, current, now=now)
+    tickets.retier(tiers=helped_by, now=now)
+    # last: who answers a ticket has it locked before anything is due
+    finished = due.finish_many([(item, None) for item in items], consumer=CONSUMER, now=now)
+    if len(finished) < len(items):
+        raise LeaseLost({item.account_id for item in items} - finished)
+
+
+def _write(changed: Sequence[tuple[Account, Tier | None]], before: Mapping[int, int], *, now: dt.datetime) -> None:
+    AccountTier.objects.filter(account__in=[account for account, tier in changed if tier is None]).delete()
+    AccountTier.objects.bulk_create(
+        [
+            AccountTier(account=account, tier=tier, since=now, reason=why(tier, plan=account.plan, mrr=account.mrr))
+            for account, tier in changed
+            if tier is not None
+        ],
+        update_conflicts=True,
+        unique_fields=["account"],
+        update_fields=["tier", "since", "reason"],
+    )
+    audit.record_of_accounts(
         action="account.tier_changed",
-        obj=account,
+        changes=[
+            (
+                account,
+                {
+                    "from": before.get(account.pk),
+                    "to": tier.pk if tier else None,
+                    "tier": tier.name if tier else "",
+                },
+            )
+            for account, tier in changed
+        ],
         by=None,
         now=now,
-        account_id=account.pk,
-        detail={"from": before, "to": tier.pk if tier else None, "tier": tier.name if tier else ""},
     )
-    if not account.merged_into_id:
-        tickets.retier(account_ids=[account.pk, *identity.merged_into(account.pk)], tier=tier, now=now)
 
 
 def save_tier(*, tier: Tier, by: StaffUser, now: dt.datetime) -> Tier:

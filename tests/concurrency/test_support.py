@@ -7,7 +7,7 @@ import pytest
 from accounts import due
 from accounts.models import Account, AccountDue, AuditEntry
 from support import tickets, tiers
-from support.models import AccountTier, Tier
+from support.models import AccountTier, Ticket, Tier
 from tests.concurrency.races import at_once
 from tests.conftest import NOW
 from tests.support.worlds import make_account, make_tier
@@ -69,3 +69,40 @@ def test_a_ticket_opened_beside_a_change_of_tier_ends_in_the_new_one():
         )
         opened.refresh_from_db()
         assert (swept, opened.tier.name) == (1, "Paid")
+
+
+def test_tickets_opened_beside_accounts_assigned_together_end_in_the_new_tiers():
+    make_tier("Paid", 1, min_mrr=1)
+    make_tier("Free", 2)
+    winners = [make_account(f"acme-{number}") for number in range(6)]
+    losers = [make_account(f"gone-{number}", merged_into=winner) for number, winner in enumerate(winners)]
+    for amount, name in ((50, "Paid"), (0, "Free"), (50, "Paid")):
+        Account.objects.update(mrr=Decimal(amount))
+        due.mark_changed([account.pk for account in (*winners, *losers)], now=NOW)
+
+        def ask(accounts):
+            return [
+                tickets.open_ticket(account=account, subject="Hi", body="Hi", by=None, now=NOW) for account in accounts
+            ]
+
+        swept, *opened = at_once(lambda: tiers.assign_due(now=NOW), lambda: ask(winners), lambda: ask(reversed(losers)))
+        assert swept == 12
+        assert all(isinstance(one, list) for one in opened), opened
+        assert set(Ticket.objects.values_list("tier__name", flat=True)) == {name}
+    assert Ticket.objects.count() == 36
+
+
+def test_a_tier_removed_under_accounts_assigned_together_leaves_each_with_one_that_stands(admin):
+    for number in range(4):
+        tier = make_tier(f"Gone {number}", 2 * number, plans=[f"plan-{number}"])
+        accounts = [make_account(f"acme-{number}-{place}", plan=f"plan-{number}") for place in range(6)]
+        due.mark_changed([account.pk for account in accounts], now=NOW)
+        at_once(
+            lambda: tiers.assign_due(now=NOW),
+            lambda tier=tier: tiers.remove_tier(tier_id=tier.pk, by=admin, now=NOW),
+        )
+        in_it = AccountTier.objects.filter(account__in=accounts).count()
+        assert in_it == (6 if Tier.objects.filter(pk=tier.pk).exists() else 0)
+        assert not AccountDue.objects.filter(
+            consumer="tiers", is_behind=True
+        ).exists()  # one by one, by what stands now

@@ -110,6 +110,61 @@ def test_a_poison_account_is_pushed_back_with_its_error_and_stops_nobody(ladder)
     assert AccountTier.objects.get().account == sound
 
 
+def test_accounts_are_assigned_together_with_as_many_queries_as_one(ladder, django_assert_num_queries):
+    def sweep(many: int) -> None:
+        accounts = [make_account(f"acme-{many}-{number}", plan="free") for number in range(many)]
+        due.mark_changed([account.pk for account in accounts], now=NOW)
+        claimed = due.claim(consumer="tiers", now=NOW, today=0, limit=100, lease=tiers.LEASE)
+        # savepoint (2), merges, lock, tiers, current ones, tombstones, tiers written, audit rows, tickets, finished (2)
+        with django_assert_num_queries(12):
+            tiers._follow(claimed, now=NOW)
+
+    sweep(1)
+    sweep(7)
+    assert AccountTier.objects.count() == 8
+    assert AuditEntry.objects.filter(action="account.tier_changed").values("account_id").distinct().count() == 8
+    assert not AccountDue.objects.filter(consumer="tiers", is_behind=True).exists()
+
+
+def test_more_accounts_than_go_together_are_all_assigned(ladder, monkeypatch):
+    monkeypatch.setattr(tiers, "TOGETHER", 3)
+    accounts = [make_account(f"acme-{number}", plan="free") for number in range(8)]
+    due.mark_changed([account.pk for account in accounts], now=NOW)
+    assert tiers.assign_due(now=NOW) == 8
+    assert AccountTier.objects.count() == 8
+
+
+def test_an_account_whose_tier_stays_is_only_finished(ladder):
+    stays, moves = make_account("stays", plan="free"), make_account("moves", plan="free")
+    due.mark_changed([stays.pk, moves.pk], now=NOW)
+    tiers.assign_due(now=NOW)
+    Account.objects.filter(pk=moves.pk).update(mrr=10)
+    due.mark_changed([stays.pk, moves.pk], now=later(5))
+    assert tiers.assign_due(now=later(5)) == 2
+    assert dict(AccountTier.objects.values_list("account_id", "since")) == {stays.pk: NOW, moves.pk: later(5)}
+    written = AuditEntry.objects.filter(action="account.tier_changed", at=later(5)).values_list("account_id", "detail")
+    free, paid = ladder[2].pk, ladder[1].pk
+    assert list(written) == [(moves.pk, {"from": free, "to": paid, "tier": "Paid"})]
+    assert not AccountDue.objects.filter(consumer="tiers", is_behind=True).exists()
+
+
+def test_of_accounts_assigned_together_those_whose_lease_was_lost_are_left_alone(ladder):
+    lost, kept = make_account("lost", plan="free"), make_account("kept", plan="free")
+    asked = tickets.open_ticket(account=lost, subject="Help", body="Please", by=None, now=NOW)
+    due.mark_changed([lost.pk, kept.pk], now=NOW)
+    claimed = due.claim(consumer="tiers", now=NOW, today=0, limit=10, lease=tiers.LEASE)
+    AccountDue.objects.filter(account=lost, consumer="tiers").update(lease_token="somebody else")
+    tiers._follow(claimed, now=later(3))
+    assert list(AccountTier.objects.values_list("account", flat=True)) == [kept.pk]
+    assert list(AuditEntry.objects.filter(action="account.tier_changed").values_list("account_id", flat=True)) == [
+        kept.pk
+    ]
+    asked.refresh_from_db()
+    assert asked.tier is None
+    row = AccountDue.objects.get(account=lost, consumer="tiers")
+    assert (row.lease_token, row.done_seq, row.attempts) == ("somebody else", 0, 0)
+
+
 def test_saving_a_tier_makes_everybody_due(ladder, admin):
     account = make_account(plan="free")
     due.mark_changed([account.pk], now=NOW)
@@ -175,6 +230,29 @@ def test_tickets_of_a_merged_account_are_helped_like_the_winners(ladder):
     assert (asked.tier, asked.due_at) == (ladder[1], later(240))
     late = tickets.open_ticket(account=loser, subject="Again", body="Please", by=None, now=later(11))
     assert late.tier == ladder[1]
+
+
+def test_tickets_follow_through_a_chain_of_merges(ladder):
+    last, middle, first = (make_account(key, plan="free") for key in ("last", "middle", "first"))
+    other, gone = make_account("other", plan="free"), make_account("gone", plan="free")
+    everybody = [account.pk for account in (last, middle, first, other, gone)]
+    due.mark_changed(everybody, now=NOW)
+    tiers.assign_due(now=NOW)
+    asked = {
+        account.pk: tickets.open_ticket(account=account, subject="Help", body="Please", by=None, now=NOW)
+        for account in (first, gone)
+    }
+    for loser, winner in ((first, middle), (middle, last), (gone, other)):
+        Account.objects.filter(pk=loser.pk).update(merged_into=winner)
+    due.mark_changed(everybody, now=later(1))
+    tiers.assign_due(now=later(1))
+    Account.objects.filter(pk=last.pk).update(mrr=2000)
+    Account.objects.filter(pk=other.pk).update(mrr=5)
+    due.mark_changed([last.pk, other.pk], now=later(5))  # the winners only: their tombstones' tickets come along
+    tiers.assign_due(now=later(5))
+    helped_by = dict(Ticket.objects.values_list("account_id", "tier__name"))
+    assert helped_by == {first.pk: "Enterprise", gone.pk: "Paid"}
+    assert set(asked) == set(helped_by)
 
 
 def test_a_sweep_ends_and_leaves_the_rest(ladder, monkeypatch):

@@ -62,9 +62,11 @@ def compile_people(
     as_of_day: int,
     account_ids: Sequence[int] | None,
     dialect: Dialect,
+    loners: bool = False,
 ) -> Statement:
-    """Rows (account id, user id) for whom a rule of level user holds; account 0 for people without one."""
-    return _people(Plan(types, as_of_day, account_ids, dialect, loners=account_ids is None), doc)
+    """Rows (account id, user id) for whom a rule of level user holds; with `loners` also people without an
+    account, under account 0."""
+    return _people(Plan(types, as_of_day, account_ids, dialect, loners=loners), doc)
 
 
 def compile_measures(

@@ -1,0 +1,50 @@
+"""The usage lake as engine: the same statement over DuckDB, for whole populations.
+
+Its answers are as of the generation's snapshot (`accounts.lake`). People without an account are not in the lake.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from accounts import lake
+from scoring.engines import reading
+from scoring.engines.verdicts import Verdict, ask
+from scoring.rules import compile as compiler
+from scoring.rules import tree
+from scoring.rules.sql.terms import Statement
+
+
+def verdicts(
+    docs: Mapping[int, tree.DefinitionDoc], *, account_ids: Sequence[int] | None = None, as_of_day: int
+) -> dict[int, list[Verdict]]:
+    """The verdicts of several definitions at the end of a day, as `verdicts.ask` says. Raises lake.NoLake."""
+    if not docs:
+        return {}
+    return ask(
+        docs,
+        types=reading.event_types(),
+        account_ids=account_ids,
+        as_of_day=as_of_day,
+        dialect="duckdb",
+        rows=rows,
+    )
+
+
+def qualifying_users(doc: tree.DefinitionDoc, as_of_day: int) -> list[tuple[int, int]]:
+    """(account id, user id) of everybody with an account whom a definition of level user holds for, in order."""
+    if doc.level != "user":
+        return []
+    statement = compiler.compile_people(
+        doc, types=reading.event_types(), as_of_day=as_of_day, account_ids=None, dialect="duckdb"
+    )
+    return sorted((account_id, user_id) for account_id, user_id in rows(statement))
+
+
+def rows(statement: Statement) -> Iterator[tuple[Any, ...]]:
+    """The rows of a statement over the current generation."""
+    with lake.connection() as db:
+        found = db.execute(statement.sql % {name: f"${name}" for name in statement.params}, dict(statement.params))
+        while batch := found.fetchmany(20_000):
+            yield from batch

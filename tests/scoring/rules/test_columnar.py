@@ -1,0 +1,43 @@
+"""The same statement over the usage lake gives the same verdicts and people as over the app database."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from accounts import lake
+from scoring.engines import appdb, columnar
+from scoring.rules.parse import parse_definition
+from tests.conftest import NOW
+
+from . import strategies
+from .test_agreement import quick, stored
+
+pytestmark = pytest.mark.django_db
+
+
+@settings(quick, max_examples=25)
+@given(
+    facts=strategies.histories(),
+    documents=st.lists(strategies.documents(), min_size=3, max_size=4),
+    days=st.lists(st.sampled_from([5, 8, 11, 13, 14]), min_size=2, max_size=2, unique=True),
+)
+def test_the_lake_agrees_with_the_app_database(facts, documents, days):
+    docs = {number: parse_definition(document) for number, document in enumerate(documents)}
+    with stored(facts):
+        lake.refresh(now=NOW, whole=True)
+        for day in days:
+            assert columnar.verdicts(docs, as_of_day=day) == appdb.verdicts(docs, account_ids=None, as_of_day=day)
+            for doc in docs.values():
+                with_account = [pair for pair in appdb.qualifying_users(doc, as_of_day=day) if pair[0]]
+                assert columnar.qualifying_users(doc, as_of_day=day) == with_account
+
+
+@settings(quick, max_examples=3)
+@given(facts=strategies.histories(), document=strategies.documents(strategies.wide_rules))
+def test_rules_of_64_conditions_agree(facts, document):
+    docs = {0: parse_definition(document)}
+    with stored(facts):
+        lake.refresh(now=NOW, whole=True)
+        assert columnar.verdicts(docs, as_of_day=13) == appdb.verdicts(docs, account_ids=None, as_of_day=13)

@@ -55,25 +55,32 @@ class Claimed:
     account_id: int
     seq: int  # changed_seq as read at the claim: what the verdict will have seen
     changed: bool  # False: only time has passed
-    importing: bool  # an import is among the changes
+    importing: bool  # an import, or a backfill, is among the changes
     changed_at: dt.datetime | None
     token: str
     followed_version: int | None = None  # newest rule version applied so far; None: never evaluated
+    mixed: bool = False  # an import is among the changes, and the last one is none
 
 
 def mark_changed(
-    account_ids: Iterable[int], *, now: dt.datetime, importing: bool = False, consumers: Collection[str] | None = None
+    account_ids: Iterable[int],
+    *,
+    now: dt.datetime,
+    importing: bool = False,
+    quiet: Collection[int] = (),
+    consumers: Collection[str] | None = None,
 ) -> None:
     """Raise `changed_seq` of these accounts for each consumer; one statement, keys in sorted order.
 
+    `importing`: it is an import's change; `quiet`: those of the accounts for which it counts as one anyway.
     To be called in the transaction of the change; the consumers' doorbells ring after the commit.
     """
     names = sorted(consumers if consumers is not None else settings.DUE_CONSUMERS)
     ids = sorted({i for i in account_ids if i})
     if not ids:
         return
-    seq = 1 if importing else 0
-    bulk.write(_DUE, [(pk, name, 1, 0, seq, now, "", 0, "") for pk in ids for name in names], _RAISE)
+    seqs = {pk: 1 if importing or pk in quiet else 0 for pk in ids}
+    bulk.write(_DUE, [(pk, name, 1, 0, seqs[pk], now, "", 0, "") for pk in ids for name in names], _RAISE)
     for name in names:
         after_commit(ring, settings.DUE_CONSUMERS[name])
 
@@ -137,6 +144,7 @@ def claim(
             changed_at=row.changed_at,
             token=token,
             followed_version=row.followed_version,
+            mixed=row.changed_seq > row.import_seq > row.done_seq,
         )
         for row in rows
     ]

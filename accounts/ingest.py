@@ -82,7 +82,8 @@ def accept_batch(
     """Store a batch of messages as they came; the bad ones go to quarantine, duplicates change nothing.
 
     Everything is committed when this returns. `context` and `sent_at` are the batch's own. `importing`: the changes
-    count as an import's, which opens no handoffs by itself. A message that is understood and still cannot be stored
+    count as an import's, which opens no handoffs by itself; those of an account of which only old things are told
+    (BACKFILL_DAYS) do in any case. A message that is understood and still cannot be stored
     must not keep out the others: the batch is halved until it stands alone, and it goes to quarantine. What raises
     is therefore everybody's trouble (the database is away); then nothing of the half concerned is stored.
     """
@@ -207,6 +208,12 @@ def accept(
     )
 
 
+def _long_ago(now: dt.datetime) -> dt.datetime:
+    """What happened before this is history when it arrives at `now`; with BACKFILL_DAYS 0 nothing is."""
+    days: int = settings.BACKFILL_DAYS
+    return now - dt.timedelta(days=days) if 0 < days <= 10_000 else payload.EARLIEST
+
+
 _CHANGING = frozenset({"identify", "group", "alias"})
 
 
@@ -253,10 +260,13 @@ class _Batch:
         named = self._memberships(messages)
         self._traits(messages)
         places = self._follow(named)
-        touched = self._log(tracks, places)
+        cutoff = _long_ago(self.now)
+        touched, recent = self._log(tracks, places, cutoff)
         changed = self.news.changed_accounts
-        due.mark_changed(changed, now=self.now, importing=self.importing)
-        due.mark_changed(touched - changed, now=self.now, importing=self.importing, consumers=settings.DUE_ON_EVENTS)
+        quiet = () if self.importing else self._backfilled(messages, places, touched, recent, cutoff)
+        told: dict[str, Any] = {"now": self.now, "importing": self.importing, "quiet": quiet}
+        due.mark_changed(changed, **told)
+        due.mark_changed(touched - changed, **told, consumers=settings.DUE_ON_EVENTS)
 
     def _judge(self, by_digest: Mapping[bytes, Message]) -> list[Message]:
         """The messages that were never accepted before; their receipts are written."""
@@ -421,10 +431,14 @@ class _Batch:
         self.groups = keys.load_accounts(self.groups, exclusive=self.exclusive)
         return memberships.load(ids)
 
-    def _log(self, tracks: Sequence[Message], places: Mapping[int, Places]) -> set[int]:
-        """Write the log and count it; the accounts that have new events."""
+    def _log(
+        self, tracks: Sequence[Message], places: Mapping[int, Places], cutoff: dt.datetime
+    ) -> tuple[set[int], set[int]]:
+        """Write the log and count it; the accounts that have new events, and those that have one since `cutoff`."""
+        touched: set[int] = set()
+        recent: set[int] = set()
         if not tracks:
-            return set()
+            return touched, recent
         sight: dict[str, tuple[dt.datetime, dt.datetime]] = {}
         for message in tracks:
             at = message.occurred_at
@@ -436,7 +450,6 @@ class _Batch:
         contexts: dict[int, str] = {}
         people_seen: dict[int, dt.datetime] = {}
         accounts_seen: dict[int, dt.datetime] = {}
-        touched: set[int] = set()
         source_id, dumps = self.source.pk, bulk.json_text
         for message in tracks:
             key, at = message.user_key or message.anonymous_key, message.occurred_at
@@ -468,6 +481,8 @@ class _Batch:
                 )
             )
             touched.add(account_id)
+            if at >= cutoff:
+                recent.add(account_id)
             if counted.is_activity:
                 if user_id not in people_seen or at > people_seen[user_id]:
                     people_seen[user_id] = at
@@ -477,7 +492,37 @@ class _Batch:
         rollup.write()
         profiles.seen(ProductUser._meta.db_table, people_seen)
         profiles.seen(Account._meta.db_table, accounts_seen)
-        return touched
+        return touched, recent
+
+    def _backfilled(
+        self,
+        messages: Sequence[Message],
+        places: Mapping[int, Places],
+        touched: set[int],
+        recent: set[int],
+        cutoff: dt.datetime,
+    ) -> set[int]:
+        """The accounts of which this batch tells only what happened before `cutoff`: no news for sales.
+
+        Where it has events of an account they decide, since the facts that come with a backfill often name no
+        time; else what is said of the account and its people. What just follows (a merge, say) is as live as the
+        batch.
+        """
+        if all(message.occurred_at >= cutoff for message in messages):
+            return set()
+        if all(message.occurred_at < cutoff for message in messages):
+            return touched | self.news.changed_accounts
+        old: set[int] = set()
+        new: set[int] = set()
+        for message in messages:
+            if message.type == "track":
+                continue
+            told = new if message.occurred_at >= cutoff else old
+            if message.account_key:
+                told.add(self.groups[message.account_key].account_id)
+            if key := message.user_key or message.anonymous_key:
+                told.update(span.account_id for span in places[self.people[key].user_id].latest)
+        return (touched - recent) | (old - new - touched)
 
     def _need_exclusive(self) -> None:
         if not self.exclusive:

@@ -51,6 +51,7 @@ class Case:
     paid_before: dict[int, dt.datetime]  # by open episode: the newest payment that stood when it was opened
     converted: frozenset[int]  # definitions that an earlier episode converted under
     due_day: int | None
+    held_before: frozenset[int] = frozenset()  # versions that held yesterday; asked only where changes are mixed
     steps: dict[int, Decision] = field(default_factory=dict)  # by version
     evidence: dict[int, dict[str, Any]] = field(default_factory=dict)  # by version
     hand_over: set[int] = field(default_factory=set)  # definitions whose open episode may need a handoff
@@ -84,8 +85,12 @@ class Case:
         return CloseCause.LAPSED if self.account.is_internal else ""
 
     def cause(self, rule: LiveRule) -> str:
-        """Why an episode opens now."""
-        if self.claimed.importing:
+        """Why an episode opens now.
+
+        Where a live change came after an import's, before anybody looked, the import is the cause if the rule held
+        yesterday already, by what is known now; else it is today that made the difference.
+        """
+        if self.claimed.importing and (not self.claimed.mixed or rule.version_id in self.held_before):
             return Cause.IMPORT
         if self.is_new(rule) and self.account.recorded_at <= rule.published_at:
             return Cause.PUBLISH
@@ -137,6 +142,7 @@ def judge(claimed: Sequence[due.Claimed], rules: Sequence[LiveRule], *, now: dt.
         for version_id, found in engine.verdicts(docs, account_ids=asked, as_of_day=today).items():
             for verdict in found:
                 verdicts[verdict.account_id][version_id] = verdict
+    held_before = _held_before(claimed, rules, today=today)
     episodes: dict[int, dict[int, Qualification]] = defaultdict(dict)
     for q in (
         Qualification.objects.filter(account_id__in=accounts, closed_at=None)
@@ -176,11 +182,25 @@ def judge(claimed: Sequence[due.Claimed], rules: Sequence[LiveRule], *, now: dt.
                 paid_before=paid_before,
                 converted=frozenset(converted[account.pk]),
                 due_day=_soonest([own[key].next_day for key in own if key > 0] + [v.next_day for v in motions], today),
+                held_before=frozenset(held_before[account.pk]),
             )
         )
     _decide_all(cases, rules, today=today)
     _look_at_handoffs(cases, rules, now=now, today=today)
     return cases
+
+
+def _held_before(claimed: Sequence[due.Claimed], rules: Sequence[LiveRule], *, today: int) -> dict[int, set[int]]:
+    """By account whose changes are mixed: the versions that held at the end of yesterday."""
+    held: dict[int, set[int]] = defaultdict(set)
+    mixed = sorted(one.account_id for one in claimed if one.mixed)
+    if mixed and rules:
+        docs = {rule.version_id: rule.doc for rule in rules}
+        for version_id, found in engine.verdicts(docs, account_ids=mixed, as_of_day=today - 1).items():
+            for verdict in found:
+                if verdict.holds:
+                    held[verdict.account_id].add(version_id)
+    return held
 
 
 def _paid_before(account_ids: Collection[int]) -> dict[int, dt.datetime]:

@@ -17,8 +17,8 @@ def verdicts(
     docs: Mapping[int, tree.DefinitionDoc], *, account_ids: Sequence[int] | None, as_of_day: int
 ) -> dict[int, list[Verdict]]:
     """The verdicts of several definitions at the end of a day, as `verdicts.ask` says. Two queries, as a rule."""
-    if not docs:
-        return {}
+    if not docs or (account_ids is not None and not account_ids):
+        return {key: [] for key in docs}
     return ask(
         docs,
         types=reading.event_types(),

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
+from scoring.rules.dated import read_stage, read_trait
 from scoring.rules.parts import COMPARISONS, read_compare, read_events, read_window
 from scoring.rules.tree import (
-    LEVELS,
-    STAGES,
     Compare,
     Condition,
     Count,
     Days,
     Distinct,
     Recency,
-    StageReached,
-    StageSince,
-    Trait,
     Users,
 )
-from scoring.rules.values import MAX_DAYS, Reader, at, json_kind, quoted
+from scoring.rules.values import MAX_DAYS, Reader, at, quoted
 from scoring.rules.windows import Subject, Window
 
 _WINDOWS = ("last_days", "first_days", "any_days")
@@ -86,103 +81,6 @@ def _recency(reader: Reader, value: object, path: str, subject: Subject) -> Cond
     return Recency(events, not_for_days=length)
 
 
-def _trait(reader: Reader, value: object, path: str, subject: Subject) -> Condition | None:
-    ops = (*COMPARISONS, "is_set")
-    table = reader.table(value, path, needs=("name",), may=("of", *ops))
-    if table is None:
-        return None
-    name = reader.text(table["name"], at(path, "name"), longest=100) if "name" in table else None
-    of = reader.choice(table.get("of", subject), at(path, "of"), LEVELS)
-    if of == "user" and subject == "account":
-        reader.wrong(at(path, "of"), "expected “account”: people's traits are asked for inside “users_who”")
-        of = None
-    given = [op for op in ops if op in table]
-    if len(given) != 1:
-        reader.wrong(path, f"expected exactly one comparison: {quoted(ops)}")
-        return None
-    test = _trait_test(reader, given[0], table[given[0]], at(path, given[0]))
-    if name is None or of is None or test is None:
-        return None
-    return Trait(name=name, of="user" if of == "user" else "account", **test)
-
-
-def _trait_test(reader: Reader, op: str, value: object, path: str) -> dict[str, Any] | None:
-    if op == "is_set":
-        if not isinstance(value, bool):
-            reader.wrong(path, f"expected true or false, not {json_kind(value)}")
-            return None
-        return {"op": op, "is_set": value}
-    if op in ("at_least", "at_most"):
-        bound = reader.micro(value, path)
-        if bound is None:
-            return None
-        return {"op": op, "low" if op == "at_least" else "high": bound}
-    if op == "between":
-        found = reader.items(value, path, longest=2)
-        bounds = [reader.micro(item, at(path, number)) for number, item in enumerate(found or [])]
-        low, high = bounds if len(bounds) == 2 else (None, None)
-        if found is not None and len(found) == 1:
-            reader.wrong(path, "expected two numbers, the smaller first")
-        if low is None or high is None:
-            return None
-        if low > high:
-            reader.wrong(path, "expected two numbers, the smaller first")
-            return None
-        return {"op": op, "low": low, "high": high}
-    found = [value] if op == "exactly" else reader.items(value, path)
-    if found is None:
-        return None
-    texts: set[str] = set()
-    numbers: set[int] = set()
-    for number, item in enumerate(found):
-        here = path if op == "exactly" else at(path, number)
-        if isinstance(item, bool):
-            texts.add("true" if item else "false")
-        elif isinstance(item, (int, float)):
-            micro = reader.micro(item, here)
-            if micro is None:
-                return None
-            numbers.add(micro)
-        else:
-            text = reader.text(item, here, longest=500)
-            if text is None:
-                return None
-            texts.add(text)
-    return {"op": op, "texts": tuple(sorted(texts)), "numbers": tuple(sorted(numbers))}
-
-
-def _stage(reader: Reader, value: object, path: str, subject: Subject) -> Condition | None:
-    table = reader.table(value, path, needs=(), may=("reached", "window", "since", "at_least_days", "at_most_days"))
-    if table is None:
-        return None
-    if ("reached" in table) == ("since" in table):
-        reader.wrong(path, "expected exactly one of “reached”, “since”")
-        return None
-    if "reached" in table:
-        for key in ("at_least_days", "at_most_days"):
-            if key in table:
-                reader.wrong(at(path, key), "goes with “since”, not with “reached”")
-        stage = reader.choice(table["reached"], at(path, "reached"), STAGES)
-        window = read_window(reader, table, path, "account", kinds=("last_days", "first_days"))
-        return StageReached(stage, window) if stage and window else None
-    if "window" in table:
-        reader.wrong(at(path, "window"), "goes with “reached”, not with “since”")
-    stage = reader.choice(table["since"], at(path, "since"), STAGES)
-    bounds: dict[str, int | None] = {}
-    for key in ("at_least_days", "at_most_days"):
-        bounds[key] = None
-        if key in table:
-            bounds[key] = reader.whole(table[key], at(path, key), low=0, high=MAX_DAYS)
-    low, high = bounds["at_least_days"], bounds["at_most_days"]
-    if "at_least_days" not in table and "at_most_days" not in table:
-        reader.wrong(path, "expected “at_least_days”, “at_most_days” or both")
-        return None
-    if low is not None and high is not None and low > high:
-        reader.wrong(path, "expected “at_least_days” not above “at_most_days”")
-        return None
-    return StageSince(stage, low, high) if stage else None
-
-
 # users_who is read by `parse`, which knows how deep it stands
 CONDITIONS: dict[str, Callable[[Reader, object, str, Subject], Condition | None]] = {
     "count": _count,
@@ -190,6 +88,6 @@ CONDITIONS: dict[str, Callable[[Reader, object, str, Subject], Condition | None]
     "users": _users,
     "days": _days,
     "recency": _recency,
-    "trait": _trait,
-    "stage": _stage,
+    "trait": read_trait,
+    "stage": read_stage,
 }

@@ -1,7 +1,7 @@
 """The rule language: typed nodes, and walking over them.
 
-The nodes are frozen and compare by value, so that two definitions that ask the same share one measurement.
-`parse` makes them from the stored JSON form, `stored` writes them back. Pure: no Django, no clock.
+`nodes` holds what a rule is made of; its names are here too, so that a reader needs one module. `parse` makes
+them from the stored JSON form, `stored` writes them back. Pure: no Django, no clock.
 docs/rules.md says what each condition means at its edges.
 """
 
@@ -9,9 +9,61 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
 
-from scoring.rules.windows import Subject, Window
+from scoring.rules.nodes import (
+    All,
+    Any_,
+    AtLeast,
+    Compare,
+    Condition,
+    Count,
+    Days,
+    Distinct,
+    Node,
+    Not,
+    Recency,
+    StageReached,
+    StageSince,
+    Trait,
+    UsageCondition,
+    Users,
+    UsersWho,
+)
+from scoring.rules.windows import Subject
+
+__all__ = [
+    "ANY_EVENT",
+    "All",
+    "Any_",
+    "AtLeast",
+    "Compare",
+    "Condition",
+    "Count",
+    "DEFAULT_GRACE_DAYS",
+    "Days",
+    "DefinitionDoc",
+    "Distinct",
+    "LEVELS",
+    "Leaf",
+    "Node",
+    "Not",
+    "PURPOSES",
+    "Recency",
+    "STAGES",
+    "STAGE_WRITTEN",
+    "StageReached",
+    "StageSince",
+    "Trait",
+    "UsageCondition",
+    "Users",
+    "UsersWho",
+    "all_leaves",
+    "event_names",
+    "kind_of",
+    "leaves",
+    "stage_written",
+    "stages_read",
+]
 
 PURPOSES = ("activation", "pql", "expansion", "risk")
 LEVELS = ("account", "user")
@@ -20,131 +72,6 @@ STAGES = ("signed_up", "activated", "pql", "claimed", "contacted", "paid", "expa
 STAGE_WRITTEN = {"activation": "activated", "pql": "pql"}
 ANY_EVENT = ("*",)
 DEFAULT_GRACE_DAYS = 7
-
-
-@dataclass(frozen=True, slots=True)
-class Compare:
-    """How a measured number is judged: between `low` and `high`, both included (None: open), or one of `values`."""
-
-    op: Literal["at_least", "at_most", "exactly", "between", "in"]
-    low: int | None = None
-    high: int | None = None
-    values: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Count:
-    """How many events."""
-
-    events: tuple[str, ...]
-    compare: Compare
-    window: Window
-
-
-@dataclass(frozen=True, slots=True)
-class Distinct:
-    """How many different values of a property (`of`) that the event type collects."""
-
-    events: tuple[str, ...]
-    of: str
-    compare: Compare
-    window: Window
-
-
-@dataclass(frozen=True, slots=True)
-class Users:
-    """How many different people were active in the account."""
-
-    events: tuple[str, ...]
-    compare: Compare
-    window: Window
-
-
-@dataclass(frozen=True, slots=True)
-class Days:
-    """On how many different days there was activity."""
-
-    events: tuple[str, ...]
-    compare: Compare
-    window: Window
-
-
-@dataclass(frozen=True, slots=True)
-class Recency:
-    """Seen within the last `within_days`, or not seen for `not_for_days`: exactly one of them is set."""
-
-    events: tuple[str, ...]
-    within_days: int | None = None
-    not_for_days: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Trait:
-    """A trait as it stands at the end of the day.
-
-    Texts are compared exactly (`texts`; a boolean is the text true or false), numbers in micro-units:
-    `numbers` for equality, `low` and `high` for ranges, both included. `is_set` asks whether there is a value.
-    """
-
-    name: str
-    of: Subject
-    op: Literal["in", "exactly", "at_least", "at_most", "between", "is_set"]
-    texts: tuple[str, ...] = ()
-    numbers: tuple[int, ...] = ()
-    low: int | None = None
-    high: int | None = None
-    is_set: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class StageReached:
-    """The account reached the stage, at least once, on a day of the window."""
-
-    stage: str
-    window: Window
-
-
-@dataclass(frozen=True, slots=True)
-class StageSince:
-    """So many days since the account last reached the stage (0 on the day itself); never reached: false."""
-
-    stage: str
-    at_least_days: int | None
-    at_most_days: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class UsersWho:
-    """How many people of the account the nested rule, asked of each person, holds for."""
-
-    compare: Compare
-    rule: Node
-
-
-@dataclass(frozen=True, slots=True)
-class All:
-    of: tuple[Node, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Any_:
-    of: tuple[Node, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Not:
-    of: Node
-
-
-@dataclass(frozen=True, slots=True)
-class AtLeast:
-    k: int
-    of: tuple[Node, ...]
-
-
-UsageCondition = Count | Distinct | Users | Days | Recency
-Condition = Count | Distinct | Users | Days | Recency | Trait | StageReached | StageSince
-Node = All | Any_ | Not | AtLeast | Condition | UsersWho
 
 
 @dataclass(frozen=True, slots=True)

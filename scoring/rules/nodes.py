@@ -1,0 +1,137 @@
+"""The nodes of a rule: what can be asked of an account or a person, and the groups that combine it.
+
+Frozen and compared by value, so that two definitions that ask the same share one measurement. Pure.
+docs/rules.md says what each means at its edges.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from scoring.rules.windows import Subject, Window
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """How a measured number is judged: between `low` and `high`, both included (None: open), or one of `values`."""
+
+    op: Literal["at_least", "at_most", "exactly", "between", "in"]
+    low: int | None = None
+    high: int | None = None
+    values: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many events."""
+
+    events: tuple[str, ...]
+    compare: Compare
+    window: Window
+
+
+@dataclass(frozen=True, slots=True)
+class Distinct:
+    """How many different values of a property (`of`) that the event type collects."""
+
+    events: tuple[str, ...]
+    of: str
+    compare: Compare
+    window: Window
+
+
+@dataclass(frozen=True, slots=True)
+class Users:
+    """How many different people were active in the account."""
+
+    events: tuple[str, ...]
+    compare: Compare
+    window: Window
+
+
+@dataclass(frozen=True, slots=True)
+class Days:
+    """On how many different days there was activity."""
+
+    events: tuple[str, ...]
+    compare: Compare
+    window: Window
+
+
+@dataclass(frozen=True, slots=True)
+class Recency:
+    """Seen within the last `within_days`, or not seen for `not_for_days`: exactly one of them is set."""
+
+    events: tuple[str, ...]
+    within_days: int | None = None
+    not_for_days: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trait:
+    """A trait as it stands at the end of the day.
+
+    Texts are compared exactly (`texts`; a boolean is the text true or false), numbers in micro-units:
+    `numbers` for equality, `low` and `high` for ranges, both included. `is_set` asks whether there is a value.
+    """
+
+    name: str
+    of: Subject
+    op: Literal["in", "exactly", "at_least", "at_most", "between", "is_set"]
+    texts: tuple[str, ...] = ()
+    numbers: tuple[int, ...] = ()
+    low: int | None = None
+    high: int | None = None
+    is_set: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class StageReached:
+    """The account reached the stage, at least once, on a day of the window."""
+
+    stage: str
+    window: Window
+
+
+@dataclass(frozen=True, slots=True)
+class StageSince:
+    """So many days since the account last reached the stage (0 on the day itself); never reached: false."""
+
+    stage: str
+    at_least_days: int | None
+    at_most_days: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class UsersWho:
+    """How many people of the account the nested rule, asked of each person, holds for."""
+
+    compare: Compare
+    rule: Node
+
+
+@dataclass(frozen=True, slots=True)
+class All:
+    of: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Any_:
+    of: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    of: Node
+
+
+@dataclass(frozen=True, slots=True)
+class AtLeast:
+    k: int
+    of: tuple[Node, ...]
+
+
+UsageCondition = Count | Distinct | Users | Days | Recency
+Condition = Count | Distinct | Users | Days | Recency | Trait | StageReached | StageSince
+Node = All | Any_ | Not | AtLeast | Condition | UsersWho

@@ -1,0 +1,164 @@
+"""Conditions in English, each as a phrase, and the words that they share. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from plgops.lib import days
+from scoring.rules import stored, tree, windows
+from scoring.rules.windows import Subject
+
+STAGE_WORDS = {
+    "signed_up": "signup",
+    "activated": "activation",
+    "pql": "qualifying as a PQL",
+    "claimed": "being claimed by sales",
+    "contacted": "being contacted",
+    "paid": "paying",
+    "expanded": "expanding",
+    "churned": "churning",
+    "returned": "returning to self-serve",
+}
+STAGE_REACHED = {
+    "signed_up": "signed up",
+    "activated": "been activated",
+    "pql": "become a PQL",
+    "claimed": "been claimed by sales",
+    "contacted": "been contacted",
+    "paid": "paid",
+    "expanded": "expanded",
+    "churned": "churned",
+    "returned": "returned to self-serve",
+}
+
+
+def phrase(node: tree.Condition, *, subject: Subject) -> str:
+    """A condition that holds no other one, as a phrase; `subject`: is it asked of an account or of a person."""
+    match node:
+        case tree.Count(events, compare, window):
+            return f"{_events(events)} {_times(compare)}{_window(window, subject)}"
+        case tree.Distinct(events, of, compare, window):
+            number = f"{compared(compare)} different {'value' if is_one(compare) else 'values'}"
+            return f"{_events(events)} with {number} of {of}{_window(window, subject)}"
+        case tree.Users(events, compare, window):
+            doing = "active" if events == tree.ANY_EVENT else f"with {_events(events)}"
+            return f"{compared(compare)} {'person' if is_one(compare) else 'people'} {doing}{_window(window, subject)}"
+        case tree.Days(events, compare, window):
+            doing = "active" if events == tree.ANY_EVENT else _events(events)
+            unit = "day" if is_one(compare) else "different days"
+            return f"{doing} on {compared(compare)} {unit}{_window(window, subject)}"
+        case tree.Recency(events, within_days, not_for_days):
+            everything = events == tree.ANY_EVENT
+            if within_days is not None:
+                return f"{'seen' if everything else _events(events)} {_last(within_days)}"
+            return f"{'not seen' if everything else 'no ' + _events(events)} for {day_count(not_for_days or 0)}"
+        case tree.Trait():
+            return trait(node, subject, negated=False)
+        case tree.StageReached():
+            return stage_reached(node, subject, negated=False)
+        case tree.StageSince(stage, low, high):
+            if low is not None and high is not None:
+                length = f"{low} to {day_count(high)}" if low != high else f"exactly {day_count(low)}"
+            else:
+                length = f"at least {day_count(low)}" if low is not None else f"at most {day_count(high or 0)}"
+            whose = "the account's " if subject == "user" else ""
+            return f"{length} since {whose}{STAGE_WORDS[stage]}"
+
+
+def listed(parts: Sequence[str], word: str) -> str:
+    """“a, b and c”."""
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} {word} {parts[-1]}"
+
+
+def _events(events: Sequence[str]) -> str:
+    if tuple(events) == tree.ANY_EVENT:
+        return "any activity"
+    names = [f"“{name}”" for name in events]
+    return listed(names, "or")
+
+
+def compared(compare: tree.Compare) -> str:
+    match compare.op:
+        case "at_least":
+            return f"at least {compare.low}"
+        case "at_most":
+            return f"at most {compare.high}"
+        case "exactly":
+            return f"exactly {compare.low}"
+        case "between":
+            return f"{compare.low} to {compare.high}"
+    return listed([str(value) for value in compare.values], "or")
+
+
+def is_one(compare: tree.Compare) -> bool:
+    """Whether the last number named is 1, so that the noun after it is singular."""
+    return (compare.low if compare.op in ("at_least", "exactly") else compare.high) == 1
+
+
+def _times(compare: tree.Compare) -> str:
+    if compare.op in ("exactly", "at_most") and compare.high == 0:
+        return "never"
+    if compare.op in ("exactly", "at_most", "at_least") and is_one(compare):
+        return f"{compare.op.replace('_', ' ')} once"
+    return f"{compared(compare)} {'time' if is_one(compare) else 'times'}"
+
+
+def day_count(number: int) -> str:
+    return "1 day" if number == 1 else f"{number} days"
+
+
+def _last(number: int) -> str:
+    return "today" if number == 1 else f"in the last {number} days"
+
+
+def _window(window: windows.Window, subject: Subject) -> str:
+    match window:
+        case windows.LastDays(length):
+            return f" {_last(length)}"
+        case windows.FirstDays(length, of):
+            if subject == "account":
+                return f" within {day_count(length)} of signup"
+            whose = "their own" if of == "user" else "the account's"
+            return f" within {day_count(length)} of {whose} signup"
+        case windows.AnyDays(length):
+            return f" within any {day_count(length)}"
+        case windows.Dates(start, end):
+            if start is None:
+                return f" up to {_date(end or 0)}"
+            return f" since {_date(start)}" if end is None else f" from {_date(start)} to {_date(end)}"
+    return ""
+
+
+def _date(day: int) -> str:
+    try:
+        return days.date_of(day).isoformat()
+    except OverflowError:
+        return f"day {day}"
+
+
+def trait(node: tree.Trait, subject: Subject, *, negated: bool) -> str:
+    name = f"the account's {node.name}" if subject == "user" and node.of == "account" else node.name
+    verb = "is not" if negated else "is"
+    match node.op:
+        case "is_set":
+            return f"{name} is set" if node.is_set != negated else f"{name} is not set"
+        case "at_least" | "at_most":
+            bound = node.low if node.op == "at_least" else node.high
+            return f"{name} {verb} {node.op.replace('_', ' ')} {_number(bound)}"
+        case "between":
+            return f"{name} {verb} from {_number(node.low)} to {_number(node.high)}"
+    values = [*node.texts, *(_number(number) for number in node.numbers)]
+    if negated and len(values) > 1:
+        return f"{name} is none of {', '.join(values)}"
+    return f"{name} {verb} {listed(values, 'or')}"
+
+
+def _number(micro: int | None) -> str:
+    value = stored.number_json(micro or 0)
+    return f"{value:,}"
+
+
+def stage_reached(node: tree.StageReached, subject: Subject, *, negated: bool) -> str:
+    whose = "the account has " if subject == "user" else "has "
+    window = _window(node.window, "account")
+    return f"{whose}{'not ' if negated else ''}{STAGE_REACHED[node.stage]}{window}"

@@ -160,7 +160,7 @@ _PEOPLES_TRAITS = _Table(
     where="t.user_id > 0 AND EXISTS (SELECT 1 FROM accounts_membership m WHERE m.user_id = t.user_id)",
     sql=next(table.sql for table in TABLES if table.name == "accounts_traitvalue"),
 )
-_SEQUENCES = "lake_sequence"  # account_id, seq: the changed_seq that the account's rows were made from
+SEQUENCES = "lake_sequence"  # account_id, seq: the changed_seq that the account's rows were made from
 
 
 def folder() -> Path:
@@ -280,7 +280,7 @@ def _build(work: Path, old: Generation | None, *, now: dt.datetime, began: float
             replaced = _write_everything(db, work)
         else:
             replaced = old.replaced + _replace(db, work, changed)
-        db.execute(f"CREATE OR REPLACE TABLE {_SEQUENCES} AS SELECT * FROM {_csv(sequences, _SEQUENCE_COLUMNS)}")
+        db.execute(f"CREATE OR REPLACE TABLE {SEQUENCES} AS SELECT * FROM {_csv(sequences, _SEQUENCE_COLUMNS)}")
         rows, accounts = _count(db, "accounts_usageday"), _count(db, "accounts_account")
         db.execute("CHECKPOINT")
     number = old.number + 1 if old else time.time_ns() // 1_000_000
@@ -308,7 +308,7 @@ def _changed(old: Generation, sequences: Path) -> list[int]:
     with _opened(old).cursor() as db:
         found = db.execute(
             f"SELECT COALESCE(n.account_id, o.account_id) FROM {_csv(sequences, _SEQUENCE_COLUMNS)} n"
-            f" FULL JOIN {_SEQUENCES} o USING (account_id) WHERE n.seq IS DISTINCT FROM o.seq ORDER BY 1"
+            f" FULL JOIN {SEQUENCES} o USING (account_id) WHERE n.seq IS DISTINCT FROM o.seq ORDER BY 1"
         )
         return [account_id for (account_id,) in found.fetchall()]
 

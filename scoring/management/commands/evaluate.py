@@ -34,7 +34,7 @@ class Command(BaseCommand):
             if date is None:
                 found = recompute.recompute(now=now, slug=slug, with_ids=with_ids)
             else:
-                found = recompute.as_of(day=days.day_number(date), slug=slug, with_ids=with_ids)
+                found = recompute.as_of(day=days.day_number(date), now=now, slug=slug, with_ids=with_ids)
         except Definition.DoesNotExist as error:
             raise CommandError(str(error)) from error
         if options["json"]:

@@ -23,6 +23,8 @@ from plgops.lib.db import after_commit, is_postgres, lock_free_rows
 from plgops.lib.doorbell import ring
 
 MAX_BACKOFF = dt.timedelta(hours=1)
+DEATHS_TOGETHER = 2  # workers that may die over some accounts before each of these is claimed by itself
+WORKER_DIED = "The worker died, or took longer than its lease, while it evaluated this account (or others with it)."
 
 _DUE = bulk.Table(
     AccountDue._meta.db_table,
@@ -116,7 +118,8 @@ def claim(
     With `version`, the newest rule version that is live, accounts that have not been judged by it come last:
     a publication needs no row of its own and goes on after a crash where it stopped.
 
-    A row whose lease ended belongs to a worker that died; it is simply claimed again.
+    A row whose lease ended belongs to a worker that died. The first time it is simply claimed again; see
+    `_after_deaths` for what follows. So fewer rows may come than there are.
     """
     free = Q(lease_until__isnull=True) | Q(lease_until__lte=now)
     ready = Q(retry_at__isnull=True) | Q(retry_at__lte=now)
@@ -134,6 +137,7 @@ def claim(
                 if left > 0:
                     by_version = mine.filter(older).exclude(pk__in=[row.pk for row in rows])
                     rows += list(lock_free_rows(by_version.order_by("followed_version"))[:left])
+        rows = _after_deaths(rows, now=now)
         AccountDue.objects.filter(pk__in=[row.pk for row in rows]).update(lease_until=now + lease, lease_token=token)
     return [
         Claimed(
@@ -148,6 +152,37 @@ def claim(
         )
         for row in rows
     ]
+
+
+def _after_deaths(rows: list[AccountDue], *, now: dt.datetime) -> list[AccountDue]:
+    """Count the workers that died with these locked rows in their hands, and say which rows to claim now.
+
+    An account that kills its worker (it takes all the memory, say) takes all that were claimed with it along.
+    After the second death each of them comes alone: the innocent ones are finished one by one and are as they
+    were, and the one that kills again is known by that, and is pushed back as `fail` does.
+    """
+    dead = [row for row in rows if row.lease_until is not None]
+    if dead:
+        AccountDue.objects.filter(pk__in=[row.pk for row in dead]).update(
+            attempts=F("attempts") + 1, last_error=WORKER_DIED, lease_until=None, lease_token=""
+        )
+    for row in dead:
+        if _comes_alone(row):
+            row.retry_at = now + _backoff(row.attempts)
+            AccountDue.objects.filter(pk=row.pk).update(retry_at=row.retry_at)
+        row.attempts, row.last_error = row.attempts + 1, WORKER_DIED
+    ready = [row for row in rows if row.retry_at is None or row.retry_at <= now]
+    alone = next((row for row in ready if _comes_alone(row)), None)
+    return ready if alone is None else [alone]
+
+
+def _comes_alone(row: AccountDue) -> bool:
+    return row.attempts >= DEATHS_TOGETHER and row.last_error == WORKER_DIED
+
+
+def _backoff(attempts: int) -> dt.timedelta:
+    """How long to leave an account alone that had failed this often before."""
+    return min(dt.timedelta(seconds=10 * 2 ** min(attempts, 10)), MAX_BACKOFF)
 
 
 def finish(
@@ -220,9 +255,12 @@ def fail(claimed: Claimed, *, consumer: str, now: dt.datetime, error: str) -> No
     row = AccountDue.objects.filter(account_id=claimed.account_id, consumer=consumer, lease_token=claimed.token).first()
     if row is None:
         return
-    backoff = min(dt.timedelta(seconds=10 * 2 ** min(row.attempts, 10)), MAX_BACKOFF)
     AccountDue.objects.filter(pk=row.pk, lease_token=claimed.token).update(
-        lease_until=None, lease_token="", retry_at=now + backoff, attempts=F("attempts") + 1, last_error=error[:2000]
+        lease_until=None,
+        lease_token="",
+        retry_at=now + _backoff(row.attempts),
+        attempts=F("attempts") + 1,
+        last_error=error[:2000],
     )
 
 

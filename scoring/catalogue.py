@@ -29,6 +29,7 @@ _NODE_ICONS = {
     tree.Users: "users",
     tree.Days: "calendar-days",
     tree.Recency: "clock",
+    tree.First: "sparkles",
     tree.Trait: "tag",
     tree.StageReached: "milestone",
     tree.StageSince: "milestone",

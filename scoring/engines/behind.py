@@ -34,6 +34,9 @@ def _windows(question: Question, usage: Sequence[Found]) -> None:
                 item.window = windows.LastDays(node.within_days)
             elif item.measured is not None:
                 item.window = windows.Dates(item.measured, item.measured)  # the day last seen
+        elif isinstance(node, tree.First):
+            if item.measured is not None:
+                item.window = windows.Dates(item.measured, item.measured)
         else:
             item.window = node.window  # type: ignore[union-attr]
     sliding = _by_place([item for item in usage if isinstance(item.window, windows.AnyDays)])
@@ -109,7 +112,7 @@ def _newest_of_others(question: Question, usage: Sequence[Found]) -> None:
     asked = [
         (
             items[0].leaf.node,
-            [_look(question, item, _own(item), user_id) for item in items for user_id in item.people],
+            [_look(question, item, _own(item, user_id), user_id) for item in items for user_id in item.people],
         )
         for items in groups
     ]
@@ -118,9 +121,11 @@ def _newest_of_others(question: Question, usage: Sequence[Found]) -> None:
         of_account[place][account_id].newest_us = newest
 
 
-def _own(item: Found) -> windows.Window:
+def _own(item: Found, user_id: int) -> windows.Window:
     """The window as the rule has it, where it differs from person to person; sliding ones stay the best's."""
     window = getattr(item.leaf.node, "window", None)
+    if isinstance(item.leaf.node, tree.First):
+        return windows.Dates(item.each[user_id], item.each[user_id])
     return window if isinstance(window, windows.FirstDays) else item.window
 
 

@@ -116,6 +116,8 @@ def _measure_people(
         if rows:  # the last column is the person's place
             for item, measured, is_held in zip(items, rows[0][3:-1:2], rows[0][4:-1:2], strict=True):
                 item.measured, item.holds = measured, bool(is_held)
+            for place, item in enumerate(items):
+                item.each = {row[1]: row[3 + 2 * place] for row in rows}
         for item in items:
             item.people = list(qualify[account_id] or [row[1] for row in rows[:1]])
             item.people_total = totals[account_id]

@@ -77,7 +77,7 @@ def told(question: Question, item: Found, same: Mapping[str, Any], known: Known)
 
 def _told_measure(question: Question, item: Found, traits: Traits) -> Any:
     node = item.leaf.node
-    if isinstance(node, tree.Recency):
+    if isinstance(node, tree.Recency | tree.First):
         return None if item.measured is None else question.day - item.measured
     if not isinstance(node, tree.Trait):
         return item.measured
@@ -91,7 +91,7 @@ def _told_measure(question: Question, item: Found, traits: Traits) -> Any:
 
 def _told_window(question: Question, item: Found, known: Known) -> dict[str, int | None] | None:
     window = item.window
-    if isinstance(item.leaf.node, tree.StageReached):
+    if isinstance(item.leaf.node, tree.StageReached | tree.First):
         window = item.leaf.node.window
     elif isinstance(item.leaf.node, tree.Recency):
         length = item.leaf.node.within_days or item.leaf.node.not_for_days or 0
@@ -117,6 +117,8 @@ def asked_for(node: tree.Condition | tree.UsersWho) -> tuple[str, Any]:
             return ("within_days", within_days) if within_days is not None else ("not_for_days", not_for_days)
         case tree.StageReached():
             return "reached", None
+        case tree.First():
+            return "first", None
         case tree.StageSince(_, low, high):
             if low is not None and high is not None:
                 return "between", [low, high]

@@ -12,11 +12,12 @@ from scoring.rules.tree import (
     Count,
     Days,
     Distinct,
+    First,
     Recency,
     Users,
 )
 from scoring.rules.values import MAX_DAYS, Reader, at, quoted
-from scoring.rules.windows import Subject, Window
+from scoring.rules.windows import Ever, Subject, Window
 
 _WINDOWS = ("last_days", "first_days", "any_days")
 
@@ -81,6 +82,20 @@ def _recency(reader: Reader, value: object, path: str, subject: Subject) -> Cond
     return Recency(events, not_for_days=length)
 
 
+def _first(reader: Reader, value: object, path: str, subject: Subject) -> Condition | None:
+    table = reader.table(value, path, needs=("event", "window"), may=())
+    if table is None:
+        return None
+    events = read_events(reader, table, path)
+    if "window" not in table:
+        return None
+    window = read_window(reader, table, path, subject, kinds=("last_days", "first_days"))
+    if isinstance(window, Ever):
+        reader.wrong(at(path, "window"), "expected days that do not take in everything: whoever did it began once")
+        return None
+    return First(events, window) if events and window else None
+
+
 # users_who is read by `parse`, which knows how deep it stands
 CONDITIONS: dict[str, Callable[[Reader, object, str, Subject], Condition | None]] = {
     "count": _count,
@@ -88,6 +103,7 @@ CONDITIONS: dict[str, Callable[[Reader, object, str, Subject], Condition | None]
     "users": _users,
     "days": _days,
     "recency": _recency,
+    "first": _first,
     "trait": read_trait,
     "stage": read_stage,
 }

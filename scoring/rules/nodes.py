@@ -69,6 +69,14 @@ class Recency:
 
 
 @dataclass(frozen=True, slots=True)
+class First:
+    """Done for the first time ever on a day of the window."""
+
+    events: tuple[str, ...]
+    window: Window
+
+
+@dataclass(frozen=True, slots=True)
 class Trait:
     """A trait as it stands at the end of the day.
 
@@ -132,6 +140,6 @@ class AtLeast:
     of: tuple[Node, ...]
 
 
-UsageCondition = Count | Distinct | Users | Days | Recency
-Condition = Count | Distinct | Users | Days | Recency | Trait | StageReached | StageSince
+UsageCondition = Count | Distinct | Users | Days | Recency | First
+Condition = UsageCondition | Trait | StageReached | StageSince
 Node = All | Any_ | Not | AtLeast | Condition | UsersWho

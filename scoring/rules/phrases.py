@@ -52,6 +52,9 @@ def phrase(node: tree.Condition, *, subject: Subject) -> str:
             if within_days is not None:
                 return f"{'seen' if everything else _events(events)} {_last(within_days)}"
             return f"{'not seen' if everything else 'no ' + _events(events)} for {day_count(not_for_days or 0)}"
+        case tree.First(events, window):
+            doing = "active" if events == tree.ANY_EVENT else _events(events)
+            return f"{doing} for the first time{_window(window, subject)}"
         case tree.Trait():
             return trait(node, subject, negated=False)
         case tree.StageReached():

@@ -18,6 +18,7 @@ from scoring.rules.tree import (
     Days,
     DefinitionDoc,
     Distinct,
+    First,
     Node,
     Not,
     Recency,
@@ -76,6 +77,8 @@ def rule_json(rule: Node, *, subject: Subject) -> dict[str, Any]:
         case Recency(events, within_days, not_for_days):
             length = {"within_days": within_days} if within_days is not None else {"not_for_days": not_for_days}
             return {"recency": {"event": _event_json(events)} | length}
+        case First(events, window):
+            return {"first": {"event": _event_json(events)} | _window_json(window)}
         case Trait():
             return {"trait": _trait_json(rule, subject)}
         case StageReached(stage, window):

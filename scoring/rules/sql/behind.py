@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from scoring.rules import tree
 from scoring.rules.sql.plan import Plan
 from scoring.rules.sql.sliding import stretch_rows
 from scoring.rules.sql.terms import Leafy, Statement, in_list, needs_person, window_of
@@ -78,7 +79,7 @@ _RANKED = "CASE WHEN what = 1 THEN -n ELSE -id END, id"
 def _scan(plan: Plan, looks: str, node: Leafy, *, with_people: bool) -> str:
     """FROM and WHERE over the usage (`u`) where it is to be looked (`l`)."""
     ids = plan.types.ids_of(node)
-    by_person = needs_person(node)
+    by_person = needs_person(node) and not isinstance(node, tree.First)  # whose day is known by now
     person = " LEFT JOIN accounts_productuser p ON p.id = u.user_id" if by_person else ""
     plus = "+" if plan.dialect == "sqlite" else ""
     scan = (

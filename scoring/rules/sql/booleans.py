@@ -23,6 +23,8 @@ def holds(plan: Plan, rule: tree.Node, subject: Subject) -> str:
     match rule:
         case tree.Trait():
             return f"(COALESCE({column}, 0) = 1)" if rule.is_set else f"(COALESCE({column}, 0) = 0)"
+        case tree.First():
+            return f"(h{plan.leaves[subject][rule]} = 1)"
         case tree.StageReached():
             return f"({column} IS NOT NULL)"
         case tree.StageSince(_, low, high):

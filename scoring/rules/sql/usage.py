@@ -9,7 +9,7 @@ from scoring.rules.sql.terms import needs_person, window_of
 
 def usage_tables(plan: Plan) -> None:
     """`base`: account and person; `abase`: the account; `daily`: distinct days of the account."""
-    plain = (tree.Count, tree.Users, tree.Days, tree.Recency)
+    plain = (tree.Count, tree.Users, tree.Days, tree.Recency, tree.First)
     mine = {subject: plan.standing(subject, *plain) for subject in plan.leaves}
     nodes = list(dict.fromkeys([*mine["user"], *mine["account"]]))
     if not nodes:
@@ -18,7 +18,9 @@ def usage_tables(plan: Plan) -> None:
     by_person = any(needs_person(node) for node in nodes)
     columns, sums = [], []
     for number, node in enumerate(nodes):
-        match = plan.match(plan.types.ids_of(node), window_of(node), ids)
+        # the first time is the first of all: whether it lies in the window is asked afterwards
+        window = windows.Ever() if isinstance(node, tree.First) else window_of(node)
+        match = plan.match(plan.types.ids_of(node), window, ids)
         if isinstance(node, tree.Count):
             columns.append(f"CAST(SUM(CASE WHEN {match} THEN u.count ELSE 0 END) AS BIGINT) AS m{number}")
             sums.append(f"CAST(SUM(m{number}) AS BIGINT) AS m{number}")
@@ -28,9 +30,12 @@ def usage_tables(plan: Plan) -> None:
         elif isinstance(node, tree.Recency):
             columns.append(f"MAX(CASE WHEN {match} THEN u.day END) AS m{number}")
             sums.append(f"MAX(m{number}) AS m{number}")
+        elif isinstance(node, tree.First):
+            columns.append(f"MIN(CASE WHEN {match} THEN u.day END) AS m{number}")
+            sums.append(f"MIN(m{number}) AS m{number}")
         elif node in mine["user"]:
             columns.append(f"COUNT(DISTINCT CASE WHEN {match} THEN u.day END) AS m{number}")
-        if isinstance(window_of(node), windows.LastDays):
+        if isinstance(window, windows.LastDays):
             columns.append(f"MIN(CASE WHEN {match} THEN u.day END) AS l{number}")
             sums.append(f"MIN(l{number}) AS l{number}")
     plan.usage_columns = {node: number for number, node in enumerate(nodes)}

@@ -30,6 +30,9 @@ def wide_table(plan: Plan, subject: Subject) -> None:
     for node, number in plan.leaves[subject].items():
         measured, changes = _columns_of(plan, node, number, subject)
         columns += [f"{measured} AS m{number}", f"{changes} AS n{number}"]
+        if isinstance(node, tree.First):
+            inside = plan.inside(node.window, measured, "s.signup_day") or "1 = 1"
+            columns.append(f"{truth(f'{measured} IS NOT NULL AND {inside}')} AS h{number}")
         if isinstance(node, tree.Trait):
             columns.append(f"{'utrait' if node.of == 'user' else 'atrait'}.v{plan.trait_columns[node]} AS v{number}")
     if person:
@@ -58,6 +61,12 @@ def _columns_of(plan: Plan, node: Leafy, number: int, subject: Subject) -> tuple
             last = f"{'base' if person else 'abase'}.m{plan.usage_columns[node]}"
             length = node.within_days if node.within_days is not None else node.not_for_days
             return last, f"CASE WHEN {last} + {length} > {plan.day} THEN {last} + {length} END"
+        case tree.First():
+            first = f"{'base' if person else 'abase'}.m{plan.usage_columns[node]}"
+            if not isinstance(node.window, windows.LastDays):
+                return first, NO_DAY
+            end = f"{first} + {node.window.days}"
+            return first, f"CASE WHEN {end} > {plan.day} THEN {end} END"
     if isinstance(window_of(node), windows.AnyDays):
         return f"COALESCE({'slid' if person else 'aslid'}.m{number}, 0)", NO_DAY
     if isinstance(node, tree.Distinct):

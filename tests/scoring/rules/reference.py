@@ -87,6 +87,8 @@ def holds(facts: Facts, rule: dict, day: int, account: int, user: int | None = N
         if "reached" in body:
             return True
         return body.get("at_least_days", 0) <= day - found <= body.get("at_most_days", day - found)
+    if kind == "first":
+        return found is not None and _inside(facts, body, found, day, account, user)
     if kind == "trait":
         return _trait_holds(facts, body, day, account, user)
     return _judge(found, body)
@@ -137,6 +139,8 @@ def measure(facts: Facts, kind: str, body: dict, day: int, account: int, user: i
     ]
     if kind == "recency":
         return max((when for when, _ in rows), default=None)
+    if kind == "first":
+        return min((when for when, _ in rows), default=None)
     size = {
         "count": lambda found: sum(count for _, (_, count) in found),
         "days": lambda found: len({when for when, _ in found}),

@@ -42,8 +42,12 @@ def comparisons(draw):
 
 
 @st.composite
-def windows(draw, subject, *, sliding=True):
-    kinds = ["ever", "last_days", "last_days", "first_days", "dates"] + (["any_days"] if sliding else [])
+def windows(draw, subject, *, sliding=True, ever=True):
+    kinds = (
+        (["ever"] if ever else [])
+        + ["last_days", "last_days", "first_days", "dates"]
+        + (["any_days"] if sliding else [])
+    )
     kind = draw(st.sampled_from(kinds))
     if kind == "ever":
         return draw(st.sampled_from([{}, {"window": "ever"}]))
@@ -59,11 +63,13 @@ def windows(draw, subject, *, sliding=True):
 
 @st.composite
 def conditions(draw, subject):
-    kinds = ["count", "count", "distinct", "days", "recency", "trait", "trait", "stage"]
+    kinds = ["count", "count", "distinct", "days", "recency", "first", "trait", "trait", "stage"]
     kinds += ["users"] if subject == "account" else []
     kind = draw(st.sampled_from(kinds))
     if kind == "recency":
         return {kind: {"event": draw(events), draw(st.sampled_from(["within_days", "not_for_days"])): draw(lengths)}}
+    if kind == "first":
+        return {kind: {"event": draw(events)} | draw(windows(subject, sliding=False, ever=False))}
     if kind == "stage":
         stage = draw(st.sampled_from(STAGES))
         if draw(st.booleans()):
@@ -132,6 +138,7 @@ def single(subject):
         lengths,
         seen,
     )
+    first = st.builds(lambda length, event: {"first": {"event": event, "window": {"last_days": length}}}, lengths, seen)
     since = st.builds(
         lambda key, length, stage: {"stage": {"since": stage, key: length}},
         st.sampled_from(["at_least_days", "at_most_days"]),
@@ -143,7 +150,7 @@ def single(subject):
         lengths,
         st.sampled_from(STAGES),
     )
-    found = either(counted, counted, counted, recent, since, reached)
+    found = either(counted, counted, counted, recent, first, since, reached)
     if subject == "user":
         return found
     who = st.builds(lambda compare, rule: {"users_who": compare | {"rule": rule}}, compare, single("user"))

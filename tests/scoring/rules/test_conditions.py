@@ -91,6 +91,17 @@ def test_first_days_of_a_person_run_from_the_persons_own_signup(acme, invite):
     assert not holds({"users_who": {"at_least": 1, "rule": inner}}, acme)
 
 
+def test_who_is_soonest_decides_when_people_are_looked_at_again(acme, invite):
+    """Each person's own day lapses by itself: the account comes back for the first of them, not for the last."""
+    for day in (50, 53, 55):
+        world.used(acme, world.person(10, acme), invite, day)
+    inner = {"count": {"event": "*", "at_least": 1, "window": {"last_days": 7}}}
+    rule = {"users_who": {"at_least": 3, "rule": inner}}
+    assert (holds(rule, acme, 56), next_day(rule, acme, 56)) == (True, 57)
+    assert (holds(rule, acme, 57), next_day(rule, acme, 57)) == (False, 60)
+    assert next_day(inner, acme, 56, level="user") == 57
+
+
 def test_last_days_end_with_the_day_itself(acme, invite):
     world.used(acme, None, invite, 50)
     rule = {"count": {"event": "*", "at_least": 1, "window": {"last_days": 7}}}
@@ -215,6 +226,31 @@ def test_recency_counts_today_as_the_first_day(acme, invite):
     assert [holds(gone, acme, day) for day in (50, 52, 53)] == [False, False, True]
     assert next_day(seen, acme, 50) == next_day(gone, acme, 50) == 53
     assert next_day(gone, acme, 53) is None
+
+
+def test_first_time_is_the_first_of_all(acme, invite):
+    for day in (50, 54):
+        world.used(acme, None, invite, day)
+    rule = {"first": {"event": "*", "window": {"last_days": 3}}}
+    assert [holds(rule, acme, day) for day in (49, 50, 52, 53, 54)] == [False, True, True, False, False]
+    assert [next_day(rule, acme, day) for day in (50, 53)] == [53, 54]  # 54: what is dated in the future is looked at
+    assert next_day(rule, acme, 54) is None
+    assert holds({"first": {"event": "*", "window": {"from": 50, "to": 50}}}, acme)
+    assert not holds({"first": {"event": "*", "window": {"from": 51}}}, acme)
+    assert not holds({"first": {"event": "Nobody Sent This", "window": {"last_days": 3}}}, acme)
+
+
+def test_first_time_of_a_person_is_that_persons_own(acme, invite):
+    ann, bob = world.person(10, acme), world.person(40, acme)
+    world.used(acme, ann, invite, 20)
+    world.used(acme, bob, invite, 45)
+    late = {"first": {"event": "*", "window": {"from": 40}}}
+    assert not holds(late, acme)
+    assert holds({"users_who": {"exactly": 1, "rule": late}}, acme)
+    soon = {"first": {"event": "*", "window": {"first_days": 6, "of": "user"}}}
+    assert holds({"users_who": {"exactly": 1, "rule": soon}}, acme)
+    soon["first"]["window"]["first_days"] = 5
+    assert not holds({"users_who": {"at_least": 1, "rule": soon}}, acme)
 
 
 def test_star_is_raw_activity_only(acme, invite):

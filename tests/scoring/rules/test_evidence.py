@@ -144,6 +144,22 @@ def test_recency_counts_days_since(acme, invite):
     assert seen["window"] == {"from_day": 87, "to_day": 100}
 
 
+def test_first_time_tells_its_day_and_who_it_was(acme, invite):
+    ann, bob = world.person(10, acme), world.person(10, acme)
+    world.used(acme, ann, invite, 96)
+    world.used(acme, bob, invite, 99)
+    rule = {"first": {"event": "Invite Sent", "window": {"last_days": 7}}}
+    (first,) = explained(rule, acme)["conditions"]
+    assert (first["kind"], first["holds"], first["measured"], first["days"]) == ("first", True, 4, [96])
+    assert (first["people"], first["newest_us"], first["window"]) == (
+        [ann.pk],
+        noon(96),
+        {"from_day": 94, "to_day": 100},
+    )
+    found = explained({"users_who": {"at_least": 1, "rule": rule}}, acme)
+    assert (found["users"], found["newest_us"]) == ([ann.pk, bob.pk], noon(99))
+
+
 def test_level_user_totals_everybody_who_qualifies(acme, invite):
     people = [world.person(10, acme) for _ in range(12)]
     for number, who in enumerate(people):

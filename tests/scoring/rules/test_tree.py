@@ -82,7 +82,7 @@ def test_every_problem_is_told_with_its_place():
         (
             "/rule/all/3/unheard",
             "unknown condition; expected one of “all”, “any”, “not”, “at_least”, “count”, “distinct”, “users”, “days”,"
-            " “recency”, “trait”, “stage”, “users_who”",
+            " “recency”, “first”, “trait”, “stage”, “users_who”",
         ),
         ("/grace_days", "expected a whole number from 0 to 365, not true or false"),
     ]
@@ -130,6 +130,10 @@ def test_every_problem_is_told_with_its_place():
         ),
         ({"recency": {"event": "*"}}, "account", "/recency"),
         ({"recency": {"event": "*", "within_days": 3, "not_for_days": 3}}, "account", "/recency"),
+        ({"first": {"event": "A"}}, "account", "/first"),
+        ({"first": {"event": "A", "window": "ever"}}, "account", "/first/window"),
+        ({"first": {"event": "A", "window": {"any_days": 3}}}, "account", "/first/window"),
+        ({"first": {"event": "A", "at_least": 1, "window": {"last_days": 3}}}, "account", "/first/at_least"),
         ({"trait": {"name": "plan", "of": "user", "exactly": "free"}}, "account", "/trait/of"),
         ({"trait": {"name": "plan", "at_least": "5"}}, "account", "/trait/at_least"),
         ({"trait": {"name": "plan", "at_least": 0.0000001}}, "account", "/trait/at_least"),
@@ -220,7 +224,20 @@ words = st.sampled_from(
     [
         *("slug", "name", "purpose", "level", "rule", "account_when", "grace_days", "motion", "all", "any", "not"),
         *("at_least", "at_most", "exactly", "between", "in", "of", "event", "window", "last_days", "first_days"),
-        *("any_days", "from", "to", "count", "distinct", "users", "days", "recency", "trait", "stage", "users_who"),
+        *(
+            "any_days",
+            "from",
+            "to",
+            "count",
+            "distinct",
+            "users",
+            "days",
+            "recency",
+            "trait",
+            "stage",
+            "users_who",
+            "first",
+        ),
         *("within_days", "not_for_days", "reached", "since", "at_least_days", "is_set", "pql", "user", "*", "paid"),
     ]
 )

@@ -24,6 +24,10 @@ from plgops.lib.doorbell import ring
 
 MAX_BACKOFF = dt.timedelta(hours=1)
 DEATHS_TOGETHER = 2  # workers that may die over some accounts before each of these is claimed by itself
+# Rows of a publication in a sweep that has changed ones too: what has just changed must not wait for them. Measured on
+# PostgreSQL with four definitions, on a busy machine with two cores: a sweep of 500 takes 0.6 to 0.9 s where a few
+# dozen of them qualify and 1.4 to 1.8 s where all do, so it stays whole when nothing else is there; 100 add 0.3 s.
+PUBLICATION_SHARE = 100
 WORKER_DIED = "The worker died, or took longer than its lease, while it evaluated this account (or others with it)."
 
 _DUE = bulk.Table(
@@ -116,7 +120,8 @@ def claim(
     """Lease up to `limit` accounts that are behind: changed ones (oldest change first), then time-due ones.
 
     With `version`, the newest rule version that is live, accounts that have not been judged by it come last:
-    a publication needs no row of its own and goes on after a crash where it stopped.
+    a publication needs no row of its own and goes on after a crash where it stopped. Beside changed accounts they
+    are PUBLICATION_SHARE at most.
 
     A row whose lease ended belongs to a worker that died. The first time it is simply claimed again; see
     `_after_deaths` for what follows. So fewer rows may come than there are.
@@ -127,16 +132,19 @@ def claim(
     with transaction.atomic():
         mine = AccountDue.objects.filter(free, ready, consumer=consumer)
         rows = list(lock_free_rows(mine.filter(is_behind=True).order_by("changed_at", "account_id"))[:limit])
+        share = PUBLICATION_SHARE if rows else limit
         if len(rows) < limit:
             by_time = mine.filter(due_day__lte=today, changed_seq=F("done_seq")).order_by("due_day", "account_id")
             rows += list(lock_free_rows(by_time)[: limit - len(rows)])
         if version is not None:
             # two ranges of one index, in its order: a large publication is taken from its end, never sorted
             for older in (Q(followed_version__isnull=True), Q(followed_version__lt=version)):
-                left = limit - len(rows)
+                left = min(share, limit - len(rows))
                 if left > 0:
                     by_version = mine.filter(older).exclude(pk__in=[row.pk for row in rows])
-                    rows += list(lock_free_rows(by_version.order_by("followed_version"))[:left])
+                    found = list(lock_free_rows(by_version.order_by("followed_version"))[:left])
+                    share -= len(found)
+                    rows += found
         rows = _after_deaths(rows, now=now)
         AccountDue.objects.filter(pk__in=[row.pk for row in rows]).update(lease_until=now + lease, lease_token=token)
     return [

@@ -26,8 +26,8 @@ def row_of(name: str) -> AccountDue:
     return AccountDue.objects.get(account__external_id=name, consumer=TIERS)
 
 
-def claim(now: dt.datetime, *, limit: int = 500) -> list[due.Claimed]:
-    return due.claim(consumer=TIERS, now=now, today=20000, limit=limit, lease=LEASE)
+def claim(now: dt.datetime, *, limit: int = 500, version: int | None = None) -> list[due.Claimed]:
+    return due.claim(consumer=TIERS, now=now, today=20000, limit=limit, lease=LEASE, version=version)
 
 
 def names(claimed: list[due.Claimed]) -> list[str]:
@@ -141,3 +141,27 @@ def test_a_sweep_without_deaths_asks_nothing_more(django_assert_num_queries):
     with django_assert_num_queries(5):  # savepoint, changed, time-due, lease, release
         claimed = claim(NOW)
     assert names(claimed) == ["acme", "globex"]
+
+
+def make_followers(number: int, *, version: int | None) -> None:
+    """Accounts that are not behind, judged by this version last."""
+    made = Account.objects.bulk_create(
+        Account(external_id=f"v{version}-{n}", signed_up_at=NOW, signup_day=20000, recorded_at=NOW)
+        for n in range(number)
+    )
+    AccountDue.objects.bulk_create(
+        AccountDue(account=one, consumer=TIERS, done_seq=1, followed_version=version) for one in made
+    )
+
+
+def test_a_publication_leaves_room_for_what_changes_while_it_is_worked_off():
+    make_followers(70, version=None)
+    make_followers(170, version=1)
+    make_accounts("acme", "globex")
+    AccountDue.objects.filter(account__external_id="acme", consumer=TIERS).update(done_seq=1, due_day=19999)
+    first = claim(NOW, version=2)
+    assert (names(first[:2]), len(first)) == (["globex", "acme"], 2 + due.PUBLICATION_SHARE)
+    assert (first[2].followed_version, first[-1].followed_version) == (None, 1)
+    make_accounts("initech")
+    assert len(claim(NOW, version=2, limit=60)) == 60
+    assert len(claim(NOW, version=2)) == 240 - 100 - 59  # nothing has changed: as many as there are

@@ -9,9 +9,8 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
-from accounts import due
+from accounts import due, rebuild
 from accounts.models import EventType, StaffUser
-from accounts.rebuild import backfill
 from accounts.team import audit
 
 _DESCRIBED = ("meaning", "description", "is_activity", "metered_property", "distinct_property")
@@ -40,8 +39,8 @@ def describe(
 
     Whether it counts as activity is read when rules are evaluated, so changing it makes every account due. Whoever
     qualifies by a new meaning or a new count waits for a release, as after an import.
-    A property that is measured anew is counted from the next event on, and the log is counted again by it
-    after the commit, in short transactions beside ingest: not to be called inside a transaction of one's own.
+    A property that is measured anew is counted from the next event on; the events before are counted again by it
+    in the background (accounts/rebuild.py).
     """
     wanted = {
         "meaning": meaning,
@@ -66,8 +65,8 @@ def describe(
         if "is_activity" in changed:
             for consumer in sorted(settings.DUE_CONSUMERS):
                 due.mark_everybody(consumer=consumer, now=now, importing=True)
-    if changed.keys() & {"metered_property", "distinct_property"}:
-        backfill(kind, now=now)
+        if changed.keys() & {"metered_property", "distinct_property"}:
+            rebuild.ask(kind, now=now)
     return kind
 
 
@@ -76,7 +75,7 @@ def derive(
 ) -> EventType:
     """Make a type that counts the events of `base` whose property is one of `values`, from the first event on.
 
-    Raises NotRaw, CannotDerive. As for `describe`, the log is counted after the commit.
+    Raises NotRaw, CannotDerive. As for `describe`, the events before are counted in the background.
     """
     if base.base_id is not None:
         raise NotRaw("A derived event is derived from what is sent, not from another derived one.")
@@ -96,5 +95,5 @@ def derive(
         )
         detail = {"base": base.name, "property": property_name.strip(), "values": list(values)}
         audit.record(action="event_type.derived", obj=kind, by=by, now=now, detail=detail)
-    backfill(kind, now=now)
+        rebuild.ask(kind, now=now)
     return kind

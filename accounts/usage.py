@@ -227,6 +227,18 @@ def set_last_seen(user_ids: Collection[int], account_ids: Collection[int]) -> No
         )
 
 
+def sizes(user_ids: Collection[int], *, event_type_id: int) -> list[tuple[int, int]]:
+    """Of these people those who have events of a type, by id; each with about how many they have of all types."""
+    return [
+        (user_id, int(many))
+        for user_id, many in bulk.fetch(
+            f"SELECT user_id, SUM(count) FROM {_T} WHERE {bulk.among('user_id')} GROUP BY user_id"
+            " HAVING MAX(CASE WHEN event_type_id = %s THEN 1 ELSE 0 END) = 1 ORDER BY user_id",
+            [bulk.many(sorted(user_ids)), event_type_id],
+        )
+    ]
+
+
 def accounts_of(user_ids: Collection[int]) -> set[int]:
     """The accounts in which these people have usage."""
     return _others("account_id", "user_id", user_ids)

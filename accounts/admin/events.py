@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.utils.safestring import SafeString
 
 from accounts.admin.typed import FOUND, account_ids, date_text, person_ids
-from accounts.models import Event, EventType, Receipt, UsageDay, UsageValue
+from accounts.models import Event, EventType, Receipt, Recount, UsageDay, UsageValue
 from plgops.lib.desk import DeskAdmin, LogAdmin, page_link
 
 
@@ -19,6 +19,12 @@ class EventTypeAdmin(DeskAdmin):
     @admin.display(description="page")
     def page(self, event_type: EventType) -> SafeString:
         return page_link("/event-types/", "Describe")
+
+
+@admin.register(Recount)
+class RecountAdmin(DeskAdmin):
+    list_display = ("event_type", "asked_at", "after", "attempts", "retry_at", "last_error")
+    list_select_related = ("event_type",)
 
 
 @admin.register(Event)

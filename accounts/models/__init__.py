@@ -1,7 +1,7 @@
 """The ground floor's tables."""
 
 from .due import AccountDue
-from .events import Event, EventType, Receipt, UsageDay, UsageValue
+from .events import Event, EventType, Receipt, Recount, UsageDay, UsageValue
 from .imports import ImportJob
 from .lifecycle import Hold, Stage, StageEntry
 from .people import (
@@ -40,6 +40,7 @@ __all__ = [
     "ProductUser",
     "QuarantinedMessage",
     "Receipt",
+    "Recount",
     "RevenueMovement",
     "Source",
     "Stage",

@@ -58,6 +58,29 @@ class EventType(models.Model):
         return self.name
 
 
+class Recount(models.Model):
+    """The history of an event type is to be counted again. The row is the queue, and it goes when that is done.
+
+    One that is asked for while another of the same type is under way takes its place, from the start.
+    """
+
+    event_type = models.ForeignKey(EventType, on_delete=models.PROTECT, related_name="recounts")
+    asked_at = models.DateTimeField()
+    after = models.BigIntegerField(default=-1, help_text="People up to this id are done; -1: not begun.")
+    retry_at = models.DateTimeField(null=True, blank=True, help_text="When a step that is under way is given up.")
+    attempts = models.IntegerField(default=0, help_text="Steps begun since the last one that was done.")
+    last_error = models.TextField(blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(after__gte=-1), name="recount_after_known"),
+            models.CheckConstraint(condition=Q(attempts__gte=0), name="recount_attempts_not_negative"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.event_type_id}, asked {self.asked_at:%Y-%m-%d %H:%M}"
+
+
 class Event(models.Model):
     """The log: track messages only. Nothing has a foreign key to it, so it can be partitioned by month.
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.db.models import Exists, OuterRef
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods
 
-from accounts import event_types
+from accounts import event_types, rebuild
 from accounts.forms import EventTypeForm
-from accounts.models import EventType
+from accounts.models import EventType, Recount
 from accounts.team.requests import StaffRequest
 from plgops.lib import access
 from plgops.lib.htmx import page
@@ -24,7 +25,9 @@ def event_type_list(request: StaffRequest) -> HttpResponse:
     """Every event type; `?meaning=none` those that nobody has described yet."""
     access.require(request.user, "event_types.edit")
     search, meaning = request.GET.get("q", "").strip(), request.GET.get("meaning", "")
-    rows = EventType.objects.select_related("base")
+    rows = EventType.objects.select_related("base").annotate(
+        is_recounted=Exists(Recount.objects.filter(event_type=OuterRef("pk")))
+    )
     if search:
         rows = rows.filter(name__icontains=search)
     if meaning == "none":
@@ -60,4 +63,5 @@ def event_type_edit(request: StaffRequest, event_type_id: int) -> HttpResponse:
                 return redirect("event-types")
             except event_types.NotRaw as error:
                 form.add_error("is_activity", str(error))
-    return render(request, "event_types/edit.html", {"form": form, "kind": kind}, status=status)
+    context = {"form": form, "kind": kind, "recount": rebuild.under_way(kind)}
+    return render(request, "event_types/edit.html", context, status=status)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
+from accounts import rebuild
 from accounts.ingest import accept_batch
 from accounts.models import (
     Account,
@@ -48,6 +49,14 @@ def make_types() -> None:
 
 def send(source: Source, *messages: dict, importing: bool = False):
     return accept_batch(source=source, messages=messages, received_at=NOW, importing=importing)
+
+
+def recount() -> int:
+    """Count again in the background, to the end; in how many steps."""
+    steps = 0
+    while rebuild.recount_next(now=NOW):
+        steps += 1
+    return steps
 
 
 def usage() -> dict:

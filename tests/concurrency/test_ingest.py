@@ -7,16 +7,17 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 
 import pytest
 from django.conf import settings
 from django.db import connection
 
-from accounts import event_types
-from accounts.models import Event, EventType, ProductUser, Receipt, UsageDay, UserKey
+from accounts import counting, event_types, rebuild
+from accounts.models import Event, EventType, ProductUser, Receipt, Recount, UsageDay, UserKey
 from accounts.rebuild import rebuild_usage
-from tests.accounts.ingest_world import NOW, at, make_source, make_types, send, usage
+from tests.accounts.ingest_world import NOW, at, make_source, make_types, recount, send, usage
 from tests.concurrency.races import at_once
 
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True, serialized_rollback=True)]
@@ -104,6 +105,7 @@ def test_rebuild_and_a_new_derived_type_beside_ingest_lose_nothing():
     def deriving():
         base = EventType.objects.get(name="Invite Sent")
         event_types.derive(name="Viewer Invited", base=base, property_name="role", values=["viewer"], by=None, now=NOW)
+        recount()
         for _ in range(3):
             rebuild_usage(now=NOW)
 
@@ -114,6 +116,65 @@ def test_rebuild_and_a_new_derived_type_beside_ingest_lose_nothing():
         for kind in EventType.objects.all()
     }
     assert (count["Invite Sent"], count["Admin Invited"], count["Viewer Invited"]) == (600, 300, 300)
+    before = usage()
+    rebuild_usage(now=NOW)
+    assert usage() == before
+
+
+@pytest.mark.parametrize("person", ["known", "new"])
+def test_a_batch_that_read_the_catalogue_before_a_change_is_counted_again(person, monkeypatch):
+    source = make_source()
+    send(source, signed_in(0, "known", event="Signed Up"))
+    EventType.objects.create(name="Exported")
+    read, derived = threading.Event(), threading.Event()
+    on_sight = counting.on_sight
+
+    def slowly(seen):
+        types = on_sight(seen)
+        if "Exported" in seen and not read.is_set():
+            read.set()
+            assert derived.wait(10)
+            time.sleep(0.3)  # long enough for the recount to have passed by, if it did not wait
+        return types
+
+    monkeypatch.setattr(counting, "on_sight", slowly)
+
+    def deriving():
+        assert read.wait(10)
+        base = EventType.objects.get(name="Exported")
+        event_types.derive(name="To S3", base=base, property_name="to", values=["s3"], by=None, now=NOW)
+        derived.set()
+        recount()
+
+    # the batch is the first that anybody hears of this person doing that
+    batch = [signed_in(number, person, event="Exported", properties={"to": "s3"}) for number in range(1, 4)]
+    sent, done = at_once(lambda: send(source, *batch), deriving)
+    assert (sent.events, done) == (3, None)
+    kind = EventType.objects.get(name="To S3")
+    assert list(UsageDay.objects.filter(event_type_id=kind.pk).values_list("count", flat=True)) == [1, 1, 1]
+
+
+def test_several_workers_count_again_beside_ingest(monkeypatch):
+    monkeypatch.setattr(rebuild, "STEP", 5)
+    source = make_source()
+    people = [f"p{number}" for number in range(30)]
+    for turn in range(3):
+        send(source, *(signed_in(turn * 100 + n, one, event="Exported") for n, one in enumerate(people)))
+    base = EventType.objects.get(name="Exported")
+    for name, value in (("First", "s3"), ("Second", "ftp")):
+        event_types.derive(name=name, base=base, property_name="to", values=[value], by=None, now=NOW)
+
+    def sending():
+        for turn in range(3, 8):
+            batch = [
+                signed_in(turn * 100 + n, one, event="Exported", properties={"to": ["s3", "ftp"][n % 2], "rows": turn})
+                for n, one in enumerate([*people, f"new{turn}"])
+            ]
+            send(source, *batch)
+
+    assert all(result is None or isinstance(result, int) for result in at_once(sending, recount, recount, recount))
+    recount()
+    assert not Recount.objects.exists()
     before = usage()
     rebuild_usage(now=NOW)
     assert usage() == before

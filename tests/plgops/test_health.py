@@ -7,7 +7,7 @@ from celery import Celery
 from django.db import DatabaseError, connection
 from django.utils import timezone
 
-from accounts.models import Account, AccountDue
+from accounts.models import Account, AccountDue, EventType, Recount
 from plgops import health
 from plgops.lib import doorbell
 
@@ -36,7 +36,7 @@ def make_due(*, waited, attempts=0):
 
 
 def test_health_is_ok_when_nothing_waits(client, broker, django_assert_num_queries):
-    with django_assert_num_queries(5):  # the database, then per consumer: oldest change, poison accounts
+    with django_assert_num_queries(6):  # the database, per consumer: oldest change, poison accounts; recounts
         response = client.get("/health/")
     assert response.status_code == 200
     assert response.json()["status"] == "ok"
@@ -58,6 +58,21 @@ def test_health_counts_poison_accounts(client, broker):
     make_due(waited=dt.timedelta(0), attempts=2)
     answer = client.get("/health/").json()
     assert (answer["status"], answer["due"]["evaluation"]["poison_accounts"]) == ("degraded", 1)
+
+
+def test_health_shows_a_recount_and_is_degraded_when_it_fails(client, broker):
+    assert client.get("/health/").json()["recounts"] == {"event_types": 0, "oldest_seconds": 0, "failing": 0}
+    kind = EventType.objects.create(name="Exported")
+    asked_at = timezone.now() - dt.timedelta(hours=1)
+    row = Recount.objects.create(event_type=kind, asked_at=asked_at, attempts=1)  # a step is under way
+    answer = client.get("/health/").json()
+    assert (answer["status"], answer["recounts"]["event_types"], answer["recounts"]["failing"]) == ("ok", 1, 0)
+    assert 3600 <= answer["recounts"]["oldest_seconds"] <= 3602
+    Recount.objects.filter(pk=row.pk).update(last_error="RuntimeError('full')")
+    answer = client.get("/health/").json()
+    assert (answer["status"], answer["recounts"]["failing"]) == ("degraded", 1)
+    Recount.objects.filter(pk=row.pk).update(last_error="", attempts=2)  # its worker was killed
+    assert client.get("/health/").json()["status"] == "degraded"
 
 
 def test_degraded_alarms_only_who_asks_for_it(client, broker):

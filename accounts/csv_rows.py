@@ -156,8 +156,8 @@ def opened(path: Path) -> Iterator[tuple[BinaryIO, io.TextIOWrapper]]:
             text.detach()
 
 
-def header_of(text: io.TextIOWrapper) -> tuple[list[str], Iterator[list[str]]]:
-    """The header's names and the reader of what follows; comma, semicolon or tab, whichever the header has most."""
+def header_of(text: io.TextIOWrapper) -> tuple[list[str], Any]:
+    """The header's names and the csv.reader of what follows; comma, semicolon or tab, whichever the header has most."""
     try:
         first = next(_lines(text), "")
     except (OSError, EOFError, zlib.error) as error:
@@ -183,12 +183,15 @@ def _lines(text: io.TextIOWrapper) -> Iterator[str]:
         yield line
 
 
-def rows(reader: Any, header: list[str], mapping: Mapping[str, str], kind: str) -> Iterator[Row]:
-    """Every row, in order, with the line that it begins on; blank lines are passed over."""
+def rows(reader: Any, header: list[str], mapping: Mapping[str, str], kind: str, *, passed: int = 0) -> Iterator[Row]:
+    """Every row, in order, with the line that it begins on; blank lines are passed over.
+
+    `passed`: how many lines of the file were passed over that the reader has not seen.
+    """
     known = COLUMNS[kind]
     targets = [mapping.get(name, LEFT_OUT) for name in header]
     while True:
-        line = reader.line_num + 1
+        line = passed + reader.line_num + 1
         try:
             raw = next(reader)
         except StopIteration:

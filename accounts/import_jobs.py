@@ -1,8 +1,10 @@
 """Imports through the page: an uploaded file waits as a row, and a sweep of the worker brings it in.
 
 Draft (uploaded, columns not confirmed) -> waiting -> running -> done or failed. A running job is leased and the
-lease renewed with every batch; a worker that dies loses it, and another reads the file again from the start,
-which changes nothing twice. The stored file goes when the job is over; its rejected rows stay to be fetched.
+lease renewed with every batch. It is worked on for a slice of time at most, then its bookmark is stored and whatever
+else waits for the worker has its turn; so one worker is enough to import and to evaluate. A worker that dies loses
+the lease, and another goes on from the bookmark; what it reads again changes nothing twice. The stored file goes
+when the job is over; its rejected rows stay to be fetched.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import datetime as dt
 import logging
 import secrets
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 from django.core.files.uploadedfile import UploadedFile
@@ -26,9 +29,10 @@ from plgops.lib.doorbell import ring
 logger = logging.getLogger(__name__)
 
 TASK = "accounts.run_imports"
+SLICE = dt.timedelta(seconds=5)  # and the rest of a batch: evaluation waits so long where one worker does both
 LEASE = dt.timedelta(minutes=2)  # far longer than a batch takes
-MAX_ATTEMPTS = 3  # times that an error is tried again
-MAX_CLAIMS = 10  # workers that may die, or be restarted, over one file
+MAX_ATTEMPTS = 3  # times that an error is tried again; a slice that ends well forgets those before
+MAX_CLAIMS = 10  # workers that may die, or be restarted, over one slice
 Status = ImportJob.Status
 
 
@@ -89,7 +93,7 @@ def discard(*, job_id: int, by: StaffUser, now: dt.datetime) -> None:
 
 
 def run_next(*, clock: Callable[[], dt.datetime]) -> ImportJob | None:
-    """Bring in the job that has waited longest, to its end; None when nothing waits.
+    """Bring in the job that has waited longest, to its end or for a slice; None when nothing waits.
 
     `clock` says what time it is, because a job may take long and its lease must be renewed.
     """
@@ -100,7 +104,7 @@ def run_next(*, clock: Callable[[], dt.datetime]) -> ImportJob | None:
         _finish(job, Status.FAILED, now=clock(), error=f"{MAX_CLAIMS} workers stopped in the middle of this file.")
         return job
     try:
-        report = _run(job, clock=clock)
+        report, bookmark = _run(job, clock=clock)
     except LeaseLost:
         logger.warning("import %s went to another worker", job.pk)
         return job
@@ -114,7 +118,10 @@ def run_next(*, clock: Callable[[], dt.datetime]) -> ImportJob | None:
         else:
             _finish(job, Status.FAILED, now=clock(), error=repr(error)[:2000])
         return job
-    _finish(job, Status.DONE, now=clock(), error=report.first_reason, report=report)
+    if bookmark is None:
+        _finish(job, Status.DONE, now=clock(), error=report.first_reason, report=report)
+    else:
+        _lay_down(job, bookmark, now=clock())
     return job
 
 
@@ -133,12 +140,13 @@ def _claim(*, now: dt.datetime) -> ImportJob | None:
         job.started_at = job.started_at or now
         job.lease_until, job.lease_token = now + LEASE, token
         job.attempts += 1
-        job.position = job.rows_read = job.rows_new = job.rows_rejected = 0
+        done = imports.Bookmark(**job.bookmark)
+        job.rows_read, job.rows_new, job.rows_rejected = done.read, done.new, done.rejected
         job.save()
     return job
 
 
-def _run(job: ImportJob, *, clock: Callable[[], dt.datetime]) -> imports.Report:
+def _run(job: ImportJob, *, clock: Callable[[], dt.datetime]) -> tuple[imports.Report, imports.Bookmark | None]:
     if job.source is None:
         raise csv_rows.BadFile("The import has no source.")
     path = Path(job.file.path)
@@ -155,7 +163,20 @@ def _run(job: ImportJob, *, clock: Callable[[], dt.datetime]) -> imports.Report:
         if not kept:
             raise LeaseLost
 
-    return imports.load([part], source=job.source, now=clock(), progress=progress)[0]
+    began = clock()
+    return imports.load_some(
+        part,
+        source=job.source,
+        now=began,
+        bookmark=imports.Bookmark(**job.bookmark),
+        enough=lambda: clock() - began >= SLICE,
+        progress=progress,
+    )
+
+
+def _lay_down(job: ImportJob, bookmark: imports.Bookmark, *, now: dt.datetime) -> None:
+    """End the lease with the slice: whoever comes next goes on from the bookmark. Nothing has gone wrong so far."""
+    _mine(job).update(bookmark=asdict(bookmark), lease_until=now, lease_token="", attempts=0, error="")
 
 
 def _finish(job: ImportJob, status: str, *, now: dt.datetime, error: str, report: imports.Report | None = None) -> None:

@@ -6,16 +6,17 @@ without `created_at` wait until everything else is in: their traits are true fro
 creation, which by then is the earliest thing seen of it.
 
 Memory does not grow with the file. Nothing here is held open across batches: a run that dies half-way is
-simply run again.
+simply run again, and a run may stop after any batch and leave a bookmark for the next one.
 """
 
 from __future__ import annotations
 
 import csv
 import datetime as dt
+import os
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -24,8 +25,9 @@ from typing import Any, Self
 from django.conf import settings
 
 from accounts import billing, csv_rows, payload
+from accounts.counting import CatalogueFull
 from accounts.csv_rows import BadFile, BadRow, Row
-from accounts.ingest import accept
+from accounts.ingest import Accepted, accept
 from accounts.models import AccountKey, Source, UserKey
 from accounts.workspace import zone
 
@@ -54,6 +56,21 @@ class Report:
 
 
 Progress = Callable[[int, Report], None]  # the file's position in bytes, and how far the report has come
+
+
+@dataclass(frozen=True, slots=True)
+class Bookmark:
+    """How far a file has come in: where a later run goes on. Plain values, kept as JSON."""
+
+    again: bool = False  # the second time through, for the rows that wait
+    place: str = ""  # where the next row begins, as the text's `tell` names it; empty: after the header
+    line: int = 0  # lines of the file before that
+    undated: int = 0
+    read: int = 0
+    new: int = 0
+    rejected: int = 0
+    first_reason: str = ""
+    rejected_bytes: int = 0  # of the file of rejected rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +112,7 @@ def load(parts: Sequence[Part], *, source: Source, now: dt.datetime, progress: P
     for part in ordered:
         with csv_rows.opened(part.path) as (_, text):
             header, _reader = csv_rows.header_of(text)
-            csv_rows.check_mapping(part.kind, part.mapping or csv_rows.exact_mapping(part.kind, header))
+            _mapping_of(part, header)
     passes = [_Pass(part, source, now=now, progress=progress) for part in ordered]
     for each in passes:
         each.run()
@@ -104,17 +121,68 @@ def load(parts: Sequence[Part], *, source: Source, now: dt.datetime, progress: P
     return [each.report for each in passes]
 
 
+def load_some(
+    part: Part,
+    *,
+    source: Source,
+    now: dt.datetime,
+    bookmark: Bookmark,
+    enough: Callable[[], bool],
+    progress: Progress | None = None,
+) -> tuple[Report, Bookmark | None]:
+    """Import one file from the bookmark on until it is at its end or, after a batch, `enough` says so.
+
+    The report of all so far, and the bookmark for the next run; None when the file is done. BadFile as for `load`.
+    """
+    run = _Pass(part, source, now=now, progress=progress, enough=enough, bookmark=bookmark)
+    done = run.go_on()
+    return run.report, None if done else run.bookmark
+
+
+def _mapping_of(part: Part, header: list[str]) -> Mapping[str, str]:
+    mapping = part.mapping or csv_rows.exact_mapping(part.kind, header)
+    csv_rows.check_mapping(part.kind, mapping)
+    return mapping
+
+
 class _Pass:
     """One file on its way in."""
 
-    def __init__(self, part: Part, source: Source | None, *, now: dt.datetime, progress: Progress | None) -> None:
+    def __init__(
+        self,
+        part: Part,
+        source: Source | None,
+        *,
+        now: dt.datetime,
+        progress: Progress | None,
+        enough: Callable[[], bool] = lambda: False,
+        bookmark: Bookmark = Bookmark(),
+    ) -> None:
         self.part = part
         self.source = source
         self.now = now
         self.progress = progress or (lambda position, report: None)
+        self.enough = enough
+        self.bookmark = bookmark
         self.zone = zone()
-        self.report = Report(part.kind, part.path)
-        self.undated = 0
+        self.report = Report(
+            part.kind,
+            part.path,
+            read=bookmark.read,
+            new=bookmark.new,
+            rejected=bookmark.rejected,
+            first_reason=bookmark.first_reason,
+        )
+        self.undated = bookmark.undated
+
+    def go_on(self) -> bool:
+        """From the bookmark to the end, or until it is enough; whether that was the end."""
+        if not self.bookmark.again:
+            with _Rejects(self.part, kept=self.bookmark.rejected_bytes) as rejects:
+                if not self._each_batch(rejects, undated=False):
+                    return False
+            self.bookmark = replace(self.bookmark, again=True, place="", line=0)
+        return not self.undated or self._each_batch(None, undated=True)
 
     def run(self) -> Report:
         """All rows but the undated ones; without a source only reads."""
@@ -127,27 +195,45 @@ class _Pass:
         if self.undated:
             self._each_batch(None, undated=True)
 
-    def _each_batch(self, rejects: _Rejects | None, *, undated: bool) -> None:
+    def _each_batch(self, rejects: _Rejects | None, *, undated: bool) -> bool:
+        """Batches from the bookmark on; False, and a new bookmark, when it is enough before the end."""
         kind = self.part.kind
         with csv_rows.opened(self.part.path) as (disk, text):
             header, reader = csv_rows.header_of(text)
-            mapping = self.part.mapping or csv_rows.exact_mapping(kind, header)
-            csv_rows.check_mapping(kind, mapping)
+            mapping = _mapping_of(self.part, header)
             self.report.left_out = [name for name, target in mapping.items() if target == csv_rows.LEFT_OUT]
             if rejects:
                 rejects.header = header
-            rows = csv_rows.rows(reader, header, mapping, kind)
+            passed = 0
+            if self.bookmark.place:
+                text.seek(int(self.bookmark.place))
+                passed = self.bookmark.line - reader.line_num
+            rows = csv_rows.rows(reader, header, mapping, kind, passed=passed)
             while batch := list(islice(rows, BATCH)):
                 if rejects:
                     self.report.read += len(batch)
                 self._batch(batch, rejects, undated=undated)
                 self.progress(disk.tell(), self.report)
+                if self.enough():
+                    self.bookmark = Bookmark(
+                        again=undated,
+                        place=str(text.tell()),
+                        line=passed + reader.line_num,
+                        undated=self.undated,
+                        read=self.report.read,
+                        new=self.report.new,
+                        rejected=self.report.rejected,
+                        first_reason=self.report.first_reason,
+                        rejected_bytes=rejects.size() if rejects else 0,
+                    )
+                    return False
+        return True
 
     def _batch(self, batch: Sequence[Row], rejects: _Rejects | None, *, undated: bool) -> None:
         kind = self.part.kind
         dated = kind in ("accounts", "users")
         created = self._creations(batch) if undated else {}
-        messages: list[payload.Message] = []
+        messages: list[tuple[Row, payload.Message]] = []
         states: list[tuple[Row, billing.State]] = []
         for row in batch:
             waits = dated and not row.error and "created_at" not in row.cells
@@ -167,14 +253,25 @@ class _Pass:
             if waits and not undated:
                 self.undated += 1
                 continue
-            messages.append(message)
+            messages.append((row, message))
         if self.source is None or not messages:
             return
-        accepted = accept(source=self.source, messages=messages, received_at=self.now, importing=True)
+        accepted = self._accept(messages, rejects)
         if kind == "revenue":
             self.report.new += self._pay([state for _, state in states])
         else:
             self.report.new += accepted.events + accepted.facts
+
+    def _accept(self, said: Sequence[tuple[Row, payload.Message]], rejects: _Rejects | None) -> Accepted:
+        assert self.source is not None
+        messages = [message for _, message in said]
+        try:
+            return accept(source=self.source, messages=messages, received_at=self.now, importing=True)
+        except CatalogueFull as full:  # nothing of the batch was stored
+            for row, message in said:
+                if rejects and message.event in full.names:
+                    self._reject(rejects, row, str(full))
+            return self._accept([pair for pair in said if pair[1].event not in full.names], rejects)
 
     def _understood(self, said: dict[str, Any]) -> payload.Message:
         """The message, or BadRow if ingest would refuse it."""
@@ -237,16 +334,24 @@ def _key(kind: str, row: Row) -> str:
 
 
 class _Rejects:
-    """The file of rejected rows: made with the first one, and gone when a later run rejects nothing."""
+    """The file of rejected rows: made with the first one, and gone when a later run rejects nothing.
 
-    def __init__(self, part: Part) -> None:
+    `kept`: so many bytes of it are of runs before; what follows was written by one that died.
+    """
+
+    def __init__(self, part: Part, *, kept: int = 0) -> None:
         self.path = part.rejected_path or rejected_path(part.path)
+        self.kept = kept
         self.header: list[str] = []
         self._out: Any = None
         self._writer: Any = None
 
     def __enter__(self) -> Self:
-        self.path.unlink(missing_ok=True)
+        if self.kept:
+            os.truncate(self.path, self.kept)
+            self._open("a")
+        else:
+            self.path.unlink(missing_ok=True)
         return self
 
     def __exit__(
@@ -257,11 +362,21 @@ class _Rejects:
 
     def write(self, row: Row, reason: str) -> None:
         if self._out is None:
-            # the bytes that were no UTF-8 go out as they came in
-            self._out = self.path.open("w", encoding="utf-8", errors="surrogateescape", newline="")
-            self._writer = csv.writer(self._out)
+            self._open("w")
             self._writer.writerow(["line", "reason", *self.header])
         self._writer.writerow([row.line, reason, *row.raw])
+
+    def size(self) -> int:
+        """Bytes written so far, by all runs together."""
+        if self._out is None:
+            return 0
+        self._out.flush()
+        return os.fstat(self._out.fileno()).st_size
+
+    def _open(self, mode: str) -> None:
+        # the bytes that were no UTF-8 go out as they came in
+        self._out = self.path.open(mode, encoding="utf-8", errors="surrogateescape", newline="")
+        self._writer = csv.writer(self._out)
 
 
 def rejected_path(path: Path) -> Path:

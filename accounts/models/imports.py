@@ -8,9 +8,9 @@ from django.db.models import Q
 
 
 class ImportJob(models.Model):
-    """One uploaded file on its way in. A worker that dies loses its lease, and the file is read again.
+    """One uploaded file on its way in. A worker that dies loses its lease, and the file is read on from its bookmark.
 
-    Reading a file again changes nothing (message ids come from the rows), so there is no half-way to keep.
+    Reading rows again changes nothing (message ids come from the rows), so the bookmark may be an old one.
     """
 
     class Kind(models.TextChoices):
@@ -43,6 +43,7 @@ class ImportJob(models.Model):
     attempts = models.IntegerField(default=0)
     size = models.BigIntegerField(default=0, help_text="Bytes of the file.")
     position = models.BigIntegerField(default=0, help_text="Bytes read so far.")
+    bookmark = models.JSONField(default=dict, blank=True, help_text="Where the next slice of the import goes on.")
     rows_read = models.IntegerField(default=0)
     rows_new = models.IntegerField(default=0)
     rows_rejected = models.IntegerField(default=0)

@@ -127,13 +127,13 @@ def test_a_draft_can_be_discarded_and_a_started_one_cannot(client_of, admin):
 
 def test_a_worker_that_died_is_followed_by_another_and_nothing_doubles(admin, monkeypatch):
     job = started(admin)
-    load = imports.load
+    load = imports.load_some
 
     def killed(*args, **kwargs):
         load(*args, **kwargs)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(import_jobs.imports, "load", killed)
+    monkeypatch.setattr(import_jobs.imports, "load_some", killed)
     with pytest.raises(KeyboardInterrupt):
         run()
     monkeypatch.undo()
@@ -151,7 +151,7 @@ def test_a_job_that_keeps_failing_is_given_up_with_its_error(admin, monkeypatch)
     def broken(*args, **kwargs):
         raise RuntimeError("disk on fire")
 
-    monkeypatch.setattr(import_jobs.imports, "load", broken)
+    monkeypatch.setattr(import_jobs.imports, "load_some", broken)
     for _ in range(import_jobs.MAX_ATTEMPTS):
         run()
     job.refresh_from_db()
@@ -161,13 +161,13 @@ def test_a_job_that_keeps_failing_is_given_up_with_its_error(admin, monkeypatch)
 
 def test_who_lost_the_lease_stops_and_the_other_ones_numbers_stand(admin, monkeypatch):
     job = started(admin)
-    load = imports.load
+    load = imports.load_some
 
     def overtaken(*args, **kwargs):
         ImportJob.objects.update(lease_token="somebody else", rows_new=99)
         return load(*args, **kwargs)
 
-    monkeypatch.setattr(import_jobs.imports, "load", overtaken)
+    monkeypatch.setattr(import_jobs.imports, "load_some", overtaken)
     run()
     job.refresh_from_db()
     assert (job.status, job.lease_token, job.rows_new) == ("running", "somebody else", 99)
@@ -242,7 +242,7 @@ def test_a_file_that_ends_every_worker_is_given_up(admin, monkeypatch):
     def killed(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(import_jobs.imports, "load", killed)
+    monkeypatch.setattr(import_jobs.imports, "load_some", killed)
     for n in range(import_jobs.MAX_CLAIMS):
         with pytest.raises(KeyboardInterrupt):
             run(NOW + n * import_jobs.LEASE)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
+from django.conf import settings
 
 from accounts.models import EventType
 from plgops.lib import bulk
@@ -27,6 +28,19 @@ _TYPE = bulk.Table(
         ("last_seen_at", "timestamptz"),
     ),
 )
+
+
+class CatalogueFull(Exception):
+    """There is no room for these event names; the text says why, for whoever sent them."""
+
+    code = "too_many_event_names"
+
+    def __init__(self, names: Iterable[str]) -> None:
+        super().__init__(
+            f"At most {settings.EVENT_NAMES_MAX:,} different event names are kept (EVENT_NAMES_MAX), and this would be"
+            " one more. What differs from message to message, such as an id, belongs in a property."
+        )
+        self.names = frozenset(names)
 
 
 @dataclass(slots=True)
@@ -94,11 +108,25 @@ def _assemble(rows: Iterable[tuple[Any, ...]]) -> dict[str, Counted]:
     return {counted.name: counted for counted in by_id.values()}
 
 
+def _room() -> int | None:
+    """For how many more names there is room; None: for all."""
+    most: int = settings.EVENT_NAMES_MAX
+    return max(0, most - EventType.objects.filter(base=None).count()) if most > 0 else None
+
+
 def on_sight(seen: Mapping[str, tuple[dt.datetime, dt.datetime]]) -> dict[str, Counted]:
-    """The types of these names, made if they are new. `seen`: first and last time of each name in the batch."""
+    """The types of these names, made if they are new. `seen`: first and last time of each name in the batch.
+
+    Raises CatalogueFull for new names beyond EVENT_NAMES_MAX; those that come first have the room that is left.
+    Batches that meet at the limit may go past it together, by as much as each of them brings.
+    """
     known = load(seen)
-    new = sorted(set(seen) - set(known))
+    new = [name for name in seen if name not in known]
     if new:
+        room = _room()
+        if room is not None and len(new) > room:
+            raise CatalogueFull(new[room:])
+        new.sort()
         bulk.write(
             _TYPE,
             [(name, "", "", True, "", "", seen[name][0], seen[name][1]) for name in new],

@@ -22,6 +22,7 @@ from django.conf import settings
 from django.db import DataError, Error, IntegrityError
 
 from accounts import counting, due, identity, keys, memberships, payload, profiles, quarantine, traits
+from accounts.counting import CatalogueFull
 from accounts.identity import News
 from accounts.keys import GroupKey, Link, PersonKey
 from accounts.memberships import LEFT_EVENT, Named, Places
@@ -95,9 +96,8 @@ def accept_batch(
             raise
         if len(messages) == 1:
             logger.warning("a message cannot be stored and goes to quarantine", exc_info=True)
-            reason = f"It cannot be stored: {str(error).partition(chr(10))[0] or type(error).__name__}."
             shared = payload.storable(dict(context)) if context else None
-            return accept(messages=[], bad=[Bad(messages[0], "not_storable", reason, 0)], context=shared, **told)
+            return accept(messages=[], bad=[Bad(messages[0], *_refusal(error), 0)], context=shared, **told)
     half = len(messages) // 2
     left, right = (
         accept_batch(messages=part, context=context, importing=importing, **told)
@@ -111,6 +111,24 @@ def accept_batch(
         quarantined=left.quarantined + right.quarantined,
         refused=(*left.refused, *(replace(bad, index=bad.index + half) for bad in right.refused)),
     )
+
+
+def accept_one(*, source: Source, message: Message, received_at: dt.datetime) -> tuple[str, str] | None:
+    """Store one message that is understood. Else nothing is stored, and this is why not: a code and a reason."""
+    try:
+        accept(source=source, messages=[message], received_at=received_at)
+    except Exception as error:
+        if isinstance(error, CatalogueFull) or _is_of_one_message(error):
+            return _refusal(error)
+        raise
+    return None
+
+
+def _refusal(error: Exception) -> tuple[str, str]:
+    """The code and the reason with which a message goes to quarantine."""
+    if isinstance(error, CatalogueFull):
+        return error.code, str(error)
+    return "not_storable", f"It cannot be stored: {str(error).partition(chr(10))[0] or type(error).__name__}."
 
 
 _BY_VALUES = ("22", "23", "54")  # SQLSTATE classes: data, constraints, limits of the program
@@ -134,32 +152,36 @@ def _accept_raw(
     context: Mapping[str, Any] | None,
     importing: bool,
 ) -> Accepted:
-    parsed: list[Message] = []
+    parsed: dict[int, Message] = {}  # by place in the batch
     bad: list[Bad] = []
     shared = payload.storable(dict(context)) if context else None
     for index, raw in enumerate(messages):
         try:
-            parsed.append(
-                payload.parse(
-                    raw,
-                    received_at=received_at,
-                    sent_at=sent_at,
-                    context=shared,
-                    skew_seconds=settings.INGEST_SKEW_SECONDS,
-                    max_message_bytes=settings.INGEST_MAX_MESSAGE,
-                )
+            parsed[index] = payload.parse(
+                raw,
+                received_at=received_at,
+                sent_at=sent_at,
+                context=shared,
+                skew_seconds=settings.INGEST_SKEW_SECONDS,
+                max_message_bytes=settings.INGEST_MAX_MESSAGE,
             )
         except Refused as refused:
             bad.append(Bad(raw, refused.code, refused.reason, index))
-    return accept(
-        source=source,
-        messages=parsed,
-        bad=bad,
-        received_at=received_at,
-        sent_at=sent_at,
-        context=shared,
-        importing=importing,
-    )
+    while True:
+        try:
+            return accept(
+                source=source,
+                messages=list(parsed.values()),
+                bad=sorted(bad, key=lambda one: one.index),
+                received_at=received_at,
+                sent_at=sent_at,
+                context=shared,
+                importing=importing,
+            )
+        except CatalogueFull as full:  # the whole batch was taken back; again, without those
+            for index in [index for index, message in parsed.items() if message.event in full.names]:
+                del parsed[index]
+                bad.append(Bad(messages[index], *_refusal(full), index))
 
 
 def accept(
@@ -172,7 +194,7 @@ def accept(
     context: Mapping[str, Any] | None = None,
     importing: bool = False,
 ) -> Accepted:
-    """As `accept_batch`, for messages that are understood already."""
+    """As `accept_batch`, for messages that are understood already. Raises CatalogueFull, and what cannot be stored."""
     by_digest: dict[bytes, Message] = {}
     for message in messages:
         if not message.message_id:

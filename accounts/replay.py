@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.conf import settings
 from django.db import transaction
@@ -49,14 +49,14 @@ def replay(*, quarantined_id: int, by: StaffUser, now: dt.datetime) -> Replayed:
     except payload.Refused as refused:
         QuarantinedMessage.objects.filter(pk=row.pk).update(code=refused.code, reason=refused.reason)
         return Replayed(False, refused.code, refused.reason)
-    said = row.payload
     if not message.message_id and message.original_at is None:
         # ingest could not tell it from another one: it gets the row's id, so that two replays at once are one message
-        said = {**said, "messageId": f"quarantine:{row.pk}"}
-    result = ingest.accept_batch(source=row.source, messages=[said], received_at=row.received_at, sent_at=row.sent_at)
-    if result.quarantined:
-        row.refresh_from_db()
-        return Replayed(False, row.code, row.reason)
+        message = replace(message, message_id=f"quarantine:{row.pk}")
+    wrong = ingest.accept_one(source=row.source, message=message, received_at=row.received_at)
+    if wrong is not None:
+        code, reason = wrong[0], payload.storable(wrong[1])[:500]
+        QuarantinedMessage.objects.filter(pk=row.pk).update(code=code, reason=reason)
+        return Replayed(False, code, reason)
     with transaction.atomic():
         if not QuarantinedMessage.objects.filter(pk=row.pk, replayed_at__isnull=True).update(replayed_at=now):
             raise AlreadyReplayed("This message was accepted before.")

@@ -121,6 +121,7 @@ INGEST_MAX_BODY = env.number("INGEST_MAX_BODY", 10_000_000)  # bytes, decoded
 INGEST_MAX_BATCH = env.number("INGEST_MAX_BATCH", 20_000)  # messages of a request; it must be answered within 10 s
 INGEST_MAX_MESSAGE = env.number("INGEST_MAX_MESSAGE", 32_768)  # bytes; larger ones go to quarantine
 INGEST_SKEW_SECONDS = env.number("INGEST_SKEW_SECONDS", 300)  # a clock wrong by less is left alone
+EVENT_NAMES_MAX = env.number("EVENT_NAMES_MAX", 5_000)  # different event names that may be sent; 0: no limit
 INGEST_MAX_PER_SECOND = env.number("INGEST_MAX_PER_SECOND", 0)  # messages per source and process; 0: no limit
 BACKFILL_DAYS = env.number("BACKFILL_DAYS", 30)  # older events open no handoff by themselves; 0: they do
 DATA_UPLOAD_MAX_MEMORY_SIZE = INGEST_MAX_BODY + 1_000_000

@@ -181,6 +181,58 @@ def test_without_a_good_key_nothing_is_taken(send, headers):
     assert (Event.objects.count(), QuarantinedMessage.objects.count()) == (0, 0)
 
 
+class Unreadable:
+    """A body that nobody may touch."""
+
+    def read(self, *args):
+        raise AssertionError("the body was read")
+
+    readline = read
+
+
+@pytest.mark.parametrize(
+    ("headers", "query"),
+    [
+        ({"Authorization": basic("plg_aaaaaaaa_" + "b" * 32 + ":")}, ""),
+        ({"Authorization": basic("nothing")}, ""),
+        ({"X-Write-Key": "plg_aaaaaaaa_" + "b" * 32}, ""),
+        ({}, "writeKey=nothing"),
+        ({"Authorization": "Bearer a-token", "X-Write-Key": "nothing"}, ""),
+    ],
+)
+@pytest.mark.parametrize("length", ["9000000", "90000000"])
+def test_with_a_wrong_key_the_body_is_not_even_read(client, headers, query, length):
+    body = {"wsgi.input": Unreadable(), "CONTENT_LENGTH": length, "QUERY_STRING": query}
+    assert is_error(client.generic("POST", "/v1/batch", headers=headers, **body), 401, "invalid_write_key")
+
+
+def test_revoked_key_is_refused_without_reading(client, source, key, admin):
+    sources.revoke(source_id=source.pk, by=admin, now=timezone.now())
+    body = {"wsgi.input": Unreadable(), "CONTENT_LENGTH": "9000000"}
+    answer = client.generic("POST", "/v1/batch", headers={"Authorization": basic(key + ":")}, **body)
+    assert is_error(answer, 401, "invalid_write_key")
+
+
+def test_key_in_the_body_does_not_help_a_wrong_one_in_the_headers(send, key):
+    headers = {"Authorization": basic("nothing:")}
+    assert is_error(send({"batch": [track()], "writeKey": key}, auth=False, **headers), 401, "invalid_write_key")
+
+
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer an-oauth-token"}])
+def test_body_with_its_key_inside_is_smaller(send, key, headers):
+    def body(size):
+        messages = [track(n, properties={"x": "y" * 20_000}) for n in range(size // 20_000)]
+        return json.dumps({"writeKey": key, "batch": messages}).encode()
+
+    assert send(body(900_000), auth=False, **headers).status_code == 200
+    for packed in (False, True):
+        large = gzip.compress(body(1_100_000)) if packed else body(1_100_000)
+        answer = send(large, auth=False, **headers, **({"Content-Encoding": "gzip"} if packed else {}))
+        assert is_error(answer, 413, "payload_too_large")
+        assert "write key in the headers" in answer.json()["message"]
+    assert send(body(1_100_000)).status_code == 200
+
+
 def test_masked_key_of_a_body_is_no_key(send, key):
     assert is_error(send({"batch": [track()], "writeKey": key + ":***"}, auth=False), 401, "invalid_write_key")
 

@@ -27,7 +27,10 @@ def _locked(account_id: int) -> Account:
 
 @retried
 def set_owner(*, account_id: int, owner: StaffUser | None, by: StaffUser, now: dt.datetime) -> bool:
-    """Give the account to `owner` (None: to nobody). True if that changed anything."""
+    """Give the account to `owner` (None: to nobody). True if that changed anything.
+
+    Whoever follows the account looks at it again: what waits for somebody goes to its owner.
+    """
     account = _locked(account_id)
     if account.owner_id == (owner.pk if owner else None):
         return False
@@ -41,6 +44,7 @@ def set_owner(*, account_id: int, owner: StaffUser | None, by: StaffUser, now: d
         account_id=account.pk,
         detail={"from": before.label if before else "", "to": owner.label if owner else ""},
     )
+    due.mark_changed([account.pk], now=now)
     return True
 
 

@@ -55,7 +55,7 @@ class Case:
     steps: dict[int, Decision] = field(default_factory=dict)  # by version
     evidence: dict[int, dict[str, Any]] = field(default_factory=dict)  # by version
     hand_over: set[int] = field(default_factory=set)  # definitions whose open episode may need a handoff
-    review: bool = False  # the company's handoff may no longer fit its reasons
+    review: bool = False  # the company's handoff may no longer fit its reasons, or its owner
     moved: bool = False  # the account is not the company that its open handoff stands on
     wake: list[int] = field(default_factory=list)  # child accounts to judge again
 
@@ -325,15 +325,16 @@ def _ask_for_handoff(case: Case, rule: LiveRule, evidence: dict[str, Any]) -> No
 
 
 def _open_handoffs(company_ids: set[int]) -> tuple[set[int], set[int]]:
-    """Companies whose open handoff no longer fits its reasons or payments, and all that have an open one."""
+    """Companies whose open handoff no longer fits its reasons, payments or owner, and all that have an open one."""
     reasons = Qualification.objects.filter(handoff=OuterRef("pk"), closed_at=None)
     company = Q(account_id=OuterRef("company_id")) | Q(account__parent_id=OuterRef("company_id"))
     paid = StageEntry.objects.filter(company, stage__in=openings.PAID_STAGES, at__gte=OuterRef("opened_at"))
     misfits, every = set(), set()
-    for company_id, status, lapsed_at, paid_at, holds, has_paid in (
+    owned: dict[int, int] = {}  # companies with an owner whose handoff nobody has
+    for company_id, owner_id, status, lapsed_at, paid_at, holds, has_paid in (
         Handoff.objects.filter(company_id__in=company_ids, closed_at=None)
         .annotate(holds=Exists(reasons), has_paid=Exists(paid))
-        .values_list("company_id", "status", "rule_lapsed_at", "paid_at", "holds", "has_paid")
+        .values_list("company_id", "company__owner_id", "status", "rule_lapsed_at", "paid_at", "holds", "has_paid")
     ):
         every.add(company_id)
         unclaimed = status == Handoff.Status.UNCLAIMED
@@ -342,6 +343,10 @@ def _open_handoffs(company_ids: set[int]) -> tuple[set[int], set[int]]:
         pays = has_paid and not unclaimed and paid_at is None
         if lapses or returns or pays:
             misfits.add(company_id)
+        elif unclaimed and owner_id is not None:
+            owned[company_id] = owner_id
+    takers = openings.takers(set(owned.values())) if owned else set()
+    misfits |= {company_id for company_id, owner_id in owned.items() if owner_id in takers}
     return misfits, every
 
 

@@ -7,7 +7,7 @@ constraint is the judge of "one open handoff per company"; whoever comes second 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from django.db import IntegrityError, models, transaction
 from django.db.models import F, Q
@@ -61,16 +61,7 @@ def open_or_join(
                 account_id=company.pk,
                 detail={"qualification": qualification.pk},
             )
-            if company.owner and access.may(company.owner, "handoffs.work"):
-                take(handoff, owner=company.owner, now=now, assigned=True)
-                audit.record(
-                    action="handoff.assigned",
-                    obj=handoff,
-                    by=None,
-                    now=now,
-                    account_id=company.pk,
-                    detail={"to": company.owner.label, "why": "owns the account"},
-                )
+            _give_to_owner(handoff, company, now=now)
             return handoff
     _attach(qualification, handoff)
     handoff.newest_evidence_at = max(handoff.newest_evidence_at, newest_at)
@@ -89,8 +80,9 @@ def open_or_join(
 def review(*, company_id: int, now: dt.datetime) -> None:
     """Bring the company's open handoff in line with its reasons and payments.
 
-    Unclaimed without an open reason: withdrawn. Claimed: never taken away; marked while no reason holds,
-    and once the company has paid since it was opened, so that its owner is asked for the outcome.
+    Unclaimed without an open reason: withdrawn; with one, it goes to the company's owner, if it has one by now who
+    works handoffs. Claimed: never taken away; marked while no reason holds, and once the company has paid since it
+    was opened, so that its owner is asked for the outcome.
     """
     handoff = open_of(company_id)
     if handoff is None:
@@ -104,7 +96,9 @@ def review(*, company_id: int, now: dt.datetime) -> None:
             days = CONVERTED_COOLDOWN_DAYS if paid_at else 0
             end(handoff, status=Status.WITHDRAWN, now=now, by=None, reason=cause, cooldown_days=days)
             _note_change(handoff, "withdrawn", now=now, cause=cause)
-        return
+            return
+        if not _give_to_owner(handoff, handoff.company, now=now):
+            return
     if paid_at and handoff.paid_at is None:
         handoff.paid_at = paid_at
         _note_change(handoff, "paid", now=now, at=paid_at.isoformat())
@@ -144,6 +138,11 @@ def rehome(*, old_company_id: int, company: Account, now: dt.datetime) -> None:
     if owner and other.owner_id is None:
         take(other, owner=owner, now=now, assigned=True)
     _note_change(other, "moved", now=now, from_account=old_company_id, joined=handoff.pk)
+
+
+def takers(owner_ids: Collection[int]) -> set[int]:
+    """Those of these staff to whom a handoff of an account that they own goes by itself."""
+    return {owner.pk for owner in StaffUser.objects.filter(pk__in=owner_ids) if access.may(owner, "handoffs.work")}
 
 
 def release(*, definition_id: int, largest: int | None, by: StaffUser, now: dt.datetime) -> int:
@@ -208,6 +207,16 @@ def last_closed(company_ids: Iterable[int]) -> dict[int, Handoff]:
     """The handoff of each of these companies that was closed last: its cooldown and watermark are in force."""
     rows = Handoff.objects.filter(company_id__in=company_ids, closed_at__isnull=False).order_by("closed_at", "pk")
     return {handoff.company_id: handoff for handoff in rows}
+
+
+def _give_to_owner(handoff: Handoff, company: Account, *, now: dt.datetime) -> bool:
+    """Let the company's owner have an unclaimed handoff, if they work handoffs and still work here; whether they do."""
+    owner = company.owner
+    if owner is None or not access.may(owner, "handoffs.work"):
+        return False
+    take(handoff, owner=owner, now=now, assigned=True)
+    _note_change(handoff, "assigned", now=now, to=owner.label, why="owns the account")
+    return True
 
 
 def _attach(qualification: Qualification, handoff: Handoff) -> None:

@@ -45,6 +45,24 @@ def test_of_two_claimers_exactly_one_wins_and_the_other_is_told_who(rep, other_r
     assert StageEntry.objects.filter(stage="claimed").count() == ROUNDS
 
 
+def test_claim_beside_an_owner_who_is_set_leaves_the_handoff_with_one_of_them(rep, other_rep, admin):
+    publish(NOW - DAY)
+    for number in range(ROUNDS):
+        account, handoff = qualified(f"Acme {number}")
+        claimed, changed, swept = at_once(
+            lambda pk=handoff.pk: handoffs.claim(handoff_id=pk, by=rep, now=NOW),
+            lambda pk=account.pk: stewardship.set_owner(account_id=pk, owner=other_rep, by=admin, now=NOW),
+            lambda: sweep(NOW),
+        )
+        assert (changed, swept.failed, sweep(NOW).failed) == (True, 0, 0)
+        handoff.refresh_from_db()
+        if isinstance(claimed, handoffs.AlreadyClaimed):
+            assert (handoff.owner, handoff.assigned) == (other_rep, True)
+        else:
+            assert (handoff.owner, handoff.assigned) == (rep, False)
+        assert StageEntry.objects.filter(account=account, stage="claimed").count() == 1
+
+
 def test_claim_against_withdrawal_gives_one_of_the_two(rep):
     publish(NOW - DAY, grace_days=0)
     seen, later = set(), NOW + 7 * DAY

@@ -335,6 +335,111 @@ def test_existing_owner_receives_the_handoff_directly(rep):
     assert StageEntry.objects.filter(account=account, stage="claimed").count() == 1
 
 
+def test_owner_who_is_set_receives_the_handoff_that_waits(rep, admin):
+    _, account = live_world()
+    use(account, "Invite Sent", at=NOW, count=3)
+    sweep(NOW)
+    later = NOW + dt.timedelta(hours=1)
+    stewardship.set_owner(account_id=account.pk, owner=rep, by=admin, now=later)
+    assert Handoff.objects.get().status == "unclaimed"
+    assert sweep(later).failed == 0
+    handoff = Handoff.objects.get()
+    assert (handoff.status, handoff.owner, handoff.assigned, handoff.claimed_at) == ("claimed", rep, True, later)
+    entry = AuditEntry.objects.get(action="handoff.assigned")
+    assert (entry.object_id, entry.account_id, entry.actor_id) == (handoff.pk, account.pk, None)
+    assert entry.detail == {"to": rep.label, "why": "owns the account"}
+    assert StageEntry.objects.get(account=account, stage="claimed").at == later
+    sweep(later + DAY)
+    assert AuditEntry.objects.filter(action="handoff.assigned").count() == 1
+
+
+def test_owner_receives_it_also_beside_episodes_that_open_quietly(rep, admin):
+    _, account = live_world()
+    use(account, "Invite Sent", at=NOW, count=3)
+    sweep(NOW)
+    stewardship.set_owner(account_id=account.pk, owner=rep, by=admin, now=NOW)
+    use(account, "Built", at=NOW, importing=True)
+    publish(NOW, slug="builders", name="Builders", rule={"count": {"event": "Built", "at_least": 1, "window": "ever"}})
+    sweep(NOW)
+    assert Handoff.objects.get().owner == rep
+    assert only(account, definition__slug="builders").release == "waiting"
+
+
+def test_owner_of_a_company_receives_what_waits_for_its_child_and_the_childs_owner_does_not(rep, other_rep, admin):
+    live_world()
+    root = make_account("Root")
+    child = make_account("Child", parent=root)
+    sweep(NOW - DAY)
+    use(child, "Invite Sent", at=NOW, count=3)
+    sweep(NOW)
+    stewardship.set_owner(account_id=child.pk, owner=other_rep, by=admin, now=NOW)
+    sweep(NOW)
+    assert Handoff.objects.get().status == "unclaimed"
+    stewardship.set_owner(account_id=root.pk, owner=rep, by=admin, now=NOW)
+    sweep(NOW)
+    child.refresh_from_db()
+    assert (Handoff.objects.get().owner, child.owner) == (rep, other_rep)
+
+
+@pytest.mark.parametrize("left", [True, False], ids=["left", "works no handoffs"])
+def test_owner_who_takes_no_handoffs_does_not_receive_the_one_that_waits(rep, agent, admin, left):
+    _, account = live_world()
+    use(account, "Invite Sent", at=NOW, count=3)
+    sweep(NOW)
+    owner = rep if left else agent
+    if left:
+        rep.is_active = False
+        rep.save()
+    stewardship.set_owner(account_id=account.pk, owner=owner, by=admin, now=NOW)
+    assert sweep(NOW).failed == 0
+    assert (Handoff.objects.get().status, Handoff.objects.get().owner) == ("unclaimed", None)
+    assert not AccountDue.objects.filter(consumer="evaluation", is_behind=True).exists()
+
+
+def test_handoff_that_somebody_has_stays_theirs_when_the_account_gets_another_owner(rep, other_rep, admin):
+    _, account = live_world()
+    use(account, "Invite Sent", at=NOW, count=3)
+    sweep(NOW)
+    handoffs.claim(handoff_id=Handoff.objects.get().pk, by=rep, now=NOW)
+    stewardship.set_owner(account_id=account.pk, owner=other_rep, by=admin, now=NOW)
+    sweep(NOW)
+    assert Handoff.objects.get().owner == rep
+
+
+def test_owner_receives_nothing_for_which_there_is_no_reason_any_more(rep, admin):
+    _, account = live_world(grace_days=0)
+    use(account, "Invite Sent", at=NOW, count=3)
+    sweep(NOW)
+    stewardship.set_owner(account_id=account.pk, owner=rep, by=admin, now=NOW + 7 * DAY)
+    sweep(NOW + 7 * DAY)
+    assert (Handoff.objects.get().status, Handoff.objects.get().owner) == ("withdrawn", None)
+
+
+def test_handoff_that_waits_goes_to_the_owner_of_the_account_that_it_is_merged_into(rep):
+    _, loser = live_world()
+    winner = make_account("Winner", owner=rep)
+    sweep(NOW - DAY)
+    use(loser, "Invite Sent", at=NOW, count=3)
+    sweep(NOW)
+    merge(loser, winner, now=NOW)
+    sweep(NOW)
+    handoff = Handoff.objects.get()
+    assert (handoff.company, handoff.status, handoff.owner) == (winner, "claimed", rep)
+
+
+def test_owner_who_receives_what_has_been_paid_for_is_asked_for_the_outcome(rep, admin):
+    _, account = live_world()
+    use(account, "Invite Sent", at=NOW, count=3)
+    sweep(NOW)
+    later = NOW + dt.timedelta(hours=1)
+    child = make_account("Child", parent=account)
+    lifecycle.reach(account_id=child.pk, stage="paid", at=later, now=later, cause="test")
+    stewardship.set_owner(account_id=account.pk, owner=rep, by=admin, now=later)
+    sweep(later)
+    handoff = Handoff.objects.get()
+    assert (handoff.status, handoff.owner, handoff.paid_at) == ("claimed", rep, later)
+
+
 def test_owner_who_left_does_not_receive_handoffs(rep):
     _, account = live_world()
     rep.is_active = False

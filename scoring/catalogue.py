@@ -14,7 +14,7 @@ from django.db.models import QuerySet
 
 from accounts.models import AuditEntry
 from plgops.lib.paging import Page, keyset
-from scoring import definitions, inbox, why
+from scoring import definitions, reasons, why
 from scoring.models import Definition, DefinitionVersion, Qualification
 from scoring.rules import describe, tree
 from scoring.rules.parse import parse_definition
@@ -115,7 +115,7 @@ def qualifiers(definition: Definition, *, cursor: str = "", size: int = 25) -> P
     page = keyset(
         open_ones.select_related("account", "handoff", "handoff__owner"), by="-since_at", cursor=cursor, size=size
     )
-    types = inbox.event_type_names(why.event_types_of(q.evidence for q in page.items))
+    types = reasons.event_type_names(why.event_types_of(q.evidence for q in page.items))
     told = []
     for q in page.items:
         icon, text = why.headline(q.evidence, types)

@@ -9,19 +9,24 @@ import datetime as dt
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import NamedTuple
 
-from django.db.models import F, Q
+from django.db.models import Case, F, OuterRef, Q, QuerySet, Value, When
 
 from accounts.charts import Pin, UsageChart, short_date, usage_chart
 from accounts.models import Account, EventType, Membership, ProductUser, Stage, StageEntry, UsageDay
 from accounts.workspace import day_of, zone
 from plgops.lib import days
+from plgops.lib.paging import Capped
 from scoring.why import Signal
 
 CHART_DAYS = 60
 TIMELINE_DAYS = 90  # how far back the timeline reads from the newest activity
 TIMELINE_ROWS = 30
+RECENT_ROWS = 120  # who did something lately is looked for in so many lines of the roll-up
 CONTACTS = 6
+MOST_ACCOUNTS = 50  # of a company, the root included
+CROWD = 200  # a company with so many members has its last seen looked for among who did something lately
 _MEANING_ICONS = {
     "signup": "user-round-check",
     "invite": "user-plus",
@@ -40,6 +45,16 @@ _STAGE_ICONS = {
     "churned": "trending-down",
     "returned": "undo-2",
 }
+
+
+class Did(NamedTuple):
+    """A line of the roll-up: how often a person did something on a day, and when last."""
+
+    user_id: int
+    event_type_id: int
+    day: int
+    times: int
+    last_us: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +78,32 @@ class Contact:
     is_evidence: bool
 
 
-def use_chart(accounts: Sequence[Account], *, now: dt.datetime, signals: Sequence[Signal] = ()) -> UsageChart:
+@dataclass(frozen=True, slots=True)
+class Company:
+    """A root account and its children, the root first."""
+
+    ids: tuple[int, ...]
+    last_seen_at: dt.datetime | None
+    is_crowd: bool
+
+
+def company(root_id: int) -> Company:
+    """The company of this root account, merged accounts left out. One query; members are counted to CROWD."""
+    members = Membership.objects.filter(account_id=OuterRef("pk"), valid_to=None).values("pk")[:CROWD]
+    rows = list(
+        Account.objects.filter(Q(pk=root_id) | Q(parent_id=root_id), merged_into=None)
+        .order_by("id")
+        .annotate(members=Capped(members))
+        .values_list("pk", "last_seen_at", "members")[:MOST_ACCOUNTS]
+    )
+    return Company(
+        ids=tuple(sorted((row[0] for row in rows), key=lambda pk: pk != root_id)),
+        last_seen_at=max((row[1] for row in rows if row[1]), default=None),
+        is_crowd=sum(row[2] for row in rows) >= CROWD,
+    )
+
+
+def use_chart(company: Company, *, now: dt.datetime, signals: Sequence[Signal] = ()) -> UsageChart:
     """People active a day over the last CHART_DAYS days, with a pin where a reason's newest evidence lies."""
     told: dict[int, list[str]] = {}
     for signal in signals:
@@ -74,27 +114,32 @@ def use_chart(accounts: Sequence[Account], *, now: dt.datetime, signals: Sequenc
         Pin(day, f"{short_date(days.date_of(day))}: {'; '.join(dict.fromkeys(labels))}")
         for day, labels in sorted(told.items())
     ]
-    return usage_chart([a.pk for a in accounts], day_of(now), CHART_DAYS, pins=pins)
+    return usage_chart(company.ids, day_of(now), CHART_DAYS, pins=pins)
+
+
+def recent(company: Company) -> list[Did]:
+    """The newest RECENT_ROWS lines of the company's roll-up (person, type, day), at most TIMELINE_DAYS back."""
+    if company.last_seen_at is None:
+        return []
+    rows = UsageDay.objects.filter(
+        account_id__in=company.ids, day__gt=day_of(company.last_seen_at) - TIMELINE_DAYS
+    ).values_list("user_id", "event_type_id", "day", "count", "last_us")
+    return [Did(*row) for row in rows.order_by("-day", "-last_us", "-id")[:RECENT_ROWS]]
 
 
 def timeline(
-    accounts: Sequence[Account], *, signal_types: Collection[int] = (), since_day: int | None = None
+    company: Company,
+    *,
+    lately: Sequence[Did],
+    signal_types: Collection[int] = (),
+    since_day: int | None = None,
 ) -> list[tuple[dt.date, list[Moment]]]:
     """What happened lately, by day, newest first: one line per person, kind of event and day, and the stages.
 
-    `signal_types`: event types that a reason is about; from `since_day` on their lines say so.
+    `lately` is what `recent` found. `signal_types`: event types that a reason is about; from `since_day` on
+    their lines say so.
     """
-    ids = [a.pk for a in accounts]
-    seen = [a.last_seen_at for a in accounts if a.last_seen_at]
-    rows = (
-        list(
-            UsageDay.objects.filter(account_id__in=ids, day__gt=day_of(max(seen)) - TIMELINE_DAYS).order_by(
-                "-day", "-last_us", "-id"
-            )[:TIMELINE_ROWS]
-        )
-        if seen
-        else []
-    )
+    rows = lately[:TIMELINE_ROWS]
     types = {t.pk: t for t in EventType.objects.filter(pk__in={r.event_type_id for r in rows})}
     people = {
         pk: name or email or external_id
@@ -108,14 +153,14 @@ def timeline(
             icon=_MEANING_ICONS.get(types[row.event_type_id].meaning, "activity"),
             who=people.get(row.user_id, "Somebody"),
             what=types[row.event_type_id].name,
-            more=f"{row.count:,} times" if row.count > 1 else "",
+            more=f"{row.times:,} times" if row.times > 1 else "",
             badge="signal" if row.event_type_id in signal_types and (since_day is None or row.day >= since_day) else "",
         )
         for row in rows
         if row.event_type_id in types
     ]
     oldest = moments[-1].at if len(rows) == TIMELINE_ROWS else None
-    stages = StageEntry.objects.filter(account_id__in=ids).order_by("-day", "-at", "-id")
+    stages = StageEntry.objects.filter(account_id__in=company.ids).order_by("-day", "-at", "-id")
     for entry in stages.filter(at__gte=oldest)[:15] if oldest else stages[:15]:
         moments.append(
             Moment(
@@ -132,20 +177,32 @@ def timeline(
     return [(day, list(of_day)) for day, of_day in by_day]
 
 
-def contacts(accounts: Sequence[Account], *, evidence: Collection[int] = ()) -> list[Contact]:
-    """At most CONTACTS of the company's present people: those behind the reasons first, then the last seen."""
-    members = Membership.objects.filter(account_id__in=[a.pk for a in accounts], valid_to=None, user__merged_into=None)
-    known = members.select_related("user")
-    named = list(known.filter(user_id__in=list(evidence)).order_by("id")[:40]) if evidence else []
-    others = known.exclude(user_id__in=list(evidence)).order_by(F("user__last_seen_at").desc(nulls_last=True), "id")
+def contacts(company: Company, *, lately: Sequence[Did], evidence: Collection[int] = ()) -> list[Contact]:
+    """At most CONTACTS of the company's present people: those behind the reasons first, then the last seen.
+
+    `lately` is what `recent` found. In a crowd the last seen are looked for among the people in it: sorting
+    thousands of members for six would cost more than the rest of the page.
+    """
+    behind = Case(When(user_id__in=list(evidence), then=Value(0)), default=Value(1)) if evidence else Value(1)
+    members = (
+        Membership.objects.filter(account_id__in=company.ids, valid_to=None, user__merged_into=None)
+        .select_related("user")
+        .only(
+            *("account_id", "role", "user__name", "user__email", "user__external_id"),
+            *("user__title", "user__last_seen_at"),
+        )
+        .annotate(behind=behind)
+        .order_by("behind", F("user__last_seen_at").desc(nulls_last=True), "id")
+    )
+    found: list[Contact] = []
+    if company.is_crowd:
+        found = _first(members.filter(user_id__in={*evidence, *(row.user_id for row in lately)}), evidence)
+    return found if len(found) >= CONTACTS else _first(members, evidence)
+
+
+def _first(members: QuerySet[Membership], evidence: Collection[int]) -> list[Contact]:
+    """The first CONTACTS of them; who is a member of several of the accounts is one."""
     found: dict[int, Contact] = {}
-    named.sort(key=lambda m: m.user.last_seen_at.timestamp() if m.user.last_seen_at else 0.0, reverse=True)
-    for member in [*named, *others[:CONTACTS]]:
+    for member in members[: CONTACTS * 4]:
         found.setdefault(member.user_id, Contact(member.user, member.role, member.user_id in evidence))
     return list(found.values())[:CONTACTS]
-
-
-def company_accounts(company_id: int) -> list[Account]:
-    """The root account and its children, the root first; merged ones are left out."""
-    rows = Account.objects.filter(Q(pk=company_id) | Q(parent_id=company_id), merged_into=None)
-    return sorted(rows.select_related("owner").order_by("id")[:50], key=lambda a: a.parent_id is not None)

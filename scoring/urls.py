@@ -2,18 +2,19 @@
 
 from django.urls import path
 
-from scoring.views import definitions, inbox, panels
+from scoring.views import definitions, inbox, inbox_actions, panels
 
 urlpatterns = [
-    path("inbox/", inbox.queue, name="inbox"),
+    path("inbox/", inbox.index, name="inbox"),
     path("inbox/news/", inbox.news, name="inbox_news"),
     path("inbox/<int:handoff_id>/", inbox.handoff, name="inbox_handoff"),
-    path("inbox/<int:handoff_id>/claim/", inbox.claim, name="inbox_claim"),
-    path("inbox/<int:handoff_id>/unclaim/", inbox.unclaim, name="inbox_unclaim"),
-    path("inbox/<int:handoff_id>/assign/", inbox.assign, name="inbox_assign"),
-    path("inbox/<int:handoff_id>/touch/", inbox.touch, name="inbox_touch"),
-    path("inbox/<int:handoff_id>/note/", inbox.note, name="inbox_note"),
-    path("inbox/<int:handoff_id>/close/", inbox.close, name="inbox_close"),
+    path("inbox/<int:handoff_id>/use/", inbox.use, name="inbox_use"),
+    path("inbox/<int:handoff_id>/claim/", inbox_actions.claim, name="inbox_claim"),
+    path("inbox/<int:handoff_id>/unclaim/", inbox_actions.unclaim, name="inbox_unclaim"),
+    path("inbox/<int:handoff_id>/assign/", inbox_actions.assign, name="inbox_assign"),
+    path("inbox/<int:handoff_id>/touch/", inbox_actions.touch, name="inbox_touch"),
+    path("inbox/<int:handoff_id>/note/", inbox_actions.note, name="inbox_note"),
+    path("inbox/<int:handoff_id>/close/", inbox_actions.close, name="inbox_close"),
     path("definitions/", definitions.catalogue_page, name="definitions"),
     path("definitions/new/", definitions.new, name="definition_new"),
     path("definitions/<slug:slug>/", definitions.definition, name="definition"),

@@ -1,13 +1,12 @@
-"""Why now: frozen evidence in words, numbers and small series. Pure; `scoring/inbox.py` brings the rows.
+"""Why now: frozen evidence in words and numbers. Pure; `scoring/reasons.py` brings the names and the lines.
 
 A qualification's evidence holds ids and numbers only. This module says it to a person: each condition with
-what was measured, what was needed, who is behind it and how it got there day by day.
+what was measured, what was needed, and who is behind it; how it got there is drawn by `scoring/series.py`.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +14,6 @@ from typing import Any
 from plgops.lib import days
 
 NARROW = 3  # a condition about more event types than that is about activity as such
-SERIES_DAYS = 30  # a sparkline shows at most so many days
 
 _ICONS = {
     "count": "repeat-2",
@@ -31,24 +29,18 @@ _ICONS = {
     "sequence": "route",
     "first": "sparkles",
 }
-# Which conditions have a course over days, and how it adds up to what was measured.
-_RUNNING = {"count", "distinct", "days"}
-_DAILY = {"users", "recency"}
-_TOLD = _RUNNING | {"users"}  # what can be told as something done
+_TOLD = {"count", "distinct", "days", "users"}  # what can be told as something done
 _NEEDS = {"at_least": "at least {}", "at_most": "at most {}", "exactly": "exactly {}"}
 _UNITS = {"count": "times", "distinct": "different", "users": "people", "days": "days", "users_who": "people"}
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
-    """One row of the roll-up, or of the distinct values (`value` set): what a series is made of."""
+class Line:
+    """A line to draw; `threshold` is where the needed number lies, None where it is measured otherwise."""
 
-    account_id: int
-    user_id: int
-    event_type_id: int
-    day: int
-    count: int
-    value: str = ""
+    values: tuple[int, ...]
+    label: str
+    threshold: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,35 +56,18 @@ class Signal:
     people: tuple[str, ...]
     more_people: int
     newest_at: dt.datetime | None
-    series: tuple[int, ...]
-    series_label: str
-    threshold: float | None  # where the needed number lies on the series; None: the series is not measured in it
-
-
-def has_series(condition: Mapping[str, Any]) -> bool:
-    """Whether a condition is about what happened on days."""
-    return condition.get("kind") in _RUNNING | _DAILY
+    line: Line | None
 
 
 def signals(
-    evidence: Mapping[str, Any],
-    *,
-    names: Mapping[int, str],
-    usage: Sequence[Usage],
-    values: Sequence[Usage] = (),
-    of_people: bool = False,
+    evidence: Mapping[str, Any], *, names: Mapping[int, str], lines: Mapping[int, Line | None] | None = None
 ) -> tuple[Signal, ...]:
     """Every condition of `evidence` in reading order, positive ones that hold first.
 
-    `names` gives people their names by id (one without is left out), `usage` the daily rows of the account,
-    `values` its distinct values. `of_people`: the whole definition is asked of each person.
+    `names` gives people their names by id (one without is left out), `lines` the conditions their lines by place.
     """
-    as_of = int(evidence.get("as_of_day") or 0)
-    told = [
-        _signal(c, as_of, names, values if c.get("kind") == "distinct" else usage, of_people)
-        for c in evidence.get("conditions", ())
-    ]
-    return tuple(sorted(told, key=lambda s: (not s.holds, s.negated, not s.series)))  # stable: reading order else
+    told = [_signal(c, names, (lines or {}).get(place)) for place, c in enumerate(evidence.get("conditions", ()))]
+    return tuple(sorted(told, key=lambda s: (not s.holds, s.negated, s.line is None)))  # stable: reading order else
 
 
 def headline(evidence: Mapping[str, Any], event_types: Mapping[int, str]) -> tuple[str, str]:
@@ -163,21 +138,9 @@ def event_types_of(evidences: Iterable[Mapping[str, Any]], *, narrow: bool = Fal
     return {i for ids in lists if not narrow or len(ids) <= NARROW for i in ids}
 
 
-def series_days(condition: Mapping[str, Any], as_of_day: int) -> tuple[int, int]:
-    """The days `[first, last]` that count for a condition; two weeks where it has no window."""
-    window = condition.get("window") or {}
-    end: int | None = window.get("to_day")
-    last = as_of_day if end is None else min(end, as_of_day)
-    first: int | None = window.get("from_day")
-    return (last - 13 if first is None else min(first, last)), last
-
-
-def _signal(
-    condition: Mapping[str, Any], as_of: int, names: Mapping[int, str], rows: Sequence[Usage], of_people: bool
-) -> Signal:
+def _signal(condition: Mapping[str, Any], names: Mapping[int, str], line: Line | None) -> Signal:
     kind = condition.get("kind", "")
     people = tuple(names[i] for i in condition.get("people") or () if i in names)
-    series, label, threshold = _series(condition, as_of, rows, of_people)
     newest = condition.get("newest_us")
     negated, english = bool(condition.get("negated")), str(condition.get("english", ""))
     if kind == "users_who":  # its conditions follow one by one
@@ -193,9 +156,7 @@ def _signal(
         people=people[:3],
         more_people=max(0, int(condition.get("people_total") or 0) - len(people[:3])),
         newest_at=days.from_micros(newest) if newest else None,
-        series=series,
-        series_label=label,
-        threshold=threshold,
+        line=line,
     )
 
 
@@ -222,54 +183,6 @@ def _needed(condition: Mapping[str, Any]) -> str:
     if comparison == "between" and isinstance(threshold, list | tuple):
         return f"between {threshold[0]:,} and {threshold[1]:,}"
     return _NEEDS.get(str(comparison), "{}").format(f"{threshold:,}" if isinstance(threshold, int) else threshold)
-
-
-def _series(
-    condition: Mapping[str, Any], as_of: int, rows: Sequence[Usage], of_people: bool
-) -> tuple[tuple[int, ...], str, float | None]:
-    if not has_series(condition):
-        return (), "", None
-    kind = condition["kind"]
-    start, last = series_days(condition, as_of)
-    first = max(start, last - SERIES_DAYS + 1)
-    types, people = set(condition.get("event_type_ids") or ()), list(condition.get("people") or ())
-    # what is asked of each person was measured for the best one, who stands first
-    alone = set(people[:1]) if of_people or "/users_who/" in str(condition.get("path", "")) else set()
-    by_day: dict[int, list[Usage]] = defaultdict(list)
-    for row in rows:
-        if (
-            start <= row.day <= last
-            and (not types or row.event_type_id in types)
-            and (not alone or row.user_id in alone)
-        ):
-            by_day[row.day].append(row)
-    if not by_day:
-        return (), "", None
-    shown, span = range(first, last + 1), f"{last - first + 1} days"
-    if kind == "users":
-        return tuple(len({r.user_id for r in by_day[day]}) for day in shown), f"People a day, {span}", None
-    if kind == "recency":
-        return tuple(_sum(by_day[day]) for day in shown), f"Events a day, {span}", None
-    unbounded = not condition.get("window")
-    if kind == "distinct" and unbounded:  # a value may have been seen before the days that are shown
-        return tuple(_sum(by_day[day]) for day in shown), f"Events a day, {span}", None
-    seen: set[str | int] = set()
-    total, running = 0, {}
-    for day in range(start, last + 1):
-        if kind == "count":
-            total += _sum(by_day[day])
-        else:
-            seen.update((r.value if kind == "distinct" else r.day) for r in by_day[day])
-            total = len(seen)
-        running[day] = total
-    threshold = condition.get("threshold")
-    line = float(threshold) if isinstance(threshold, int) and condition.get("comparison") == "at_least" else None
-    before = max(0, int(condition.get("measured") or 0) - total) if unbounded else 0
-    return tuple(before + running[day] for day in shown), f"Running total, {span}", line
-
-
-def _sum(rows: Iterable[Usage]) -> int:
-    return sum(r.count for r in rows)
 
 
 def _strength(condition: Mapping[str, Any]) -> tuple[float, int]:

@@ -17,13 +17,20 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Generic, TypeVar
 
 from django.core.exceptions import SuspiciousOperation, ValidationError
-from django.db.models import Model, Q, QuerySet
+from django.db.models import IntegerField, Model, Q, QuerySet, Subquery
 
 M = TypeVar("M", bound=Model)
 T = TypeVar("T")
 
 SIZE = 50
 MAX_OFFSET = 10_000
+
+
+class Capped(Subquery):
+    """How many rows a sliced queryset has, as a value of another query: counted no further than its slice."""
+
+    template = "(SELECT COUNT(*) FROM (%(subquery)s) AS counted)"
+    output_field = IntegerField()
 
 
 class BadCursor(SuspiciousOperation):

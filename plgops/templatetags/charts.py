@@ -85,12 +85,14 @@ def _f(value: float) -> str:
     return f"{value:.2f}".rstrip("0").rstrip(".") or "0"
 
 
-def _path(values: Sequence[float], low: float, high: float, close: bool = False) -> str:
+CLOSED = "V100H0Z"  # makes an area of a line
+
+
+def _path(values: Sequence[float], high: float) -> str:
+    """A line from zero to `high` over the whole square of 100."""
     steps = len(values) - 1 or 1
-    spread = (high - low) or 1
-    points = [(i * 100 / steps, 100 - (value - low) * 100 / spread) for i, value in enumerate(values)]
-    drawn = "M" + "L".join(f"{_f(x)} {_f(y)}" for x, y in points)
-    return drawn + "V100H0Z" if close else drawn
+    scale = 100 / (high or 1)
+    return "M" + "L".join(f"{_f(i * 100 / steps)} {_f(100 - value * scale)}" for i, value in enumerate(values))
 
 
 def _named(label: str) -> str:
@@ -110,10 +112,11 @@ def sparkline(values: Sequence[float], label: str = "", threshold: float | None 
     if threshold:
         at = _f(100 - threshold * 100 / high)
         line = f'<path class="sp-thr" d="M0 {at}H100"/>'
+    drawn = _path(numbers, high)
     return mark_safe(  # noqa: S308 - numbers and escaped words
         f'<svg class="spark" data-tone="{escape(tone)}" {_named(label)} viewBox="0 0 100 100"'
-        f' preserveAspectRatio="none"><path class="sp-area" d="{_path(numbers, 0, high, close=True)}"/>{line}'
-        f'<path class="sp-line" d="{_path(numbers, 0, high)}"/></svg>'
+        f' preserveAspectRatio="none"><path class="sp-area" d="{drawn}{CLOSED}"/>{line}'
+        f'<path class="sp-line" d="{drawn}"/></svg>'
     )
 
 
@@ -168,9 +171,9 @@ def _x_labels(labels: Sequence[tuple[float, str]]) -> str:
 def area(chart: AreaChart) -> SafeString:
     """Lines from zero, the filled ones with their area; marks are pins that the keyboard reaches."""
     drawn = "".join(
-        (f'<path class="area {escape(s.css)}" d="{_path(s.values, 0, chart.top, close=True)}"/>' if s.filled else "")
-        + f'<path class="line {escape(s.css)}" d="{_path(s.values, 0, chart.top)}"/>'
-        for s in chart.series
+        (f'<path class="area {escape(s.css)}" d="{line}{CLOSED}"/>' if s.filled else "")
+        + f'<path class="line {escape(s.css)}" d="{line}"/>'
+        for s, line in ((s, _path(s.values, chart.top)) for s in chart.series)
     )
     pins = "".join(
         f'<line class="vmark" x1="{_f(m.x)}%" x2="{_f(m.x)}%" y1="0" y2="100%"/>'

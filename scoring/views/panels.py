@@ -9,7 +9,7 @@ from django.views.decorators.http import require_GET
 
 from accounts.models import Account
 from plgops.lib import access
-from scoring import inbox
+from scoring import reasons
 
 
 @login_required
@@ -18,4 +18,4 @@ def qualification(request: HttpRequest, account_id: int) -> HttpResponse:
     """Why an account qualifies now, under what it did before, and in whose hands its company is."""
     access.require(request.user, "accounts.view")
     account = get_object_or_404(Account.objects.only("id", "parent_id"), pk=account_id)
-    return render(request, "scoring/qualification_panel.html", inbox.episodes(account))
+    return render(request, "scoring/qualification_panel.html", reasons.episodes(account))

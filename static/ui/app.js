@@ -261,6 +261,16 @@ document.addEventListener("submit", (event) => {
 });
 addEventListener("pageshow", () => $$('form .btn[aria-busy="true"]').forEach((b) => b.removeAttribute("aria-busy")));
 
+/* ---- an address holds what was asked for: empty fields of a search or filter stay out of it */
+
+function dropEmpty(fields) {
+  for (const name of new Set(fields.keys())) {
+    if (fields.getAll(name).every((value) => value === "")) fields.delete(name);
+  }
+}
+document.addEventListener("formdata", (event) => event.target.method === "get" && dropEmpty(event.formData));
+document.addEventListener("htmx:configRequest", ({ detail }) => detail.verb === "get" && dropEmpty(detail.formData));
+
 /* ---- toasts: at most two; the timer waits while one is hovered or focused */
 
 const toasts = $("#toasts");

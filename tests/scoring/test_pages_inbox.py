@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from accounts.models import AuditEntry
-from scoring import handoffs, inbox
+from scoring import company, handoffs, queue
 from scoring.models import Handoff, HandoffActivity
 from tests.factories import desk
 
@@ -65,8 +65,8 @@ def test_a_manager_sees_the_team(client_of, manager, rep, now):
 
 def test_tab_counts_stop_at_their_cap(rep, now, monkeypatch):
     desk.desk(3, now=now)
-    monkeypatch.setattr(inbox, "COUNT_CAP", 3)
-    assert inbox.counts(user=rep, tabs=["unclaimed", "mine"]) == {"unclaimed": "2+", "mine": "0"}
+    monkeypatch.setattr(queue, "COUNT_CAP", 3)
+    assert queue.counts(user=rep, tabs=["unclaimed", "mine"]) == {"unclaimed": "2+", "mine": "0"}
 
 
 @pytest.mark.parametrize(
@@ -99,11 +99,12 @@ def test_the_filters_stay_on_every_link_of_the_queue(client_of, rep, now):
     assert f'action="/inbox/{found.pk}/claim/?plan=team&amp;sort=mrr"' in page
 
 
-def test_pages_of_the_queue_go_on_where_the_last_ended(client_of, rep, now):
+def test_pages_of_the_queue_go_on_where_the_last_ended(client_of, rep, now, monkeypatch):
     desk.desk(5, now=now)
-    filters = inbox.Filters()
-    first = inbox.keyset(inbox.queue(filters, user=rep), by="-newest_evidence_at", size=2)
-    second = inbox.keyset(inbox.queue(filters, user=rep), by="-newest_evidence_at", size=2, cursor=first.next_cursor)
+    monkeypatch.setattr(queue, "PAGE", 2)
+    filters = queue.Filters()
+    first = queue.page(filters, user=rep)
+    second = queue.page(filters, user=rep, cursor=first.next_cursor)
     assert [h.company.name for h in first.items + second.items] == [c[0] for c in desk.COMPANIES[:4]]
     fragment = client_of(rep).get(f"/inbox/?cursor={second.next_cursor}", HTTP_HX_TARGET="more-rows", **HTMX)
     assert fragment.content.decode().count("data-row") == 1
@@ -135,10 +136,10 @@ def test_why_now_says_each_condition_with_its_number(client_of, rep, now):
     (one,) = desk.desk(1, now=now)
     reason = client_of(rep).get(f"/inbox/{one.pk}/").context["d"].reasons[1]
     flows = next(s for s in reason.signals if s.english.startswith("Workflow Completed"))
-    assert flows.measured == f"{flows.series[-1]} times"  # the series ends at what was measured
-    assert (flows.needed, flows.threshold, len(flows.series)) == ("at least 5", 5.0, 14)
+    assert flows.measured == f"{flows.line.values[-1]} times"  # the line ends at what was measured
+    assert (flows.needed, flows.line.threshold, len(flows.line.values)) == ("at least 5", 5.0, 14)
     paid = next(s for s in reason.signals if s.negated)
-    assert (paid.english, paid.holds, paid.series) == ("Not: has paid", True, ())
+    assert (paid.english, paid.holds, paid.line) == ("Not: has paid", True, None)
     assert reason.sentence.startswith("Workflow Completed ")
     assert reason.sentence.endswith("by Priya Raman, Jonas Weber, Mina Okafor and 2 more.")
 
@@ -177,11 +178,11 @@ def test_arrivals_are_counted_after_what_was_drawn(client_of, rep, now):
 # --- what it costs -----------------------------------------------------------------------------------------
 
 # session, user, roles; page of handoffs, their reasons, event types, child accounts, two weeks of use;
-# definitions and plans for the filter, newest id; counts of three tabs
-QUEUE = 14
-# reasons, people, use, distinct values, event types, activity, audit; accounts of the company, chart (days, people);
-# timeline: use, types, people, stages; contacts: those behind the reasons, others
-DETAIL = 16
+# definitions and plans for the filter, newest id; counts of the tabs
+QUEUE = 12
+# the handoff; reasons, people, event types, lines of the conditions, activity, audit; accounts of the company;
+# what was done lately; timeline: types, people, stages; contacts
+DETAIL = 13
 
 
 @pytest.mark.parametrize("size", [1, 3])
@@ -190,8 +191,22 @@ def test_the_queue_costs_the_same_at_any_length(client_of, rep, now, size, djang
     client = client_of(rep)
     with django_assert_num_queries(QUEUE + DETAIL):
         client.get("/inbox/")
-    with django_assert_num_queries(QUEUE - 3):
+    with django_assert_num_queries(QUEUE - 1):
         client.get("/inbox/", HTTP_HX_TARGET="queue", **HTMX)
+    with django_assert_num_queries(QUEUE - 4):
+        client.get("/inbox/", HTTP_HX_TARGET="more-rows", **HTMX)
+
+
+@pytest.mark.parametrize("tab", ["mine", "team", "done"])
+def test_every_tab_costs_the_same(client_of, manager, now, tab, django_assert_num_queries):
+    one, _ = desk.desk(2, now=now)
+    handoffs.claim(handoff_id=one.pk, by=manager, now=now)
+    if tab == "done":
+        handoffs.close(handoff_id=one.pk, outcome="won", by=manager, now=now)
+    client = client_of(manager)
+    # to whom a manager can give it; or those without the time that they are ordered by, after the last of the others
+    with django_assert_num_queries(QUEUE + DETAIL + 1):
+        assert names(client.get(f"/inbox/?tab={tab}")) == [one.company.name]
 
 
 @pytest.mark.parametrize("size", [1, 3])
@@ -202,8 +217,41 @@ def test_a_detail_costs_the_same_with_any_number_of_reasons(client_of, rep, now,
     for number in range(size):
         HandoffActivity.objects.create(handoff=handoff, kind="note", at=now, by=rep, text=f"Note {number}")
     client = client_of(rep)
-    with django_assert_num_queries(4 + DETAIL):  # session, user, roles, the handoff
+    with django_assert_num_queries(3 + DETAIL):  # session, user, roles
         client.get(f"/inbox/{handoff.pk}/", HTTP_HX_TARGET="detail", **HTMX)
+    with django_assert_num_queries(8):  # session, user, roles, handoff, reasons, accounts; people a day, in all
+        client.get(f"/inbox/{handoff.pk}/use/")
+
+
+def test_a_crowd_costs_no_more(client_of, rep, now, monkeypatch, django_assert_num_queries):
+    """Its contacts are looked for among who did something lately, not among all its members."""
+    (one,) = desk.desk(1, now=now)
+    client = client_of(rep)
+    calm = client.get(f"/inbox/{one.pk}/").context["contacts"]
+    monkeypatch.setattr(company, "CROWD", 3)
+    monkeypatch.setattr(company, "CONTACTS", 2)
+    with django_assert_num_queries(3 + DETAIL):
+        busy = client.get(f"/inbox/{one.pk}/", HTTP_HX_TARGET="detail", **HTMX).context["contacts"]
+    assert [c.user for c in busy] == [c.user for c in calm[:2]] and calm[0].is_evidence
+
+
+def test_the_chart_of_use_comes_by_itself(client_of, rep, stranger, now):
+    (one,) = desk.desk(1, now=now)
+    client = client_of(rep)
+    assert f'hx-get="/inbox/{one.pk}/use/"' in client.get(f"/inbox/{one.pk}/").content.decode()
+    chart = client.get(f"/inbox/{one.pk}/use/").content.decode()
+    assert chart.lstrip().startswith('<div class="plot">') and "Workflow Completed at least 5 times" in chart
+    assert client.get("/inbox/999999/use/").status_code == 404
+    assert client_of(stranger).get(f"/inbox/{one.pk}/use/").status_code == 403
+
+
+def test_a_form_sends_only_what_it_must(client_of, rep, now):
+    desk.desk(1, now=now)
+    plain, filtered = (client_of(rep).get(f"/inbox/{q}").content.decode() for q in ("", "?tab=mine&q=acme&plan=team"))
+    assert 'type="hidden" name="tab"' not in plain and 'type="hidden" name="sort"' not in plain
+    assert filtered.count('<input type="hidden" name="tab" value="mine">') == 2  # the search, the filters
+    assert filtered.count('<input type="hidden" name="plan" value="team">') == 1  # the search; the filters ask for it
+    assert filtered.count('<input type="hidden" name="q" value="acme">') == 1
 
 
 # --- acting ------------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
-"""Evidence said to a person: numbers, words and series that end at what was measured."""
+"""Evidence said to a person: numbers and words."""
 
 from scoring import why
-from scoring.why import Usage
+from scoring.why import Line
 
 TODAY = 20_000
 
@@ -30,52 +30,21 @@ def evidence(*conditions, users=(1, 2), users_total=2):
     return {"as_of_day": TODAY, "users": list(users), "users_total": users_total, "conditions": list(conditions)}
 
 
-def signal(told, usage=(), values=()):
-    (found,) = why.signals(evidence(told), names={1: "Priya", 2: "Jonas"}, usage=usage, values=values)
+def signal(told, line=None):
+    (found,) = why.signals(evidence(told), names={1: "Priya", 2: "Jonas"}, lines={0: line})
     return found
 
 
-def row(day, count=1, *, user=1, event_type=7, value=""):
-    return Usage(5, user, event_type, day, count, value)
-
-
-def test_a_count_runs_up_to_what_was_measured():
-    found = signal(
-        condition(), [row(TODAY - 3), row(TODAY - 1, 2), row(TODAY), row(TODAY - 9, 50), row(TODAY, 9, event_type=8)]
-    )
-    assert (found.series, found.threshold) == ((0, 1, 1, 3, 4), 3.0)
-    assert (found.measured, found.needed, found.series_label) == ("4 times", "at least 3", "Running total, 5 days")
+def test_a_condition_says_its_number_and_who_is_behind_it():
+    found = signal(condition(), Line((0, 4), "Running total, 2 days", 3.0))
+    assert (found.measured, found.needed, found.line.values) == ("4 times", "at least 3", (0, 4))
     assert found.people == ("Priya", "Jonas")
 
 
-def test_a_count_without_a_window_starts_from_what_was_before():
-    found = signal(condition(window=None, measured=12), [row(TODAY - 1), row(TODAY)])
-    assert (found.series[0], found.series[-1], len(found.series)) == (10, 12, 14)
-
-
-def test_distinct_values_count_once():
-    told = condition(kind="distinct", measured=2)
-    found = signal(told, values=[row(TODAY - 4, value="a@x"), row(TODAY - 2, value="a@x"), row(TODAY, value="b@x")])
-    assert (found.series, found.measured) == ((1, 1, 1, 1, 2), "2 different")
-
-
-def test_distinct_values_without_a_window_promise_no_total():
-    found = signal(condition(kind="distinct", window=None), values=[row(TODAY, 3, value="a@x")])
-    assert (found.threshold, found.series_label) == (None, "Events a day, 14 days")
-
-
-def test_people_a_day():
-    told = condition(kind="users", event_type_ids=[7, 8], measured=2)
-    found = signal(told, [row(TODAY), row(TODAY, user=2, event_type=8), row(TODAY - 1)])
-    assert (found.series, found.threshold, found.measured) == ((0, 0, 0, 1, 2), None, "2 people")
-
-
-def test_what_is_asked_of_each_person_is_told_by_the_best_one():
-    told = condition(path="/rule/users_who/rule/all/0", people=[2, 1], measured=1)
-    usage = [row(TODAY, 40), row(TODAY, user=2)]
-    assert signal(told, usage).series == (0, 0, 0, 0, 1)
-    (found,) = why.signals(evidence(condition(people=[2, 1], measured=1)), names={}, usage=usage, of_people=True)
-    assert found.series == (0, 0, 0, 0, 1)
+def test_what_has_a_line_comes_before_what_has_none():
+    told = evidence(condition(kind="trait", english="plan is free", measured="free"), condition())
+    found = why.signals(told, names={}, lines={0: None, 1: Line((1, 2), "Running total, 2 days")})
+    assert [s.line is None for s in found] == [False, True]
 
 
 def test_users_who_leaves_its_conditions_to_their_own_lines():
@@ -84,21 +53,10 @@ def test_users_who_leaves_its_conditions_to_their_own_lines():
     assert why.headline(evidence(told), {}) == ("user-check", "There are at least 2 people for whom (a (b) and c)")
 
 
-def test_long_windows_show_their_last_days_but_count_from_their_first():
-    told = condition(window={"from_day": TODAY - 89, "to_day": TODAY}, measured=3)
-    found = signal(told, [row(TODAY - 80, 2), row(TODAY)])
-    assert (len(found.series), found.series[0], found.series[-1]) == (30, 2, 3)
-
-
-def test_a_window_that_is_not_over_ends_today():
-    told = condition(window={"from_day": TODAY - 1, "to_day": TODAY + 12}, measured=1)
-    assert signal(told, [row(TODAY)]).series == (0, 1)
-
-
 def test_negated_and_unmet_conditions_say_so():
     denied = condition(kind="stage", english="has paid", holds=False, negated=True, measured=None, threshold=None)
     unmet = condition(holds=False, measured=1)
-    found = why.signals(evidence(unmet, denied), names={}, usage=[])
+    found = why.signals(evidence(unmet, denied), names={})
     assert [(s.english, s.holds) for s in found] == [
         ("Not: has paid", True),
         ("“Invite Sent” at least 3 times", False),

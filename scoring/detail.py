@@ -1,0 +1,76 @@
+"""One handoff in full: its reasons, what was done about it, and its audit trail in words."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, field
+
+from accounts.models import AuditEntry
+from scoring import reasons, why
+from scoring.models import Handoff, HandoffActivity
+
+OUTCOME_TONES = {"won": "ok", "lost": "bad", "returned": "accent"}
+MOST_LINES = 50  # of touches and notes, and of the audit trail
+
+
+@dataclass(frozen=True, slots=True)
+class AuditLine:
+    """An audit row in words."""
+
+    at: dt.datetime
+    who: str
+    what: str
+    more: str
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """Everything that one handoff's page says of it and its reasons."""
+
+    handoff: Handoff
+    reasons: tuple[reasons.Reason, ...]
+    activities: tuple[HandoffActivity, ...]
+    audit: tuple[AuditLine, ...]
+    evidence_users: frozenset[int] = field(default_factory=frozenset)
+
+
+def detail(handoff: Handoff) -> Detail:
+    """The handoff with its reasons told from their frozen evidence, its activity and its audit trail."""
+    found = reasons.of_handoff(handoff)
+    trail = AuditEntry.objects.filter(object_type="handoff", object_id=handoff.pk)
+    activities = HandoffActivity.objects.filter(handoff=handoff).select_related("by")
+    return Detail(
+        handoff=handoff,
+        reasons=reasons.told(found),
+        activities=tuple(activities.order_by("-at", "-id")[:MOST_LINES]),
+        audit=tuple(_audit_line(entry) for entry in trail.order_by("-at", "-id")[:MOST_LINES]),
+        evidence_users=frozenset(i for q in found for i in why.people_of(q.evidence)),
+    )
+
+
+_AUDIT_WORDS = {
+    "opened": "opened it",
+    "joined": "added a reason",
+    "assigned": "assigned it",
+    "claimed": "claimed it",
+    "unclaimed": "gave it back",
+    "touched": "recorded a touch",
+    "noted": "wrote a note",
+    "won": "closed it as won",
+    "lost": "closed it as lost",
+    "dismissed": "dismissed it",
+    "returned": "returned it to self-serve",
+    "withdrawn": "withdrew it",
+    "lapsed": "marked it: no reason holds any more",
+    "held_again": "took the mark back: a reason holds again",
+    "paid": "saw that the account paid",
+    "moved": "moved it with its account",
+}
+
+
+def _audit_line(entry: AuditEntry) -> AuditLine:
+    verb = entry.action.removeprefix("handoff.")
+    detail = entry.detail
+    told = [detail.get("kind"), f"to {detail['to']}" if detail.get("to") else "", detail.get("reason")]
+    more = ", ".join(str(word).replace("_", " ") for word in told if word)
+    return AuditLine(entry.at, entry.actor_label, _AUDIT_WORDS.get(verb, verb.replace("_", " ")), more)

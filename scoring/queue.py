@@ -1,0 +1,233 @@
+"""The inbox's queue: its tabs, filters, order, counts and lines.
+
+Every function here is a fixed number of queries whatever the queue holds; nothing is counted past a cap.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Any
+from urllib.parse import urlencode
+
+from django.db.models import F, Q, QuerySet, Sum
+
+from accounts.models import Account, StaffUser, UsageDay, Workspace
+from accounts.workspace import day_of
+from plgops.lib.paging import Capped, Page, keyset
+from scoring import why
+from scoring.detail import OUTCOME_TONES
+from scoring.models import Handoff, Qualification
+from scoring.reasons import event_type_names
+
+PAGE = 30  # more than a screen shows; the next ones come as one scrolls
+COUNT_CAP = 100  # a tab says "99+" from here on
+SPARK_DAYS = 14
+TABS = {"unclaimed": "Unclaimed", "mine": "Mine", "team": "Team", "done": "Done"}
+SORTS = {
+    "newest": "Newest evidence",
+    "waiting": "Waiting longest",
+    "seats": "Most seats",
+    "mrr": "Highest MRR",
+}
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What the queue shows; exactly what stands in the URL."""
+
+    tab: str = "unclaimed"
+    definition: str = ""
+    plan: str = ""
+    seats: int | None = None
+    q: str = ""
+    sort: str = "newest"
+
+    @classmethod
+    def read(cls, query: Mapping[str, str], *, tab: str = "unclaimed") -> Filters:
+        """From a query string; whatever makes no sense is left out, so that an old link still opens."""
+        seats = query.get("seats", "")
+        return cls(
+            tab=query.get("tab", "") if query.get("tab") in TABS else tab,
+            definition=query.get("definition", "")[:80],
+            plan=query.get("plan", "")[:100],
+            seats=int(seats) if seats.isdecimal() and len(seats) < 8 and int(seats) else None,
+            q=query.get("q", "").strip()[:100],
+            sort=query.get("sort", "") if query.get("sort") in SORTS else "newest",
+        )
+
+    def url(self, **changes: Any) -> str:
+        """The query string (with its question mark) of these filters with `changes`; defaults are left out."""
+        values = {f.name: changes.get(f.name, getattr(self, f.name)) for f in fields(self)}
+        kept = {k: v for k, v in values.items() if v not in ("", None) and v != _DEFAULTS[k]}
+        return f"?{urlencode(kept)}" if kept else "?tab=unclaimed"
+
+    @cached_property
+    def here(self) -> str:
+        """The query string of these filters as they are."""
+        return self.url()
+
+    @property
+    def kept(self) -> list[tuple[str, Any]]:
+        """What a form that changes some of them must send along: the others that are not as they would be anyway."""
+        values = [(f.name, getattr(self, f.name)) for f in fields(self)]
+        return [(name, value) for name, value in values if value not in ("", None) and value != _DEFAULTS[name]]
+
+    @property
+    def active(self) -> int:
+        """How many filters narrow the queue."""
+        return sum(bool(v) for v in (self.definition, self.plan, self.seats, self.q))
+
+
+_DEFAULTS = {f.name: f.default for f in fields(Filters)}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the queue, with nothing left to look up where it is drawn."""
+
+    handoff: Handoff
+    id: int
+    name: str
+    plan: str
+    seats: int | None
+    icon: str
+    text: str
+    more: int  # further reasons
+    at: dt.datetime  # what the queue's clock shows
+    spark: tuple[int, ...]
+    owner: str  # empty where the tab says it
+    badge: tuple[str, str, str] | None  # words, tone, icon
+
+
+# what a line shows; the company's traits and the owner's password stay in the database
+_SHOWN = (
+    "status",
+    "opened_at",
+    "newest_evidence_at",
+    "closed_at",
+    "paid_at",
+    "rule_lapsed_at",
+    "assigned",
+    *("company__name", "company__plan", "company__seats", "company__mrr"),
+    *("owner__first_name", "owner__last_name", "owner__username"),
+)
+
+
+def queue(filters: Filters, *, user: StaffUser) -> QuerySet[Handoff]:
+    """The handoffs of a tab under its filters, in no order yet."""
+    rows = _tab(filters.tab, user)
+    if filters.definition:
+        reasons = Qualification.objects.filter(definition__slug=filters.definition, handoff__isnull=False)
+        rows = rows.filter(pk__in=reasons.values("handoff_id"))
+    if filters.plan:
+        rows = rows.filter(company__plan=filters.plan)
+    if filters.seats is not None:
+        rows = rows.filter(company__seats__gte=filters.seats)
+    if filters.q:
+        rows = rows.filter(Q(company__name__icontains=filters.q) | Q(company__domain__icontains=filters.q))
+    return rows
+
+
+def page(filters: Filters, *, user: StaffUser, cursor: str = "") -> Page[Handoff]:
+    """One page of the queue in its order, after `cursor`."""
+    by = {"waiting": "opened_at", "seats": "-company__seats", "mrr": "-company__mrr"}.get(filters.sort, "")
+    by = by or ("-closed_at" if filters.tab == "done" else "-newest_evidence_at")
+    rows = queue(filters, user=user).select_related("company", "owner").only(*_SHOWN)
+    return keyset(rows, by=by, cursor=cursor, size=PAGE)
+
+
+def counts(*, user: StaffUser, tabs: Sequence[str]) -> dict[str, str]:
+    """How many wait on each tab, said as “99+” from the cap on; one query."""
+    numbers = {f"on_{tab}": Capped(_tab(tab, user).order_by().values("pk")[:COUNT_CAP]) for tab in tabs}
+    found = Workspace.objects.annotate(**numbers).values(*numbers).get()
+    return {tab: f"{COUNT_CAP - 1}+" if (n := found[f"on_{tab}"]) >= COUNT_CAP else str(n) for tab in tabs}
+
+
+def newest_id(filters: Filters, *, user: StaffUser) -> int:
+    """The highest id on the tab: what is above it later has come since."""
+    return _tab(filters.tab, user).order_by("-pk").values_list("pk", flat=True).first() or 0
+
+
+def arrived(filters: Filters, *, user: StaffUser, after: int) -> int:
+    """How many came to the queue since `newest_id` said `after`; at most the cap."""
+    return len(queue(filters, user=user).filter(pk__gt=after).order_by("pk").values_list("pk", flat=True)[:COUNT_CAP])
+
+
+def rows_of(handoffs: Sequence[Handoff], *, now: dt.datetime, filters: Filters) -> list[Row]:
+    """The queue's lines for these handoffs: four queries, however many there are.
+
+    Their clock is the moment that the queue is sorted by, so that it never looks out of order.
+    """
+    reasons: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
+    for handoff_id, evidence in (
+        Qualification.objects.filter(handoff_id__in=[h.pk for h in handoffs])
+        .order_by(F("since_at").desc(nulls_last=True), "-id")
+        .values_list("handoff_id", "evidence")
+    ):
+        reasons[handoff_id or 0].append(evidence)
+    types = event_type_names(why.event_types_of(found[0] for found in reasons.values()))
+    sparks = _sparks([h.company_id for h in handoffs], now=now)
+    rows = []
+    for handoff in handoffs:
+        own = reasons.get(handoff.pk, [])
+        icon, text = why.headline(own[0], types) if own else ("sparkles", "No open reason")
+        at = handoff.opened_at if filters.sort == "waiting" else handoff.closed_at if filters.tab == "done" else None
+        rows.append(
+            Row(
+                handoff=handoff,
+                id=handoff.pk,
+                name=handoff.company.name,
+                plan=handoff.company.plan[:1].upper() + handoff.company.plan[1:] or "No plan",
+                seats=handoff.company.seats,
+                icon=icon,
+                text=text,
+                more=max(0, len(own) - 1),
+                at=at or handoff.newest_evidence_at,
+                spark=sparks.get(handoff.company_id, (0,) * SPARK_DAYS),
+                owner=handoff.owner.label if handoff.owner and filters.tab != "mine" else "",
+                badge=_badge(handoff, filters.tab),
+            )
+        )
+    return rows
+
+
+def _badge(handoff: Handoff, tab: str) -> tuple[str, str, str] | None:
+    if handoff.closed_at:
+        return (handoff.get_status_display(), OUTCOME_TONES.get(handoff.status, ""), "") if tab == "done" else None
+    if handoff.paid_at:
+        return "paid", "ok", "credit-card"
+    if handoff.rule_lapsed_at:
+        return "lapsed", "warn", "clock"
+    return ("assigned", "accent", "") if handoff.assigned else None
+
+
+def _tab(tab: str, user: StaffUser) -> QuerySet[Handoff]:
+    if tab == "mine":
+        return Handoff.objects.filter(owner=user, closed_at=None)
+    if tab == "team":
+        return Handoff.objects.filter(status__in=["claimed", "contacted"], closed_at=None)
+    if tab == "done":
+        return Handoff.objects.filter(closed_at__isnull=False).exclude(status=Handoff.Status.WITHDRAWN)
+    return Handoff.objects.filter(status=Handoff.Status.UNCLAIMED)
+
+
+def _sparks(company_ids: Sequence[int], *, now: dt.datetime) -> dict[int, tuple[int, ...]]:
+    """Events a day of each company over the last SPARK_DAYS days, its child accounts included."""
+    first = day_of(now) - SPARK_DAYS + 1
+    company_of = {i: i for i in company_ids}
+    company_of |= dict(
+        Account.objects.filter(parent_id__in=company_ids, merged_into=None).values_list("pk", "parent_id")
+    )
+    totals: dict[int, list[int]] = {}
+    for account_id, day, total in (
+        UsageDay.objects.filter(account_id__in=list(company_of), day__gte=first, day__lt=first + SPARK_DAYS)
+        .values_list("account_id", "day")
+        .annotate(total=Sum("count"))
+        .order_by()
+    ):
+        totals.setdefault(company_of[account_id], [0] * SPARK_DAYS)[day - first] += total
+    return {company_id: tuple(series) for company_id, series in totals.items()}

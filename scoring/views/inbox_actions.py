@@ -1,0 +1,167 @@
+"""What a person can do with a handoff in the inbox.
+
+Every action is a plain form POST that redirects; sent by htmx it answers with the parts of the page that
+changed (templates/inbox/oob.html). A race that was lost is 409 with the reason in words.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_POST
+
+from accounts.models import StaffUser
+from scoring import handoffs, queue
+from scoring.models import Handoff
+from scoring.views import inbox_parts as parts
+
+
+@login_required
+@require_POST
+def claim(request: HttpRequest, handoff_id: int) -> HttpResponse:
+    def act(user: StaffUser) -> str:
+        done = handoffs.claim(handoff_id=handoff_id, by=user, now=timezone.now())
+        return f"Claimed {done.company.name}"
+
+    return _acted(request, handoff_id, act, undo="inbox_unclaim", left=("unclaimed",))
+
+
+@login_required
+@require_POST
+def unclaim(request: HttpRequest, handoff_id: int) -> HttpResponse:
+    def act(user: StaffUser) -> str:
+        done = handoffs.unclaim(handoff_id=handoff_id, by=user, now=timezone.now())
+        return f"{done.company.name} is back in the queue"
+
+    return _acted(request, handoff_id, act, redraw=True)
+
+
+@login_required
+@require_POST
+def assign(request: HttpRequest, handoff_id: int) -> HttpResponse:
+    owner_id = request.POST.get("owner", "")
+
+    def act(user: StaffUser) -> str:
+        owner = get_object_or_404(StaffUser, pk=int(owner_id) if owner_id.isdecimal() else 0)
+        done = handoffs.assign(handoff_id=handoff_id, owner=owner, by=user, now=timezone.now())
+        return f"Assigned {done.company.name} to {owner.label}"
+
+    return _acted(request, handoff_id, act, redraw=True)
+
+
+@login_required
+@require_POST
+def touch(request: HttpRequest, handoff_id: int) -> HttpResponse:
+    kind = request.POST.get("kind", "")
+
+    def act(user: StaffUser) -> str:
+        text = request.POST.get("text", "")
+        done = handoffs.touch(handoff_id=handoff_id, kind=kind, text=text, by=user, now=timezone.now())
+        return f"Recorded: {done.get_kind_display().lower()}"
+
+    return _acted(request, handoff_id, act)
+
+
+@login_required
+@require_POST
+def note(request: HttpRequest, handoff_id: int) -> HttpResponse:
+    def act(user: StaffUser) -> str:
+        handoffs.note(handoff_id=handoff_id, text=request.POST.get("text", ""), by=user, now=timezone.now())
+        return "Note added"
+
+    return _acted(request, handoff_id, act)
+
+
+@login_required
+@require_POST
+def close(request: HttpRequest, handoff_id: int) -> HttpResponse:
+    data = request.POST
+
+    def act(user: StaffUser) -> str:
+        done = handoffs.close(
+            handoff_id=handoff_id,
+            outcome=data.get("outcome", ""),
+            reason=data.get("reason", ""),
+            note=data.get("note", ""),
+            by=user,
+            now=timezone.now(),
+        )
+        return f"{done.company.name}: {done.get_status_display().lower()}"
+
+    return _acted(request, handoff_id, act, left=("unclaimed", "mine", "team"))
+
+
+# --- one way through every action --------------------------------------------------------------------------
+
+
+def _acted(
+    request: HttpRequest,
+    handoff_id: int,
+    act: Callable[[StaffUser], str],
+    *,
+    undo: str = "",
+    left: tuple[str, ...] = (),
+    redraw: bool = False,
+) -> HttpResponse:
+    """Do it once, then say so: the changed parts for htmx, a redirect with a message for a plain form.
+
+    `left` names the tabs whose queue the account is no longer in, `undo` the URL that takes the action back,
+    `redraw` asks for the whole queue.
+    """
+    user = parts.reader(request)
+    filters = queue.Filters.read(request.GET.dict())
+    here = reverse("inbox_handoff", args=[handoff_id]) + filters.here
+    try:
+        said = act(user)
+    except Handoff.DoesNotExist as error:
+        raise Http404("There is no such handoff.") from error
+    except handoffs.HandoffError as error:
+        return _refused(request, error, here)
+    if not request.htmx:  # type: ignore[attr-defined]
+        messages.success(request, said)
+        return HttpResponseRedirect(here)
+    found = parts.found(handoff_id)
+    gone = filters.tab in left
+    tabs = parts.tabs(user, filters)
+    context = parts.work(found, user, filters) | {
+        "tabs": tabs,
+        "text": said,
+        "undo": reverse(undo, args=[handoff_id]) + filters.here if undo else "",
+        "gone": gone,
+        "unclaimed": tabs[0]["count"],
+    }
+    if redraw or (gone and not queue.queue(filters, user=user).exists()):
+        page = queue.page(filters, user=user)
+        context |= parts.queue(user, filters, page.items, page.next_cursor) | {"redraw": True}
+        context["selected"] = found.pk
+    response = render(request, "inbox/oob.html", context)
+    if gone:
+        response["HX-Trigger"] = json.dumps({"row-gone": f"#row-{handoff_id}"})
+    if redraw:
+        response["HX-Trigger-After-Settle"] = json.dumps({"focus-on": f"#row-{handoff_id} [data-row]"})
+    return response
+
+
+def _refused(request: HttpRequest, error: handoffs.HandoffError, here: str) -> HttpResponse:
+    """What could not be done, in words: 409 a lost race, 403 not yours, 422 something is missing."""
+    if not request.htmx:  # type: ignore[attr-defined]
+        if isinstance(error, PermissionDenied):
+            raise error
+        messages.error(request, error.message)
+        return HttpResponseRedirect(here)
+    lost = isinstance(error, handoffs.AlreadyClaimed | handoffs.NotOpen)
+    status = 409 if lost else 403 if isinstance(error, PermissionDenied) else 422
+    if status == 422:
+        return render(request, "_toast.html", {"text": error.message, "tone": "bad", "oob": "true"}, status=422)
+    response = HttpResponse(error.message, status=status, content_type="text/plain; charset=utf-8")
+    if lost:
+        response["HX-Trigger"] = "handoff-changed"  # the detail pane fetches itself again
+    return response

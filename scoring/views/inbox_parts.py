@@ -1,0 +1,194 @@
+"""What the inbox's templates are given: the queue, what stands around it, and one handoff."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+from django.http import HttpRequest
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts import queries, workspace
+from accounts.models import StaffUser
+from plgops.lib import access
+from scoring import company, detail, handoffs, why
+from scoring import queue as queues
+from scoring.models import Definition, Handoff
+
+HIDDEN_TRAITS = {"name", "plan", "seats", "mrr", "employees", "domain", "website", "avatar", "createdAt", "created_at"}
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """A verb of the action bar with the key that presses it."""
+
+    key: str
+    label: str
+    icon: str
+    press: str
+    title: str = ""
+
+    @property
+    def caps(self) -> str:
+        return self.press.upper()
+
+    @property
+    def reasons(self) -> list[tuple[str, str]]:
+        return list(handoffs.REASONS.get(self.key, {}).items())
+
+    @property
+    def other(self) -> str:
+        return handoffs.REASONS.get(self.key, {}).get("other", "")
+
+
+TOUCHES = (
+    Button("emailed", "E-mailed", "mail", "e"),
+    Button("called", "Called", "phone", "p"),
+    Button("met", "Met", "handshake", "m"),
+)
+OUTCOMES = {
+    b.key: b
+    for b in (
+        Button("lost", "Lost", "circle-x", "l", "Why was it lost?"),
+        Button("dismissed", "Dismiss", "ban", "d", "Why is this not worth working?"),
+        Button("returned", "Return", "undo-2", "r", "Return to self-serve because"),
+    )
+}
+
+
+def reader(request: HttpRequest) -> StaffUser:
+    """Who is asking; PermissionDenied unless they may see handoffs."""
+    access.require(request.user, "handoffs.view")
+    return cast(StaffUser, request.user)
+
+
+def found(handoff_id: int) -> Handoff:
+    """The handoff with the people and the company that its page names; Http404 if there is none."""
+    rows = Handoff.objects.select_related("company", "owner", "closed_by")
+    return get_object_or_404(rows.defer("owner__password", "closed_by__password"), pk=handoff_id)
+
+
+# --- the queue ---------------------------------------------------------------------------------------------
+
+
+def tabs(user: StaffUser, filters: queues.Filters) -> list[dict[str, str]]:
+    """The tabs that this user has, with their counts. One query."""
+    works, manages = access.may(user, "handoffs.work"), access.may(user, "handoffs.manage")
+    shown = ["unclaimed", *(["mine"] if works else []), *(["team"] if manages or not works else []), "done"]
+    if filters.tab not in shown:
+        shown.insert(-1, filters.tab)
+    counts = queues.counts(user=user, tabs=shown)
+    return [{"key": tab, "label": queues.TABS[tab], "count": counts[tab], "url": filters.url(tab=tab)} for tab in shown]
+
+
+def queue(user: StaffUser, filters: queues.Filters, items: list[Handoff], cursor: str) -> dict[str, Any]:
+    """A page of the queue, its filters and its orders."""
+    definitions = list(
+        Definition.objects.filter(archived_at=None, purpose__in=("pql", "expansion"))
+        .order_by("name", "id")
+        .values_list("slug", "name")
+    )
+    named = dict(definitions)
+    chips: list[tuple[str, Any, dict[str, Any]]] = [
+        ("Search", filters.q, {"q": ""}),
+        ("Definition is", named.get(filters.definition, filters.definition), {"definition": ""}),
+        ("Plan is", filters.plan, {"plan": ""}),
+        ("Seats from", filters.seats, {"seats": None}),
+    ]
+    order = "Closed last" if (filters.tab, filters.sort) == ("done", "newest") else queues.SORTS[filters.sort]
+    return {
+        **rows(filters, items, cursor),
+        "chips": [{"label": label, "value": v, "url": filters.url(**off)} for label, v, off in chips if v],
+        "sorts": [{"key": k, "label": label, "url": filters.url(sort=k)} for k, label in queues.SORTS.items()],
+        "sort_label": order,
+        "tab_label": queues.TABS[filters.tab],
+        "cleared": filters.url(definition="", plan="", seats=None, q=""),
+        "definitions": definitions,
+        "plans": [(code, code[:1].upper() + code[1:]) for code in queries.plans()],
+        "kept": filters.kept,
+        "news": f"{filters.here}&after={queues.newest_id(filters, user=user)}",
+    }
+
+
+def rows(filters: queues.Filters, items: list[Handoff], cursor: str) -> dict[str, Any]:
+    """The lines of a page of the queue, and where the next page is."""
+    return {
+        "f": filters,
+        "inbox": reverse("inbox"),
+        "rows": queues.rows_of(items, now=timezone.now(), filters=filters),
+        "next": f"{reverse('inbox')}{filters.here}&cursor={cursor}" if cursor else "",
+    }
+
+
+def frame(user: StaffUser, filters: queues.Filters) -> dict[str, Any]:
+    """What stands around the queue."""
+    return {"tabs": tabs(user, filters), "may_claim": access.may(user, "handoffs.claim")}
+
+
+# --- one handoff -------------------------------------------------------------------------------------------
+
+
+def home_tab(handoff: Handoff, user: StaffUser) -> str:
+    """The tab that a handoff stands on for this user, when the URL does not say."""
+    if handoff.closed_at:
+        return "done"
+    if handoff.status == Handoff.Status.UNCLAIMED:
+        return "unclaimed"
+    return "mine" if handoff.owner_id == user.pk else "team"
+
+
+def work(handoff: Handoff, user: StaffUser, filters: queues.Filters) -> dict[str, Any]:
+    """What changes with an action: the bar, the activity, the owner, the audit trail."""
+    allowed = handoffs.allowed(handoff, user)
+    labels = handoffs.REASONS.get(handoff.status, {})
+    told = detail.detail(handoff)
+    return {
+        "f": filters,
+        "inbox": reverse("inbox"),
+        "d": told,
+        "audit": told.audit,
+        "allowed": allowed,
+        "touches": TOUCHES,
+        "outcomes": OUTCOMES,
+        "outcome_tone": detail.OUTCOME_TONES.get(handoff.status, "line"),
+        "reason_label": labels.get(handoff.outcome_reason, handoff.outcome_reason.replace("_", " ")),
+        "sellers": _sellers() if "assign" in allowed else (),
+    }
+
+
+def pane(handoff: Handoff, user: StaffUser, filters: queues.Filters) -> dict[str, Any]:
+    """Everything of the detail pane but the chart of use, which comes by itself."""
+    context = work(handoff, user, filters)
+    told: detail.Detail = context["d"]
+    whole = company.company(handoff.company_id)
+    lately = company.recent(whole)
+    evidences = [r.qualification.evidence for r in told.reasons]
+    since = [r.qualification.since_day for r in told.reasons if r.qualification.since_day is not None]
+    return context | {
+        "accounts": whole.ids,
+        "timeline": company.timeline(
+            whole,
+            lately=lately,
+            signal_types=why.event_types_of(evidences, narrow=True),
+            since_day=min(since, default=None),
+        ),
+        "contacts": company.contacts(whole, lately=lately, evidence=told.evidence_users),
+        "facts": _facts(handoff.company.traits),
+        "currency": workspace.currency(),
+    }
+
+
+def _facts(traits: dict[str, Any]) -> list[tuple[str, str]]:
+    """The company's other plain traits, at most six."""
+    plain = [(k, v) for k, v in sorted(traits.items()) if k not in HIDDEN_TRAITS and isinstance(v, str | int | float)]
+    told = [(k, "yes" if v is True else "no" if v is False else f"{v}") for k, v in plain if v != ""]
+    return [(k.replace("_", " ").capitalize(), v) for k, v in told[:6]]
+
+
+def _sellers() -> list[StaffUser]:
+    """Who can be given a handoff."""
+    roles = sorted(access.CAPABILITIES["handoffs.work"])
+    people = StaffUser.objects.filter(is_active=True, groups__name__in=roles).distinct()
+    return list(people.order_by("first_name", "username"))

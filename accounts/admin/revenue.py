@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
-from django.contrib import admin
+from typing import Any
 
+from django.conf import settings
+from django.contrib import admin
+from django.db.models import Model
+from django.http import HttpRequest
+from django.utils import timezone
+
+from accounts import due
 from accounts.admin.saved import SavedWithAudit
 from accounts.admin.typed import account_ids, date_text
 from accounts.models import Plan, PlanLimit, RevenueMovement, Subscription, SubscriptionState
 from plgops.lib.desk import LogAdmin
 
 
+class PlanDesk(SavedWithAudit):
+    """Rules ask for shares of what plans allow: a change here may change anybody's verdict, quietly, as an import."""
+
+    def _record(self, request: HttpRequest, obj: Model, what: str, **detail: Any) -> None:
+        super()._record(request, obj, what, **detail)
+        if isinstance(obj, PlanLimit) or "code" in detail.get("fields", ()):
+            for consumer in sorted(settings.DUE_CONSUMERS):
+                due.mark_everybody(consumer=consumer, now=timezone.now(), importing=True)
+
+
 @admin.register(Plan)
-class PlanAdmin(SavedWithAudit):
+class PlanAdmin(PlanDesk):
     list_display = ("code", "name", "is_paid", "rank")
     search_fields = ("code", "name")
     editable = ("code", "name", "is_paid", "rank")
@@ -20,7 +37,7 @@ class PlanAdmin(SavedWithAudit):
 
 
 @admin.register(PlanLimit)
-class PlanLimitAdmin(SavedWithAudit):
+class PlanLimitAdmin(PlanDesk):
     list_display = ("plan", "metric", "limit", "since")
     list_select_related = ("plan",)
     autocomplete_fields = ("plan",)

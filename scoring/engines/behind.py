@@ -69,6 +69,8 @@ def _look(question: Question, item: Found, window: windows.Window, user_id: int)
     match window:
         case windows.LastDays(length):
             first = question.day - length + 1
+        case windows.BillingMonth():
+            first = windows.month_start(question.day)
         case windows.FirstDays(length, "account"):
             first = question.signup_days[item.account_id]
             last = first + length - 1

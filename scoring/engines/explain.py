@@ -79,9 +79,8 @@ def _measure(
         return _measure_people(question, doc, doc.rule, found)
     statement = compiler.compile_measures(doc.rule, subject="account", **question.about())
     for row in reading.rows(statement):
-        mine = (item for item in found[row[0]] if item.leaf.subject == "account")
-        for item, measured, is_held in zip(mine, row[3::2], row[4::2], strict=True):
-            item.measured, item.holds = measured, bool(is_held)
+        mine = [item for item in found[row[0]] if item.leaf.subject == "account"]
+        _fill(mine, row)
     for leaf in tree.leaves(doc.rule, subject="account"):
         if not isinstance(leaf.node, tree.UsersWho):
             continue
@@ -114,14 +113,25 @@ def _measure_people(
     for account_id, items in found.items():
         rows = best[account_id]
         if rows:  # the last column is the person's place
-            for item, measured, is_held in zip(items, rows[0][3:-1:2], rows[0][4:-1:2], strict=True):
-                item.measured, item.holds = measured, bool(is_held)
-            for place, item in enumerate(items):
-                item.each = {row[1]: row[3 + 2 * place] for row in rows}
+            places = _fill(items, rows[0])
+            for item, place in zip(items, places, strict=True):
+                item.each = {row[1]: row[place] for row in rows}
         for item in items:
             item.people = list(qualify[account_id] or [row[1] for row in rows[:1]])
             item.people_total = totals[account_id]
     return {account_id: (qualify[account_id], totals[account_id]) for account_id in found}
+
+
+def _fill(found: Sequence[Found], row: Sequence[Any]) -> list[int]:
+    """What a row of the statement says of each leaf: measured, holds, then its extras; where each begins."""
+    place, places = 3, []
+    for item in found:
+        names = tree.extras(item.leaf.node)
+        places.append(place)
+        item.measured, item.holds = row[place], bool(row[place + 1])
+        item.extras = dict(zip(names, row[place + 2 : place + 2 + len(names)], strict=True))
+        place += 2 + len(names)
+    return places
 
 
 def _people_behind(found: Sequence[Found]) -> tuple[list[int], int]:

@@ -43,6 +43,7 @@ class Found:
     holds: bool = False
     people: list[int] = field(default_factory=list)  # who qualify by the nested rule, the best first
     people_total: int = 0
+    extras: dict[str, Any] = field(default_factory=dict)  # by the names of `tree.extras`
     each: dict[int, Any] = field(default_factory=dict)  # what was measured of each of them
     window: windows.Window = field(default_factory=windows.Ever)
     days: list[int] = field(default_factory=list)

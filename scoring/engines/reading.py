@@ -7,9 +7,10 @@ from typing import Any
 
 from django.db import connection
 
+from accounts import models
 from accounts.models import EventType
 from plgops.lib.db import is_postgres
-from scoring.rules.sql.terms import Dialect, EventTypes, Statement
+from scoring.rules.sql.terms import Dialect, EventTypes, PlanLimit, Statement
 
 
 def dialect() -> Dialect:
@@ -29,7 +30,13 @@ def event_types() -> EventTypes:
             activity.append(number)
         if distinct_property:
             collects[number] = distinct_property
-    return EventTypes(ids, tuple(activity), collects)
+    return EventTypes(ids, tuple(activity), collects, plan_limits)
+
+
+def plan_limits() -> list[PlanLimit]:
+    """What every plan allows, from which day on (one query)."""
+    rows = models.PlanLimit.objects.values_list("plan__code", "metric", "from_day", "limit")
+    return [PlanLimit(*row) for row in rows.order_by("id")]
 
 
 def rows(statement: Statement) -> Iterator[tuple[Any, ...]]:

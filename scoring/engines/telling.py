@@ -66,6 +66,7 @@ def told(question: Question, item: Found, same: Mapping[str, Any], known: Known)
         **same,
         "holds": item.holds,
         "measured": _told_measure(question, item, known.traits.get(item.account_id, {})),
+        **_told_extras(item),
         "window": _told_window(question, item, known),
         "people": item.people[:PEOPLE],
         "people_total": item.people_total,
@@ -79,6 +80,8 @@ def _told_measure(question: Question, item: Found, traits: Traits) -> Any:
     node = item.leaf.node
     if isinstance(node, tree.Recency | tree.First):
         return None if item.measured is None else question.day - item.measured
+    if isinstance(node, tree.Value):
+        return None if item.measured is None else stored.number_json(item.measured)
     if not isinstance(node, tree.Trait):
         return item.measured
     if node.of == "account" and node.name in traits:
@@ -89,6 +92,11 @@ def _told_measure(question: Question, item: Found, traits: Traits) -> Any:
     return None
 
 
+def _told_extras(item: Found) -> dict[str, Any]:
+    """What is told beside the measure: of a share, what the plan allows (None: it sets no limit)."""
+    return {name: None if value is None else stored.number_json(value) for name, value in item.extras.items()}
+
+
 def _told_window(question: Question, item: Found, known: Known) -> dict[str, int | None] | None:
     window = item.window
     if isinstance(item.leaf.node, tree.StageReached | tree.First):
@@ -97,6 +105,8 @@ def _told_window(question: Question, item: Found, known: Known) -> dict[str, int
         length = item.leaf.node.within_days or item.leaf.node.not_for_days or 0
         window = windows.LastDays(length)
     match window:
+        case windows.BillingMonth():
+            return {"from_day": windows.month_start(question.day), "to_day": question.day}
         case windows.LastDays(length):
             return {"from_day": question.day - length + 1, "to_day": question.day}
         case windows.Dates(start, end):
@@ -123,6 +133,11 @@ def asked_for(node: tree.Condition | tree.UsersWho) -> tuple[str, Any]:
             if low is not None and high is not None:
                 return "between", [low, high]
             return ("at_least", low) if low is not None else ("at_most", high)
+        case tree.Value(against=against):
+            if isinstance(against, tree.Share):
+                return "share_of_limit", stored.number_json(against.thousandths * 1000)
+            ((comparison, threshold),) = stored.amount_json(against).items()
+            return comparison, threshold
         case tree.Trait():
             ((comparison, threshold),) = (
                 (key, value)

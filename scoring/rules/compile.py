@@ -20,9 +20,10 @@ from collections.abc import Iterable, Sequence
 
 from scoring.rules import tree
 from scoring.rules.sql.behind import Look, stretches_found, usage_behind
-from scoring.rules.sql.booleans import holds, measured, soonest
+from scoring.rules.sql.booleans import extras, holds, measured, soonest
 from scoring.rules.sql.facts import stage_table, trait_tables
 from scoring.rules.sql.later import bounds
+from scoring.rules.sql.metered import last_tables, limit_table
 from scoring.rules.sql.plan import Plan
 from scoring.rules.sql.sliding import sliding_tables
 from scoring.rules.sql.terms import (
@@ -79,7 +80,7 @@ def compile_measures(
     dialect: Dialect,
     best: int | None = None,
 ) -> Statement:
-    """What every condition measured: rows (account id, user id, holds, then measured and 1/0 for each leaf).
+    """What every condition measured: rows (account id, user id, holds, then for each leaf measured, 1/0 and extras).
 
     Leaves are those of `subject` in reading order; user id is 0 for accounts. The expressions are the
     verdict's own. With `best`, only so many people of each account, who qualifies and whom most conditions hold
@@ -168,7 +169,10 @@ def _measures(plan: Plan, rule: tree.Node, subject: Subject, best: int | None) -
     _tables(plan)
     nodes = [leaf.node for leaf in tree.leaves(rule, subject=subject) if leaf.subject == subject]
     answers = [truth(holds(plan, node, subject)) for node in nodes]
-    columns = [f"{measured(plan, node, subject)}, {answer}" for node, answer in zip(nodes, answers, strict=True)]
+    columns = [
+        ", ".join([measured(plan, node, subject), answer, *extras(plan, node, subject)])
+        for node, answer in zip(nodes, answers, strict=True)
+    ]
     table, user = ("accts", "0") if subject == "account" else ("pairs", "user_id")
     answer = truth(holds(plan, rule, subject))
     keys = f"SELECT account_id, {user} AS user_id, {answer} AS holds"
@@ -187,6 +191,8 @@ def _tables(plan: Plan) -> None:
     usage_tables(plan)
     value_tables(plan)
     sliding_tables(plan)
+    last_tables(plan)
+    limit_table(plan)
     trait_tables(plan)
     stage_table(plan)
     if plan.people_rules:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from scoring.rules.dated import read_stage, read_trait
+from scoring.rules.metered import read_value
 from scoring.rules.parts import COMPARISONS, read_compare, read_events, read_window
 from scoring.rules.tree import (
     Compare,
@@ -19,7 +20,7 @@ from scoring.rules.tree import (
 from scoring.rules.values import MAX_DAYS, Reader, at, quoted
 from scoring.rules.windows import Ever, Subject, Window
 
-_WINDOWS = ("last_days", "first_days", "any_days")
+_WINDOWS = ("last_days", "first_days", "any_days", "billing_month")
 
 
 def _measured(
@@ -89,7 +90,7 @@ def _first(reader: Reader, value: object, path: str, subject: Subject) -> Condit
     events = read_events(reader, table, path)
     if "window" not in table:
         return None
-    window = read_window(reader, table, path, subject, kinds=("last_days", "first_days"))
+    window = read_window(reader, table, path, subject, kinds=("last_days", "first_days", "billing_month"))
     if isinstance(window, Ever):
         reader.wrong(at(path, "window"), "expected days that do not take in everything: whoever did it began once")
         return None
@@ -104,6 +105,7 @@ CONDITIONS: dict[str, Callable[[Reader, object, str, Subject], Condition | None]
     "days": _days,
     "recency": _recency,
     "first": _first,
+    "value": read_value,
     "trait": read_trait,
     "stage": read_stage,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from scoring.rules.parts import COMPARISONS, read_window
+from scoring.rules.parts import COMPARISONS, read_amount, read_window
 from scoring.rules.tree import LEVELS, STAGES, Condition, StageReached, StageSince, Trait
 from scoring.rules.values import MAX_DAYS, Reader, at, json_kind, quoted
 from scoring.rules.windows import Subject
@@ -36,23 +36,9 @@ def _trait_test(reader: Reader, op: str, value: object, path: str) -> dict[str, 
             reader.wrong(path, f"expected true or false, not {json_kind(value)}")
             return None
         return {"op": op, "is_set": value}
-    if op in ("at_least", "at_most"):
-        bound = reader.micro(value, path)
-        if bound is None:
-            return None
-        return {"op": op, "low" if op == "at_least" else "high": bound}
-    if op == "between":
-        found = reader.items(value, path, longest=2)
-        bounds = [reader.micro(item, at(path, number)) for number, item in enumerate(found or [])]
-        low, high = bounds if len(bounds) == 2 else (None, None)
-        if found is not None and len(found) == 1:
-            reader.wrong(path, "expected two numbers, the smaller first")
-        if low is None or high is None:
-            return None
-        if low > high:
-            reader.wrong(path, "expected two numbers, the smaller first")
-            return None
-        return {"op": op, "low": low, "high": high}
+    if op in ("at_least", "at_most", "between"):
+        compare = read_amount(reader, value, path, op)
+        return None if compare is None else {"op": op, "low": compare.low, "high": compare.high}
     found = [value] if op == "exactly" else reader.items(value, path)
     if found is None:
         return None
@@ -87,7 +73,7 @@ def read_stage(reader: Reader, value: object, path: str, subject: Subject) -> Co
             if key in table:
                 reader.wrong(at(path, key), "goes with “since”, not with “reached”")
         stage = reader.choice(table["reached"], at(path, "reached"), STAGES)
-        window = read_window(reader, table, path, "account", kinds=("last_days", "first_days"))
+        window = read_window(reader, table, path, "account", kinds=("last_days", "first_days", "billing_month"))
         return StageReached(stage, window) if stage and window else None
     if "window" in table:
         reader.wrong(at(path, "window"), "goes with “reached”, not with “since”")

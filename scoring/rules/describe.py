@@ -6,7 +6,7 @@ Nested groups stand in parentheses, so that "and" and "or" between conditions ca
 from __future__ import annotations
 
 from scoring.rules import tree
-from scoring.rules.phrases import compared, day_count, is_one, listed, phrase, stage_reached, trait
+from scoring.rules.phrases import amount, compared, day_count, is_one, listed, phrase, stage_reached, trait
 from scoring.rules.windows import Subject
 
 
@@ -62,6 +62,12 @@ def describe_measure(node: tree.Condition | tree.UsersWho, measured: int | float
             return "today" if measured == 0 else f"{day_count(measured)} ago"
         case tree.Trait():
             return "not set" if measured is None else str(measured)
+        case tree.Value(against=against):
+            asked = (
+                amount(against) if isinstance(against, tree.Compare) else f"{against.thousandths / 10:g}% of the limit"
+            )
+            found = f"{measured:,}" if isinstance(measured, int | float) else "no value"
+            return f"{found}, asked for {asked}"
     number = measured if isinstance(measured, int) else 0
     word = unit(node)
     named = {"people": "person", "values": "different value", "events": "time", "days": "day"}[word]
@@ -78,7 +84,7 @@ def unit(node: tree.Condition | tree.UsersWho) -> str:
             return "values"
         case tree.Users() | tree.UsersWho():
             return "people"
-        case tree.Trait():
+        case tree.Trait() | tree.Value():
             return "value"
     return "days"
 

@@ -77,6 +77,24 @@ class First:
 
 
 @dataclass(frozen=True, slots=True)
+class Share:
+    """At least so many thousandths of what the account's plan allows of the metric."""
+
+    thousandths: int
+    metric: str
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """The metered property of the events: its sum, its greatest or its last value; bounds in micro-units."""
+
+    events: tuple[str, ...]
+    measure: Literal["sum", "max", "last"]
+    against: Compare | Share
+    window: Window
+
+
+@dataclass(frozen=True, slots=True)
 class Trait:
     """A trait as it stands at the end of the day.
 
@@ -140,6 +158,6 @@ class AtLeast:
     of: tuple[Node, ...]
 
 
-UsageCondition = Count | Distinct | Users | Days | Recency | First
+UsageCondition = Count | Distinct | Users | Days | Recency | First | Value
 Condition = UsageCondition | Trait | StageReached | StageSince
 Node = All | Any_ | Not | AtLeast | Condition | UsersWho

@@ -9,9 +9,10 @@ from typing import Any
 from plgops.lib import days
 from scoring.rules.tree import LEVELS, Compare
 from scoring.rules.values import MAX_DAYS, MAX_THRESHOLD, Reader, at, json_kind, quoted
-from scoring.rules.windows import AnyDays, Dates, Ever, FirstDays, LastDays, Subject, Window
+from scoring.rules.windows import AnyDays, BillingMonth, Dates, Ever, FirstDays, LastDays, Subject, Window
 
 COMPARISONS = ("at_least", "at_most", "exactly", "between", "in")
+AMOUNTS = ("at_least", "at_most", "exactly", "between")  # of metered values
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
@@ -67,6 +68,28 @@ def read_compare(reader: Reader, table: dict[str, Any], path: str, *, lowest: in
     return Compare("between", low=whole[0], high=whole[1])
 
 
+def read_amount(reader: Reader, value: object, path: str, op: str) -> Compare | None:
+    """The bounds of a comparison of numbers that need not be whole, in micro-units."""
+    found = reader.items(value, path, longest=2) if op == "between" else [value]
+    if found is None:
+        return None
+    bounds = [reader.micro(item, at(path, number) if op == "between" else path) for number, item in enumerate(found)]
+    numbers = [bound for bound in bounds if bound is not None]
+    if len(numbers) != len(found):
+        return None
+    match op:
+        case "at_least":
+            return Compare("at_least", low=numbers[0])
+        case "at_most":
+            return Compare("at_most", high=numbers[0])
+        case "exactly":
+            return Compare("exactly", low=numbers[0], high=numbers[0])
+    if len(numbers) != 2 or numbers[0] > numbers[1]:
+        reader.wrong(path, "expected two numbers, the smaller first")
+        return None
+    return Compare("between", low=numbers[0], high=numbers[1])
+
+
 def read_window(
     reader: Reader, table: dict[str, Any], path: str, subject: Subject, *, kinds: tuple[str, ...]
 ) -> Window | None:
@@ -74,13 +97,15 @@ def read_window(
     value, here = table.get("window", "ever"), at(path, "window")
     if value == "ever":
         return Ever()
+    if value == "billing_month" and value in kinds:
+        return BillingMonth()
     expected = f"expected {quoted(('ever', *kinds))} as in docs/rules.md"
     if not isinstance(value, dict):
         reader.wrong(here, expected)
         return None
     if "from" in value or "to" in value:
         return _dates(reader, value, here)
-    found = [kind for kind in kinds if kind in value]
+    found = [kind for kind in kinds if kind in value and kind != "billing_month"]
     if len(found) != 1:
         reader.wrong(here, expected)
         return None

@@ -55,6 +55,8 @@ def phrase(node: tree.Condition, *, subject: Subject) -> str:
         case tree.First(events, window):
             doing = "active" if events == tree.ANY_EVENT else _events(events)
             return f"{doing} for the first time{_window(window, subject)}"
+        case tree.Value():
+            return _value(node, subject)
         case tree.Trait():
             return trait(node, subject, negated=False)
         case tree.StageReached():
@@ -125,6 +127,8 @@ def _window(window: windows.Window, subject: Subject) -> str:
             return f" within {day_count(length)} of {whose} signup"
         case windows.AnyDays(length):
             return f" within any {day_count(length)}"
+        case windows.BillingMonth():
+            return " this billing month"
         case windows.Dates(start, end):
             if start is None:
                 return f" up to {_date(end or 0)}"
@@ -137,6 +141,29 @@ def _date(day: int) -> str:
         return days.date_of(day).isoformat()
     except OverflowError:
         return f"day {day}"
+
+
+def amount(compare: tree.Compare) -> str:
+    """A comparison of micro-units."""
+    match compare.op:
+        case "at_least" | "exactly":
+            return f"{compare.op.replace('_', ' ')} {_number(compare.low)}"
+        case "at_most":
+            return f"at most {_number(compare.high)}"
+    return f"{_number(compare.low)} to {_number(compare.high)}"
+
+
+def _value(node: tree.Value, subject: Subject) -> str:
+    """“Rows Synced” adding up to at least 80% of the plan's limit."""
+    doing = {"sum": "adding up to", "max": "with a greatest value of", "last": "with a last value of"}[node.measure]
+    if isinstance(node.against, tree.Share):
+        metric = "" if node.events == (node.against.metric,) else f" for {node.against.metric}"
+        percent = _number(node.against.thousandths * 100_000)
+        whose = "account's " if subject == "user" else ""
+        asked = f"at least {percent}% of the {whose}plan's limit{metric}"
+    else:
+        asked = amount(node.against)
+    return f"{_events(node.events)} {doing} {asked}{_window(node.window, subject)}"
 
 
 def trait(node: tree.Trait, subject: Subject, *, negated: bool) -> str:

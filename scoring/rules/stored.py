@@ -22,14 +22,16 @@ from scoring.rules.tree import (
     Node,
     Not,
     Recency,
+    Share,
     StageReached,
     StageSince,
     Trait,
     Users,
     UsersWho,
+    Value,
     kind_of,
 )
-from scoring.rules.windows import AnyDays, Dates, Ever, FirstDays, LastDays, Subject, Window
+from scoring.rules.windows import AnyDays, BillingMonth, Dates, Ever, FirstDays, LastDays, Subject, Window
 
 
 def to_json(doc: DefinitionDoc) -> dict[str, Any]:
@@ -79,6 +81,8 @@ def rule_json(rule: Node, *, subject: Subject) -> dict[str, Any]:
             return {"recency": {"event": _event_json(events)} | length}
         case First(events, window):
             return {"first": {"event": _event_json(events)} | _window_json(window)}
+        case Value():
+            return {"value": _value_json(rule)}
         case Trait():
             return {"trait": _trait_json(rule, subject)}
         case StageReached(stage, window):
@@ -114,6 +118,8 @@ def _window_json(window: Window) -> dict[str, Any]:
             return {"window": {"first_days": length, "of": of}}
         case AnyDays(length):
             return {"window": {"any_days": length}}
+        case BillingMonth():
+            return {"window": "billing_month"}
         case Dates(start, end):
             bounds = {"from": start, "to": end}
             return {"window": {key: _day_json(day) for key, day in bounds.items() if day is not None}}
@@ -129,6 +135,26 @@ def _day_json(day: int) -> str | int:
 def number_json(micro: int) -> int | float:
     """A micro-unit number as JSON: whole where it is whole."""
     return micro // days.MICRO if micro % days.MICRO == 0 else float(Decimal(micro) / days.MICRO)
+
+
+def amount_json(compare: Compare) -> dict[str, Any]:
+    """A comparison of micro-units as its one key and value."""
+    if compare.op == "between":
+        return {"between": [number_json(compare.low or 0), number_json(compare.high or 0)]}
+    return {compare.op: number_json((compare.high if compare.op == "at_most" else compare.low) or 0)}
+
+
+def _value_json(value: Value) -> dict[str, Any]:
+    found: dict[str, Any] = {"event": _event_json(value.events)}
+    if value.measure != "sum":
+        found["measure"] = value.measure
+    if isinstance(value.against, Share):
+        found["share_of_limit"] = number_json(value.against.thousandths * 1000)
+        if value.events != (value.against.metric,):
+            found["limit"] = value.against.metric
+    else:
+        found |= amount_json(value.against)
+    return found | _window_json(value.window)
 
 
 def _trait_json(trait: Trait, subject: Subject) -> dict[str, Any]:

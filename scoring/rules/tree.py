@@ -23,12 +23,14 @@ from scoring.rules.nodes import (
     Node,
     Not,
     Recency,
+    Share,
     StageReached,
     StageSince,
     Trait,
     UsageCondition,
     Users,
     UsersWho,
+    Value,
 )
 from scoring.rules.windows import Subject
 
@@ -46,6 +48,7 @@ __all__ = [
     "Distinct",
     "First",
     "LEVELS",
+    "MEASURES",
     "Leaf",
     "Node",
     "Not",
@@ -53,12 +56,14 @@ __all__ = [
     "Recency",
     "STAGES",
     "STAGE_WRITTEN",
+    "Share",
     "StageReached",
     "StageSince",
     "Trait",
     "UsageCondition",
     "Users",
     "UsersWho",
+    "Value",
     "all_leaves",
     "event_names",
     "kind_of",
@@ -68,6 +73,7 @@ __all__ = [
 ]
 
 PURPOSES = ("activation", "pql", "expansion", "risk")
+MEASURES = ("sum", "max", "last")
 LEVELS = ("account", "user")
 STAGES = ("signed_up", "activated", "pql", "claimed", "contacted", "paid", "expanded", "churned", "returned")
 # The stage that an account reaches by qualifying: a definition may not read what it writes.
@@ -111,6 +117,7 @@ _KINDS: dict[type, str] = {
     Days: "days",
     Recency: "recency",
     First: "first",
+    Value: "value",
     Trait: "trait",
     StageReached: "stage",
     StageSince: "stage",
@@ -121,6 +128,11 @@ _KINDS: dict[type, str] = {
 def kind_of(node: Condition | UsersWho) -> str:
     """The key under which a condition is stored."""
     return _KINDS[type(node)]
+
+
+def extras(node: Condition | UsersWho) -> tuple[str, ...]:
+    """What is told of a condition beside what it measures, by name."""
+    return ("limit",) if isinstance(node, Value) and isinstance(node.against, Share) else ()
 
 
 def leaves(rule: Node, path: str = "/rule", *, subject: Subject, negated: bool = False) -> Iterator[Leaf]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from plgops.lib import days
+
 Subject = Literal["account", "user"]
 
 
@@ -43,4 +45,19 @@ class Dates:
     to_day: int | None
 
 
-Window = Ever | LastDays | FirstDays | AnyDays | Dates
+@dataclass(frozen=True, slots=True)
+class BillingMonth:
+    """The calendar month of the day asked about, from its first day to that day."""
+
+
+def month_start(day: int) -> int:
+    """The first day of the calendar month that a day lies in."""
+    return days.day_number(days.date_of(day).replace(day=1))
+
+
+def next_month(day: int) -> int:
+    """The first day of the calendar month after the one that a day lies in."""
+    return month_start(month_start(day) + 31)
+
+
+Window = Ever | LastDays | FirstDays | AnyDays | Dates | BillingMonth

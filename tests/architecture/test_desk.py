@@ -17,6 +17,8 @@ from accounts.models import (
     AuditEntry,
     Event,
     EventType,
+    Plan,
+    PlanLimit,
     ProductUser,
     QuarantinedMessage,
     Receipt,
@@ -25,6 +27,7 @@ from accounts.models import (
     UsageDay,
 )
 from plgops.lib import desk
+from tests.conftest import NOW
 
 pytestmark = pytest.mark.django_db
 
@@ -271,3 +274,26 @@ def test_a_list_says_how_far_it_was_counted(client_of, admin, monkeypatch):
     make_log(3)
     page = client_of(admin).get(changelist(Event)).content.decode()
     assert "3 events" in page and " results" not in page and "Show counts" not in page
+
+
+def test_what_a_plan_allows_makes_everybody_due_quietly(client_of, admin):
+    """Rules ask for shares of it; nothing else would tell them that it has changed."""
+    account = Account.objects.create(external_id="a", name="A", signed_up_at=NOW, signup_day=1, recorded_at=NOW)
+    due_rows = AccountDue.objects.filter(account=account)
+    due.mark_changed([account.pk], now=NOW)
+    browser = client_of(admin)
+
+    def changed() -> set[tuple[int, bool]]:
+        return {(row.changed_seq, row.import_seq == row.changed_seq) for row in due_rows.all()}
+
+    plan = {"code": "team", "name": "Team", "rank": 1}
+    browser.post(reverse("admin:accounts_plan_add"), plan)
+    team = Plan.objects.get()
+    assert changed() == {(2, True)}
+    browser.post(reverse("admin:accounts_plan_change", args=[team.pk]), plan | {"name": "Teams"})
+    assert (Plan.objects.get().name, changed()) == ("Teams", {(2, True)})
+    limit = {"plan": team.pk, "metric": "rows", "limit": 5, "from_day": 0}
+    browser.post(reverse("admin:accounts_planlimit_add"), limit)
+    assert (PlanLimit.objects.get().limit, changed()) == (5, {(3, True)})
+    browser.post(reverse("admin:accounts_planlimit_delete", args=[PlanLimit.objects.get().pk]), {"post": "yes"})
+    assert (PlanLimit.objects.count(), changed()) == (0, {(4, True)})

@@ -25,6 +25,11 @@ def holds(plan: Plan, rule: tree.Node, subject: Subject) -> str:
             return f"(COALESCE({column}, 0) = 1)" if rule.is_set else f"(COALESCE({column}, 0) = 0)"
         case tree.First():
             return f"(h{plan.leaves[subject][rule]} = 1)"
+        case tree.Value(against=against):
+            if isinstance(against, tree.Compare):
+                return f"({column} IS NOT NULL AND {judged(column, against)})"
+            share = f"x{plan.leaves[subject][rule]}"
+            return f"({column} IS NOT NULL AND {share} IS NOT NULL AND {column} >= {share})"
         case tree.StageReached():
             return f"({column} IS NOT NULL)"
         case tree.StageSince(_, low, high):
@@ -42,6 +47,11 @@ def holds(plan: Plan, rule: tree.Node, subject: Subject) -> str:
 def measured(plan: Plan, node: Leafy, subject: Subject) -> str:
     """The column that evidence shows: of a trait its number (or 1: there is a value), else what was judged."""
     return f"{'v' if isinstance(node, tree.Trait) else 'm'}{plan.leaves[subject][node]}"
+
+
+def extras(plan: Plan, node: Leafy, subject: Subject) -> list[str]:
+    """The columns that are told beside it, in the order of `tree.extras`."""
+    return [f"y{plan.leaves[subject][node]}"] if tree.extras(node) else []
 
 
 def soonest(plan: Plan, rule: tree.Node, subject: Subject) -> str:

@@ -8,7 +8,7 @@ from scoring.rules.sql.plan import Plan
 from scoring.rules.sql.terms import in_list
 
 # null is no value, and neither is an empty text
-_HAS_VALUE = "t.text <> '' AND CAST(t.value AS TEXT) <> 'null'"
+HAS_VALUE = "t.text <> '' AND CAST(t.value AS TEXT) <> 'null'"
 
 
 def trait_tables(plan: Plan) -> None:
@@ -25,8 +25,8 @@ def trait_tables(plan: Plan) -> None:
             names.add(named)
             stands = f"t.name = {named} AND t.from_day <= {plan.day}"
             measured = "t.number" if node.op in ("at_least", "at_most", "between") else "1"
-            columns.append(f"MAX(CASE WHEN {stands} AND {_trait_test(plan, node)} THEN 1 ELSE 0 END) AS m{number}")
-            columns.append(f"MAX(CASE WHEN {stands} AND {_HAS_VALUE} THEN {measured} END) AS v{number}")
+            columns.append(f"MAX(CASE WHEN {stands} AND {trait_test(plan, node)} THEN 1 ELSE 0 END) AS m{number}")
+            columns.append(f"MAX(CASE WHEN {stands} AND {HAS_VALUE} THEN {measured} END) AS v{number}")
             columns.append(
                 f"MIN(CASE WHEN t.name = {named} AND t.from_day > {plan.day} THEN t.from_day"
                 f" WHEN t.name = {named} AND t.to_day < {FOREVER} THEN t.to_day END) AS n{number}"
@@ -47,15 +47,15 @@ def trait_tables(plan: Plan) -> None:
         plan.add(name, text)
 
 
-def _trait_test(plan: Plan, node: tree.Trait) -> str:
+def trait_test(plan: Plan, node: tree.Trait) -> str:
     """Whether the value `t` is what was asked for."""
     if node.op == "is_set":
-        return _HAS_VALUE
+        return HAS_VALUE
     if node.op in ("in", "exactly"):
         either = []
         if node.texts:
             listed = ", ".join(plan.bind(text) for text in node.texts)
-            either.append(f"(t.number IS NULL AND t.text IN ({listed}) AND {_HAS_VALUE})")
+            either.append(f"(t.number IS NULL AND t.text IN ({listed}) AND {HAS_VALUE})")
         if node.numbers:
             either.append(f"t.number IN {in_list(node.numbers)}")
         return f"({' OR '.join(either)})"

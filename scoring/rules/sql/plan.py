@@ -36,6 +36,7 @@ class Plan:
         self.usage_columns: dict[Leafy, int] = {}
         self.trait_columns: dict[tree.Trait, int] = {}
         self.stage_columns: dict[Leafy, int] = {}
+        self.limit_columns: dict[tree.Share, int] = {}
         self.with_parts: list[tuple[str, str]] = []
 
     def register(self, rule: tree.Node, subject: Subject) -> None:
@@ -133,6 +134,8 @@ class Plan:
         match window:
             case windows.LastDays(length):
                 return f"{day} > {self.day - length}"
+            case windows.BillingMonth():
+                return f"{day} >= {windows.month_start(self.day)}"
             case windows.FirstDays(length, of):
                 start = "a.signup_day" if of == "account" else person_signup
                 return f"{day} >= {start} AND {day} < {start} + {length}"
@@ -146,6 +149,14 @@ class Plan:
     def standing(self, subject: Subject, *kinds: type) -> list[Leafy]:
         """Conditions of these kinds whose window does not slide over all time."""
         return [node for node in self.of_kind(subject, *kinds) if not isinstance(window_of(node), windows.AnyDays)]
+
+    def lapses(self, window: windows.Window, day: str) -> str:
+        """When what happened on a day leaves the window by time alone; NO_DAY: never."""
+        if isinstance(window, windows.LastDays):
+            return f"{day} + {window.days}"
+        if isinstance(window, windows.BillingMonth):
+            return f"CASE WHEN {day} IS NOT NULL THEN {windows.next_month(self.day)} END"
+        return NO_DAY
 
     def least(self, days: Sequence[str]) -> str:
         """The smallest that is not NULL."""

@@ -9,7 +9,7 @@ from scoring.rules.sql.terms import Leafy, window_of
 
 def sliding_tables(plan: Plan) -> None:
     """`slid` and `aslid`: the best stretch of `any_days`, a row for each condition, then pivoted."""
-    kinds = (tree.Count, tree.Users, tree.Days, tree.Distinct)
+    kinds = (tree.Count, tree.Users, tree.Days, tree.Distinct, tree.Value)
     for subject, name in (("user", "slid"), ("account", "aslid")):
         nodes = [
             node
@@ -38,10 +38,11 @@ def stretch_rows(plan: Plan, node: Leafy, keys: str) -> str:
     ids = plan.types.ids_of(node)
     prefixed = ", ".join(f"u.{key}" for key in keys.split(", "))
     over = f"ORDER BY day RANGE BETWEEN {length} PRECEDING AND CURRENT ROW)"
-    if isinstance(node, (tree.Count, tree.Days)):
+    if isinstance(node, (tree.Count, tree.Days, tree.Value)):
         scan = plan.usage_scan("accounts_usageday", ids, by_person=False)
-        if isinstance(node, tree.Count):  # a range takes in all rows of its first and last day
-            return f"SELECT {prefixed}, u.day, SUM(u.count) OVER (PARTITION BY {prefixed} {over} AS m{scan}"
+        if not isinstance(node, tree.Days):  # a range takes in all rows of its first and last day
+            column = "sum_value" if isinstance(node, tree.Value) else "count"
+            return f"SELECT {prefixed}, u.day, SUM(u.{column}) OVER (PARTITION BY {prefixed} {over} AS m{scan}"
         return (
             f"SELECT {keys}, day, COUNT(*) OVER (PARTITION BY {keys} {over} AS m"
             f" FROM (SELECT DISTINCT {prefixed}, u.day{scan}) d"

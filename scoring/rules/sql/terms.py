@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -16,12 +16,26 @@ NO_DAY = "CAST(NULL AS INTEGER)"
 
 
 @dataclass(frozen=True, slots=True)
+class PlanLimit:
+    """What a plan allows of a metric from a day on, in micro-units."""
+
+    plan: str
+    metric: str
+    from_day: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
 class EventTypes:
-    """The catalogue as the compiler needs it: ids by name, which count as activity, which collect what."""
+    """The catalogue as the compiler needs it: ids by name, which count as activity, which collect what.
+
+    `limits` gives what plans allow, and is called only where a rule asks for a share of it.
+    """
 
     ids: Mapping[str, int]
     activity: tuple[int, ...]
     collects: Mapping[int, str] = field(default_factory=dict)
+    limits: Callable[[], Sequence[PlanLimit]] = tuple
 
     def resolve(self, names: Sequence[str]) -> tuple[int, ...]:
         """The ids of the names; “*” is every raw type that counts as activity. An unknown name has none."""

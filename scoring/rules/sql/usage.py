@@ -9,7 +9,7 @@ from scoring.rules.sql.terms import needs_person, window_of
 
 def usage_tables(plan: Plan) -> None:
     """`base`: account and person; `abase`: the account; `daily`: distinct days of the account."""
-    plain = (tree.Count, tree.Users, tree.Days, tree.Recency, tree.First)
+    plain = (tree.Count, tree.Users, tree.Days, tree.Recency, tree.First, tree.Value)
     mine = {subject: plan.standing(subject, *plain) for subject in plan.leaves}
     nodes = list(dict.fromkeys([*mine["user"], *mine["account"]]))
     if not nodes:
@@ -33,9 +33,17 @@ def usage_tables(plan: Plan) -> None:
         elif isinstance(node, tree.First):
             columns.append(f"MIN(CASE WHEN {match} THEN u.day END) AS m{number}")
             sums.append(f"MIN(m{number}) AS m{number}")
+        elif isinstance(node, tree.Value):
+            if node.measure == "max":
+                columns.append(f"MAX(CASE WHEN {match} THEN u.max_value END) AS m{number}")
+                sums.append(f"MAX(m{number}) AS m{number}")
+            elif node.measure == "sum":
+                columns.append(f"CAST(SUM(CASE WHEN {match} THEN u.sum_value ELSE 0 END) AS BIGINT) AS m{number}")
+                columns.append(f"MIN(CASE WHEN {match} THEN u.sum_value END) AS g{number}")
+                sums.append(f"CAST(SUM(m{number}) AS BIGINT) AS m{number}, MIN(g{number}) AS g{number}")
         elif node in mine["user"]:
             columns.append(f"COUNT(DISTINCT CASE WHEN {match} THEN u.day END) AS m{number}")
-        if isinstance(window, windows.LastDays):
+        if isinstance(window, windows.LastDays | windows.BillingMonth):
             columns.append(f"MIN(CASE WHEN {match} THEN u.day END) AS l{number}")
             sums.append(f"MIN(l{number}) AS l{number}")
     plan.usage_columns = {node: number for number, node in enumerate(nodes)}

@@ -19,7 +19,9 @@ def wide_table(plan: Plan, subject: Subject) -> None:
         "base" if person else "abase": by_pair if person else by_account,
         "vals" if person else "avals": by_pair if person else by_account,
         "slid" if person else "aslid": by_pair if person else by_account,
+        "lasts" if person else "alasts": by_pair if person else by_account,
         "atrait": by_account,
+        "plim": by_account,
         "stage": by_account,
     }
     tables |= {"utrait": "x.user_id = s.user_id"} if person else {"daily": by_account, "who": by_account}
@@ -33,6 +35,9 @@ def wide_table(plan: Plan, subject: Subject) -> None:
         if isinstance(node, tree.First):
             inside = plan.inside(node.window, measured, "s.signup_day") or "1 = 1"
             columns.append(f"{truth(f'{measured} IS NOT NULL AND {inside}')} AS h{number}")
+        if isinstance(node, tree.Value) and isinstance(node.against, tree.Share):
+            share = plan.limit_columns[node.against]
+            columns += [f"plim.x{share} AS x{number}", f"plim.y{share} AS y{number}"]
         if isinstance(node, tree.Trait):
             columns.append(f"{'utrait' if node.of == 'user' else 'atrait'}.v{plan.trait_columns[node]} AS v{number}")
     if person:
@@ -63,10 +68,10 @@ def _columns_of(plan: Plan, node: Leafy, number: int, subject: Subject) -> tuple
             return last, f"CASE WHEN {last} + {length} > {plan.day} THEN {last} + {length} END"
         case tree.First():
             first = f"{'base' if person else 'abase'}.m{plan.usage_columns[node]}"
-            if not isinstance(node.window, windows.LastDays):
-                return first, NO_DAY
-            end = f"{first} + {node.window.days}"
-            return first, f"CASE WHEN {end} > {plan.day} THEN {end} END"
+            end = plan.lapses(node.window, first)
+            return first, NO_DAY if end == NO_DAY else f"CASE WHEN {plan.inside(node.window, first, '')} THEN {end} END"
+        case tree.Value():
+            return _value_columns_of(plan, node, number, subject)
     if isinstance(window_of(node), windows.AnyDays):
         return f"COALESCE({'slid' if person else 'aslid'}.m{number}, 0)", NO_DAY
     if isinstance(node, tree.Distinct):
@@ -76,13 +81,41 @@ def _columns_of(plan: Plan, node: Leafy, number: int, subject: Subject) -> tuple
         column, table = plan.usage_columns[node], "base" if person else "abase"
         counted = "daily" if isinstance(node, tree.Days) and not person else table
         measured, oldest = f"COALESCE({counted}.m{column}, 0)", f"{table}.l{column}"
-    window = window_of(node)
-    if not isinstance(window, windows.LastDays):
-        return measured, NO_DAY
-    # days only leave the window: what is below the lowest accepted number stays there
-    compare = node.compare
-    falls = f"{measured} > {compare.high}" if compare.op == "at_most" else f"{measured} >= {compare.low}"
-    return measured, f"CASE WHEN {falls} THEN {oldest} + {window.days} END"
+    end = plan.lapses(window_of(node), oldest)
+    return measured, end if end == NO_DAY else f"CASE WHEN {_falls(measured, node.compare)} THEN {end} END"
+
+
+def _falls(measured: str, compare: tree.Compare) -> str:
+    """Whether a number that only falls may change the answer: what is below the lowest accepted one stays there."""
+    return f"{measured} > {compare.high}" if compare.op == "at_most" else f"{measured} >= {compare.low}"
+
+
+def _value_columns_of(plan: Plan, node: tree.Value, number: int, subject: Subject) -> tuple[str, str]:
+    person, share = subject == "user", isinstance(node.against, tree.Share)
+    base, column = "base" if person else "abase", plan.usage_columns.get(node)
+    falls = oldest = ""
+    if isinstance(node.window, windows.AnyDays):
+        measured, end = f"COALESCE({'slid' if person else 'aslid'}.m{number}, 0)", NO_DAY
+    else:
+        if node.measure == "last":
+            table = "lasts" if person else "alasts"
+            measured, oldest = f"{table}.m{number}", f"{table}.l{number}"
+        else:
+            measured, oldest = f"{base}.m{column}", f"{base}.l{column}"
+            measured = f"COALESCE({measured}, 0)" if node.measure == "sum" else measured
+            if isinstance(node.against, tree.Compare):
+                falls = _falls(measured, node.against)
+            else:
+                falls = f"{measured} >= plim.x{plan.limit_columns[node.against]}"
+            if node.measure == "sum":  # what was taken back counts below zero: without it the sum rises
+                falls = f"({falls} OR {base}.g{column} < 0)"
+        end = plan.lapses(node.window, oldest)
+        if falls and end != NO_DAY:
+            end = f"CASE WHEN {falls} THEN {end} END"
+    if not share:
+        return measured, end
+    limits = plan.limit_columns[node.against]  # type: ignore[index]
+    return measured, plan.least([end, f"plim.n{limits}", "plim.n"])
 
 
 def _stage_columns_of(plan: Plan, node: tree.StageReached | tree.StageSince) -> tuple[str, str]:
@@ -96,6 +129,8 @@ def _stage_columns_of(plan: Plan, node: tree.StageReached | tree.StageSince) -> 
         entered, later = f"stage.m{number}", f"stage.n{number}"
     ends: list[int] = []
     if isinstance(node, tree.StageReached):
+        if isinstance(node.window, windows.BillingMonth):
+            return entered, plan.least([plan.lapses(node.window, entered), later])
         ends = [node.window.days] if isinstance(node.window, windows.LastDays) else []
     else:
         ends += [node.at_least_days] if node.at_least_days is not None else []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 
 @dataclass
@@ -19,6 +20,10 @@ class Facts:
     members: list[tuple[int, int, int, int]] = field(default_factory=list)  # account, user, from, to
     types: dict[str, tuple[int, bool, bool, str]] = field(default_factory=dict)  # id, activity, derived, collects
     usage: list[tuple[int, int, int, int, int]] = field(default_factory=list)  # account, user, type, day, count
+    metered: dict[tuple[int, int, int, int], tuple[int, int, int, int]] = field(
+        default_factory=dict
+    )  # account, user, type, day: sum, greatest and last value in millionths, when the last one was
+    limits: list[tuple[str, str, int, int]] = field(default_factory=list)  # plan, metric, from day, millionths
     values: list[tuple[int, int, int, int, str]] = field(default_factory=list)  # account, user, type, day, value
     traits: list[tuple[str, int, str, object, int, int]] = field(
         default_factory=list
@@ -89,6 +94,11 @@ def holds(facts: Facts, rule: dict, day: int, account: int, user: int | None = N
         return body.get("at_least_days", 0) <= day - found <= body.get("at_most_days", day - found)
     if kind == "first":
         return found is not None and _inside(facts, body, found, day, account, user)
+    if kind == "value":
+        if found is None or "share_of_limit" not in body:
+            return found is not None and _judge(found, {key: _millionths(body[key]) for key in AMOUNTS & body.keys()})
+        limit = extras(facts, kind, body, day, account, user)[0]
+        return limit is not None and found >= limit * Decimal(str(body["share_of_limit"]))
     if kind == "trait":
         return _trait_holds(facts, body, day, account, user)
     return _judge(found, body)
@@ -141,12 +151,52 @@ def measure(facts: Facts, kind: str, body: dict, day: int, account: int, user: i
         return max((when for when, _ in rows), default=None)
     if kind == "first":
         return min((when for when, _ in rows), default=None)
+    if kind == "value":
+        return _metered(facts, body, day, account, user, ids)
     size = {
         "count": lambda found: sum(count for _, (_, count) in found),
         "days": lambda found: len({when for when, _ in found}),
         "users": lambda found: len({who for _, (who, _) in found if who}),
     }[kind]
     return _most(facts, body, day, account, user, rows, size)
+
+
+AMOUNTS = {"at_least", "at_most", "exactly", "between"}
+
+
+def _millionths(value):
+    return [_millionths(item) for item in value] if isinstance(value, list) else int(Decimal(str(value)) * 1_000_000)
+
+
+def _metered(facts, body, day, account, user, ids):
+    found = [
+        (when, (values, account, who, number))
+        for (where, who, number, when), values in facts.metered.items()
+        if where == account and user in (None, who) and number in ids and when <= day
+    ]
+    measure, window = body.get("measure", "sum"), body.get("window", "ever")
+    if measure == "sum" and isinstance(window, dict) and "any_days" in window:
+        ends = {when for where, who, number, when, _ in facts.usage if (where, number) in {(account, i) for i in ids}
+                and user in (None, who) and when <= day}  # fmt: skip
+        return max(
+            (sum(v[0] for when, (v, *_) in found if 0 <= end - when < window["any_days"]) for end in ends), default=0
+        )
+    inside = [values for when, (values, *_) in found if _inside(facts, body, when, day, account, user)]
+    if measure == "sum":
+        return sum(values[0] for values in inside)
+    if measure == "max":
+        return max((values[1] for values in inside), default=None)
+    return max(((values[3], values[2]) for values in inside), default=(None, None))[1]
+
+
+def extras(facts: Facts, kind: str, body: dict, day: int, account: int, user: int | None = None) -> list:
+    """What is told beside the measure."""
+    if kind == "value" and "share_of_limit" in body:
+        metric = body.get("limit", body["event"])
+        plans = {_text(value) for value in _standing(facts, {"name": "plan", "of": "account"}, day, account, user)}
+        dated = [(start, limit) for plan, name, start, limit in facts.limits if plan in plans and name == metric]
+        return [max((row for row in dated if row[0] <= day), default=(0, None))[1]]
+    return []
 
 
 def _most(facts, body, day, account, user, rows, size):
@@ -161,6 +211,9 @@ def _inside(facts: Facts, body: dict, when: int, day: int, account: int, user: i
     window = body.get("window", "ever")
     if window == "ever":
         return True
+    if window == "billing_month":
+        first, last = (dt.date(1970, 1, 1) + dt.timedelta(days=number) for number in (when, day))
+        return (first.year, first.month) == (last.year, last.month)
     if "last_days" in window:
         return 0 <= day - when < window["last_days"]
     if "first_days" in window:

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from plgops.lib.days import FOREVER
 from tests.scoring.rules.reference import Facts
 
-LAST_DAY = 14
-days = st.integers(0, LAST_DAY)
+FIRST_DAY, LAST_DAY = 24, 38  # two weeks with the first of February 1970 in the middle
+days = st.integers(FIRST_DAY, LAST_DAY)
 EVENTS = ["A", "B", "C", "D"]
 TRAITS = ["plan", "seats"]
 STAGES = ["signed_up", "activated", "paid"]
@@ -45,12 +45,14 @@ def comparisons(draw):
 def windows(draw, subject, *, sliding=True, ever=True):
     kinds = (
         (["ever"] if ever else [])
-        + ["last_days", "last_days", "first_days", "dates"]
+        + ["month", "last_days", "last_days", "first_days", "dates"]
         + (["any_days"] if sliding else [])
     )
     kind = draw(st.sampled_from(kinds))
     if kind == "ever":
         return draw(st.sampled_from([{}, {"window": "ever"}]))
+    if kind == "month":
+        return {"window": "billing_month"}
     if kind == "dates":
         bounds = sorted([draw(days), draw(days)])
         shape = draw(st.sampled_from([("from", "to"), ("from",), ("to",)]))
@@ -63,11 +65,13 @@ def windows(draw, subject, *, sliding=True, ever=True):
 
 @st.composite
 def conditions(draw, subject):
-    kinds = ["count", "count", "distinct", "days", "recency", "first", "trait", "trait", "stage"]
+    kinds = ["count", "count", "distinct", "days", "recency", "first", "value", "value", "trait", "trait", "stage"]
     kinds += ["users"] if subject == "account" else []
     kind = draw(st.sampled_from(kinds))
     if kind == "recency":
         return {kind: {"event": draw(events), draw(st.sampled_from(["within_days", "not_for_days"])): draw(lengths)}}
+    if kind == "value":
+        return {kind: draw(metered(subject))}
     if kind == "first":
         return {kind: {"event": draw(events)} | draw(windows(subject, sliding=False, ever=False))}
     if kind == "stage":
@@ -81,6 +85,19 @@ def conditions(draw, subject):
         return {kind: draw(traits(subject))}
     body = {"event": draw(events)} | draw(comparisons()) | draw(windows(subject))
     return {kind: body | ({"of": "email"} if kind == "distinct" else {})}
+
+
+amounts = st.sampled_from([-2, 0, 0.5, 1, 2.5, 4, 7])
+
+
+@st.composite
+def metered(draw, subject):
+    body = {"event": draw(events), "measure": draw(st.sampled_from(["sum", "sum", "max", "last"]))}
+    body |= draw(windows(subject, sliding=body["measure"] == "sum"))
+    op = draw(st.sampled_from(["at_least", "at_least", "at_most", "exactly", "between", "share_of_limit"]))
+    if op == "share_of_limit":
+        return body | {op: draw(st.sampled_from([0.5, 0.8, 1.125])), "limit": draw(st.sampled_from(["rows", "A"]))}
+    return body | {op: sorted([draw(amounts), draw(amounts)]) if op == "between" else draw(amounts)}
 
 
 @st.composite
@@ -139,6 +156,17 @@ def single(subject):
         seen,
     )
     first = st.builds(lambda length, event: {"first": {"event": event, "window": {"last_days": length}}}, lengths, seen)
+    added = st.builds(
+        lambda measure, bound, window, event: {"value": {"event": event, "measure": measure, "window": window} | bound},
+        st.sampled_from(["sum", "max", "last"]),
+        either(
+            st.sampled_from([1, 2.5, 4]).map(lambda bound: {"at_least": bound}),
+            st.sampled_from([0, 2.5]).map(lambda bound: {"at_most": bound}),
+            st.just({"share_of_limit": 0.8, "limit": "rows"}),
+        ),
+        either(st.sampled_from([3, 5]).map(lambda length: {"last_days": length}), st.just("billing_month")),
+        seen,
+    )
     since = st.builds(
         lambda key, length, stage: {"stage": {"since": stage, key: length}},
         st.sampled_from(["at_least_days", "at_most_days"]),
@@ -150,7 +178,7 @@ def single(subject):
         lengths,
         st.sampled_from(STAGES),
     )
-    found = either(counted, counted, counted, recent, first, since, reached)
+    found = either(counted, counted, counted, recent, first, added, since, reached)
     if subject == "user":
         return found
     who = st.builds(lambda compare, rule: {"users_who": compare | {"rule": rule}}, compare, single("user"))
@@ -206,7 +234,7 @@ def wide_rules(draw, subject):
 def histories(draw):
     """Up to three accounts and four people; days on both sides of the day that is asked about."""
     facts = Facts()
-    signups = st.sampled_from([0, 0, 1, 3, 5, LAST_DAY])
+    signups = st.sampled_from([FIRST_DAY, FIRST_DAY, 25, 27, 29, LAST_DAY])
     for number in range(1, draw(st.integers(1, 3)) + 1):
         internal, merged = draw(st.sampled_from([(False, False)] * 6 + [(True, False), (False, True)]))
         facts.accounts[number] = (draw(signups), internal, merged)
@@ -230,6 +258,17 @@ def histories(draw):
     keys = st.tuples(where, users, types, days)
     for key in draw(st.lists(keys, min_size=10, max_size=30, unique=True)):
         facts.usage.append((*key, draw(st.integers(1, 3))))
+    for key in facts.usage:
+        if draw(st.booleans()):  # not every event carries a number
+            told = sorted(draw(st.lists(st.sampled_from([-1, 0.5, 1, 3]), min_size=1, max_size=3)))
+            added, last = round(sum(told) * 10**6), draw(st.sampled_from(told))
+            when = key[3] * 1000 + draw(st.integers(0, 3))
+            facts.metered[key[:4]] = (added, round(told[-1] * 10**6), round(last * 10**6), when)
+    dated = st.tuples(
+        st.sampled_from(["free", "team", "5"]), st.sampled_from(["rows", "A"]), st.sampled_from([0, 30, 36])
+    )
+    for limit in draw(st.lists(dated, max_size=4, unique=True)):
+        facts.limits.append((*limit, draw(st.sampled_from([1_000_000, 3_000_000, 2_500_001]))))
     values = st.tuples(where, users, types, days, st.sampled_from("xyz"))
     # a value comes with the usage of its event
     for value in draw(st.lists(values, min_size=4, max_size=12, unique=True)):

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db
 @given(
     facts=strategies.histories(),
     documents=st.lists(strategies.documents(), min_size=3, max_size=4),
-    days=st.lists(st.sampled_from([5, 8, 11, 13, 14]), min_size=2, max_size=2, unique=True),
+    days=st.lists(st.sampled_from([29, 32, 35, 37, 38]), min_size=2, max_size=2, unique=True),
 )
 def test_the_lake_agrees_with_the_app_database(facts, documents, days):
     docs = {number: parse_definition(document) for number, document in enumerate(documents)}
@@ -40,4 +40,4 @@ def test_rules_of_64_conditions_agree(facts, document):
     docs = {0: parse_definition(document)}
     with stored(facts):
         lake.refresh(now=NOW, whole=True)
-        assert columnar.verdicts(docs, as_of_day=13) == appdb.verdicts(docs, account_ids=None, as_of_day=13)
+        assert columnar.verdicts(docs, as_of_day=37) == appdb.verdicts(docs, account_ids=None, as_of_day=37)

@@ -253,6 +253,85 @@ def test_first_time_of_a_person_is_that_persons_own(acme, invite):
     assert not holds({"users_who": {"at_least": 1, "rule": soon}}, acme)
 
 
+def test_value_adds_up_what_the_events_carry(acme, invite):
+    ann = world.person(10, acme)
+    world.metered(acme, ann, invite, 50, 1.5, 4)
+    world.metered(acme, None, invite, 55, 2)
+    world.used(acme, ann, invite, 56)  # carries no number
+
+    def ask(measure, **test):
+        return {"value": {"event": "Invite Sent", "measure": measure} | test}
+
+    for measure, told in (("sum", 7.5), ("max", 4), ("last", 2)):
+        assert holds(ask(measure, exactly=told), acme)
+        assert not holds(ask(measure, at_least=told + 0.000001), acme)
+    last3 = {"window": {"last_days": 3}}
+    assert [holds(ask("sum", at_least=5.5, **last3), acme, day) for day in (49, 50, 52, 53)] == [
+        False, True, True, False,
+    ]  # fmt: skip
+    assert [next_day(ask("sum", at_least=5.5, **last3), acme, day) for day in (56, 57, 58)] == [None, None, None]
+    assert next_day(ask("max", at_least=2, **last3), acme, 56) == 58
+    assert next_day(ask("last", at_least=2, **last3), acme, 56) == 58
+    assert not holds(ask("max", at_most=9, window={"from": 56}), acme)  # no number at all: neither above nor below
+    assert holds(ask("sum", at_most=0, window={"from": 56}), acme)
+
+
+def test_what_was_taken_back_lets_a_sum_rise_when_it_leaves(acme, invite):
+    world.metered(acme, None, invite, 50, -3)
+    world.metered(acme, None, invite, 52, 4)
+    rule = {"value": {"event": "*", "at_least": 4, "window": {"last_days": 5}}}
+    assert [holds(rule, acme, day) for day in (54, 55, 57)] == [False, True, False]
+    assert (next_day(rule, acme, 54), next_day(rule, acme, 55)) == (55, 57)
+
+
+def test_share_of_the_limit_in_force_on_the_day(acme, invite):
+    world.metered(acme, None, invite, 20, 8)
+    rule = {"value": {"event": "Invite Sent", "share_of_limit": 0.8}}
+    assert not holds(rule, acme)  # no plan
+    world.trait(acme, "plan", "free", 10, 60)
+    world.trait(acme, "plan", "vast", 60)
+    assert not holds(rule, acme, 50)  # a plan without limits
+    world.limit("free", "Invite Sent", 10.000001)
+    world.limit("free", "Invite Sent", 10, from_day=30)
+    world.limit("free", "Invite Sent", 11, from_day=40)
+    world.limit("free", "seats", 1)
+    assert [holds(rule, acme, day) for day in (29, 30, 39, 40, 60)] == [False, True, True, False, False]
+    assert [next_day(rule, acme, day) for day in (29, 30, 40, 60)] == [30, 40, 60, None]
+    seats = {"value": {"event": "*", "share_of_limit": 8, "limit": "seats"}}
+    assert holds(seats, acme, 20)
+    assert not holds(seats, acme, 19)
+    assert holds({"users_who": {"exactly": 0, "rule": seats}}, acme, 20)
+
+
+def test_a_limit_beyond_what_a_column_holds_is_no_matter(acme, invite):
+    world.metered(acme, None, invite, 20, 900_000_000_000)
+    world.trait(acme, "plan", "free")
+    world.limit("free", "Invite Sent", 1_000_000_000_000)
+    for share, reached in ((0.9, True), (0.901, False), (1000, False)):
+        assert holds({"value": {"event": "Invite Sent", "share_of_limit": share}}, acme) is reached
+
+
+def test_billing_month_is_the_calendar_month(acme, invite):
+    ann = world.person(10, acme)
+    world.metered(acme, ann, invite, 57, 3)  # 1970-02-27
+    world.metered(acme, ann, invite, 59, 2)  # 1970-03-01
+    month = {"window": "billing_month"}
+    for rule in (
+        {"value": {"event": "*", "at_least": 3} | month},
+        {"count": {"event": "*", "at_least": 1} | month},
+        {"users": {"event": "*", "at_least": 1} | month},
+        {"first": {"event": "*"} | month},
+    ):
+        assert [holds(rule, acme, day) for day in (30, 31, 57, 58)] == [False, False, True, True]
+        assert next_day(rule, acme, 58) == 59
+    assert holds({"value": {"event": "*", "exactly": 2} | month}, acme, 60)
+    assert not holds({"first": {"event": "*"} | month}, acme, 60)
+    world.stage(acme, "paid", 57)
+    paid = {"stage": {"reached": "paid"} | month}
+    assert [holds(paid, acme, day) for day in (56, 57, 58, 59)] == [False, True, True, False]
+    assert (next_day(paid, acme, 58), next_day(paid, acme, 59)) == (59, None)
+
+
 def test_star_is_raw_activity_only(acme, invite):
     quiet = world.event_type("Page Loaded", is_activity=False)
     derived = world.event_type("Big Invite", is_activity=False, base=invite, property_filter={"name": "n", "in": [1]})

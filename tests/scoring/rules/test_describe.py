@@ -40,6 +40,18 @@ PHRASES = [
         {"first": {"event": "*", "window": {"first_days": 7, "of": "account"}}},
         "active for the first time within 7 days of signup",
     ),
+    (
+        {"value": {"event": "A", "share_of_limit": 0.8, "window": "billing_month"}},
+        "“A” adding up to at least 80% of the plan's limit this billing month",
+    ),
+    (
+        {"value": {"event": ["A", "B"], "measure": "last", "share_of_limit": 1.125, "limit": "rows"}},
+        "“A” or “B” with a last value of at least 112.5% of the plan's limit for rows",
+    ),
+    (
+        {"value": {"event": "A", "measure": "max", "between": [0.5, 1500], "window": {"last_days": 7}}},
+        "“A” with a greatest value of 0.5 to 1,500 in the last 7 days",
+    ),
     ({"trait": {"name": "plan", "in": ["trial", "free"]}}, "plan is free or trial"),
     ({"not": {"trait": {"name": "plan", "exactly": "free"}}}, "plan is not free"),
     ({"not": {"trait": {"name": "plan", "in": ["trial", "free"]}}}, "plan is none of free, trial"),
@@ -148,6 +160,12 @@ def test_definition_of_people():
         ({"recency": {"event": "*", "within_days": 3}}, 0, "today"),
         ({"recency": {"event": "*", "within_days": 3}}, None, "never"),
         ({"first": {"event": "A", "window": {"last_days": 3}}}, 2, "2 days ago"),
+        ({"value": {"event": "A", "at_least": 1500}}, 1200.5, "1,200.5, asked for at least 1,500"),
+        (
+            {"value": {"event": "A", "measure": "max", "share_of_limit": 0.8}},
+            None,
+            "no value, asked for 80% of the limit",
+        ),
         ({"stage": {"since": "paid", "at_least_days": 3}}, 1, "1 day ago"),
         ({"trait": {"name": "plan", "exactly": "free"}}, "free", "free"),
         ({"trait": {"name": "plan", "exactly": "free"}}, None, "not set"),

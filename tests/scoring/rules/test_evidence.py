@@ -160,6 +160,20 @@ def test_first_time_tells_its_day_and_who_it_was(acme, invite):
     assert (found["users"], found["newest_us"]) == ([ann.pk, bob.pk], noon(99))
 
 
+def test_share_of_a_limit_tells_the_limit(acme, invite):
+    world.metered(acme, world.person(10, acme), invite, 75, 8.5)
+    rule = {"value": {"event": "Invite Sent", "share_of_limit": 0.8, "window": "billing_month"}}
+    (bare,) = explained(rule, acme)["conditions"]
+    assert (bare["holds"], bare["measured"], bare["limit"]) == (False, 0, None)
+    rule["value"]["window"] = {"last_days": 30}
+    world.trait(acme, "plan", "free")
+    world.limit("free", "Invite Sent", 10)
+    (value,) = explained(rule, acme)["conditions"]
+    told = (value["holds"], value["measured"], value["limit"], value["comparison"], value["threshold"])
+    assert told == (True, 8.5, 10, "share_of_limit", 0.8)
+    assert (value["days"], value["newest_us"], value["unit"]) == ([75], noon(75), "value")
+
+
 def test_level_user_totals_everybody_who_qualifies(acme, invite):
     people = [world.person(10, acme) for _ in range(12)]
     for number, who in enumerate(people):

@@ -9,8 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scoring.rules import describe, stored, tree
+from scoring.rules.conditions import CONDITIONS
 from scoring.rules.parse import parse_definition, parse_rule
 from scoring.rules.problems import RuleError
+from scoring.rules.values import quoted
 
 from . import strategies
 
@@ -81,8 +83,7 @@ def test_every_problem_is_told_with_its_place():
         ),
         (
             "/rule/all/3/unheard",
-            "unknown condition; expected one of “all”, “any”, “not”, “at_least”, “count”, “distinct”, “users”, “days”,"
-            " “recency”, “first”, “trait”, “stage”, “users_who”",
+            "unknown condition; expected one of “all”, “any”, “not”, “at_least”, " + quoted([*CONDITIONS, "users_who"]),
         ),
         ("/grace_days", "expected a whole number from 0 to 365, not true or false"),
     ]
@@ -134,6 +135,20 @@ def test_every_problem_is_told_with_its_place():
         ({"first": {"event": "A", "window": "ever"}}, "account", "/first/window"),
         ({"first": {"event": "A", "window": {"any_days": 3}}}, "account", "/first/window"),
         ({"first": {"event": "A", "at_least": 1, "window": {"last_days": 3}}}, "account", "/first/at_least"),
+        ({"value": {"event": "A"}}, "account", "/value"),
+        ({"value": {"event": "A", "at_least": 1, "share_of_limit": 0.8}}, "account", "/value"),
+        ({"value": {"event": "A", "at_least": 1, "measure": "mean"}}, "account", "/value/measure"),
+        ({"value": {"event": "A", "at_least": 1, "limit": "rows"}}, "account", "/value/limit"),
+        ({"value": {"event": "A", "between": [2, 1]}}, "account", "/value/between"),
+        ({"value": {"event": "A", "exactly": True}}, "account", "/value/exactly"),
+        ({"value": {"event": "*", "share_of_limit": 0.8}}, "account", "/value"),
+        ({"value": {"event": "A", "share_of_limit": 0}}, "account", "/value/share_of_limit"),
+        ({"value": {"event": "A", "share_of_limit": 0.0001}}, "account", "/value/share_of_limit"),
+        (
+            {"value": {"event": "A", "measure": "max", "at_least": 1, "window": {"any_days": 3}}},
+            "account",
+            "/value/window",
+        ),
         ({"trait": {"name": "plan", "of": "user", "exactly": "free"}}, "account", "/trait/of"),
         ({"trait": {"name": "plan", "at_least": "5"}}, "account", "/trait/at_least"),
         ({"trait": {"name": "plan", "at_least": 0.0000001}}, "account", "/trait/at_least"),
@@ -236,6 +251,8 @@ words = st.sampled_from(
             "trait",
             "stage",
             "users_who",
+            *CONDITIONS,
+            *("measure", "sum", "share_of_limit", "limit", "billing_month"),
             "first",
         ),
         *("within_days", "not_for_days", "reached", "since", "at_least_days", "is_set", "pql", "user", "*", "paid"),

@@ -10,6 +10,8 @@ from accounts.models import (
     Account,
     EventType,
     Membership,
+    Plan,
+    PlanLimit,
     ProductUser,
     StageEntry,
     TraitValue,
@@ -81,6 +83,20 @@ def used(where: Account | None, who: ProductUser | None, kind: EventType, day: i
         first_us=noon,
         last_us=noon,
     )
+
+
+def metered(where: Account, who: ProductUser | None, kind: EventType, day: int, *amounts: float) -> UsageDay:
+    """Events of the day in order, each with its number; units, not millionths."""
+    row = used(where, who, kind, day, len(amounts))
+    told = [int(Decimal(str(amount)) * 1_000_000) for amount in amounts]
+    row.sum_value, row.max_value, row.last_value, row.last_value_us = sum(told), max(told), told[-1], row.last_us
+    row.save()
+    return row
+
+
+def limit(plan: str, metric: str, amount: float, from_day: int = 0) -> PlanLimit:
+    found, _ = Plan.objects.get_or_create(code=plan, defaults={"name": plan})
+    return PlanLimit.objects.create(plan=found, metric=metric, limit=int(amount * 1_000_000), from_day=from_day)
 
 
 def valued(

@@ -10,7 +10,7 @@ import datetime as dt
 import re
 from collections.abc import Sequence
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from io import BytesIO
 from urllib.parse import unquote
@@ -70,7 +70,12 @@ def font_address() -> str:
 @register.simple_tag
 def kbd(keys: str) -> SafeString:
     """The keys of a shortcut, split at spaces. Hidden from screen readers: the control itself has a name."""
-    caps = format_html_join("", "<kbd>{}</kbd>", ((key,) for key in str(keys).split()))
+    return _keys(str(keys))
+
+
+@lru_cache(200)
+def _keys(keys: str) -> SafeString:
+    caps = format_html_join("", "<kbd>{}</kbd>", ((key,) for key in keys.split()))
     return format_html('<span class="keys" aria-hidden="true">{}</span>', caps)
 
 
@@ -84,9 +89,14 @@ def badge(text: object, tone: str = "", icon_name: str = "") -> SafeString:
 @register.simple_tag
 def avatar(name: object, size: str = "sm", kind: str = "person") -> SafeString:
     """Initials on a colour of the name's own; `size` is sm, md or lg, `kind` person or org. Decorative."""
-    words = [word for word in re.split(r"[\s.@_-]+", str(name)) if word[:1].isalnum()]
+    return _avatar(str(name), str(size), str(kind))
+
+
+@lru_cache(2000)
+def _avatar(name: str, size: str, kind: str) -> SafeString:
+    words = [word for word in re.split(r"[\s.@_-]+", name) if word[:1].isalnum()]
     initials = "".join(word[0] for word in words[:2]).upper() or "?"
-    hue = sum(map(ord, str(name))) % 8
+    hue = sum(map(ord, name)) % 8
     return format_html('<span class="av av-{} av-{} av-h{}" aria-hidden="true">{}</span>', size, kind, hue, initials)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
+import ipaddress
 import os
 import signal
 import socket
@@ -171,10 +172,19 @@ def wait_for(condition: Callable[[], bool], seconds: float, stopping: Callable[[
     return condition()
 
 
-def prepare(root: Path, environment: dict[str, str], stopping: Callable[[], bool]) -> bool:
+def is_reached_by_others(host: str) -> bool:
+    """Whether whoever listens on `host` can be reached from other machines, as far as its name tells."""
+    try:
+        return not ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host != "localhost"
+
+
+def prepare(root: Path, host: str, environment: dict[str, str], stopping: Callable[[], bool]) -> bool:
     """Migrate, load the demo company if the database is empty, say how to get in. False: it failed or was stopped."""
     no_demo = environment.get("PLGOPS_DEMO", "true").lower() in ("0", "false", "no", "off")
-    setup = Part("setup", [sys.executable, str(root / "manage.py"), "prepare", *(["--no-demo"] if no_demo else [])])
+    options = ["--no-demo"] * no_demo + ["--reached-by-others"] * is_reached_by_others(host)
+    setup = Part("setup", [sys.executable, str(root / "manage.py"), "prepare", *options])
     setup.start(environment)
     while not setup.dead():
         if stopping():
@@ -244,7 +254,7 @@ def main() -> int:
     code = 0
     try:
         for part in wanted:
-            if part.name == "worker" and not prepare(root, environment, stopping):
+            if part.name == "worker" and not prepare(root, host, environment, stopping):
                 code = 130 if asked else 1
                 return code
             part.start(environment)

@@ -1,5 +1,6 @@
 """`make run`, for real: the processes start, one that dies comes back, and nothing stays behind."""
 
+import io
 import json
 import os
 import signal
@@ -12,6 +13,12 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from django.contrib.auth.hashers import make_password
+from django.core.management import call_command
+
+from accounts.models import StaffUser
+from plgops import run
+from plgops.demo import staff
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 90  # seconds; a busy machine is slow, and nothing here is a measurement
@@ -47,6 +54,44 @@ def start(var, port):
         stderr=subprocess.STDOUT,
         text=True,
     )
+
+
+@pytest.mark.parametrize(
+    ("host", "others"),
+    [("127.0.0.1", False), ("127.0.0.2", False), ("::1", False), ("localhost", False)]
+    + [("0.0.0.0", True), ("::", True), ("", True), ("192.168.1.7", True), ("plgops.example.com", True)],
+)
+def test_an_address_that_others_reach_is_told_to_the_setup(monkeypatch, host, others):
+    class Setup(run.Part):
+        def start(self, environment):
+            asked.append(self.command)
+            self.process = subprocess.Popen(["true"])
+
+    asked = []
+    monkeypatch.setattr(run, "Part", Setup)
+    assert run.prepare(ROOT, host, {}, lambda: False)
+    (command,) = asked
+    assert command[2:] == ["prepare", *(["--reached-by-others"] if others else [])]
+
+
+WARNING = "Warning: other machines can reach this address, and everybody knows that password"
+
+
+@pytest.mark.django_db
+def test_setup_warns_of_demo_passwords_where_others_reach_them():
+    def said(*options):
+        output = io.StringIO()
+        call_command("prepare", "--no-demo", *options, stdout=output)
+        return output.getvalue()
+
+    assert WARNING not in said("--reached-by-others")  # nobody can log in
+    staff.hire()
+    assert WARNING not in said()
+    lines = said("--reached-by-others").splitlines()
+    assert [line.startswith(WARNING) for line in lines] == [False, True]
+    assert lines[0].startswith("Log-ins (password plgops-demo): ")
+    StaffUser.objects.update(password=make_password("changed since then"))
+    assert said("--reached-by-others") == ""
 
 
 def health(port):

@@ -18,6 +18,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--no-demo", action="store_true", help="Leave an empty database empty.")
+        parser.add_argument(
+            "--reached-by-others", action="store_true", help="Warn of log-ins whose password everybody knows."
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         call_command("migrate", verbosity=0, interactive=False)
@@ -29,16 +32,21 @@ class Command(BaseCommand):
             self.stdout.write(
                 "Nobody can log in yet: with the same variables set, type .venv/bin/python manage.py createsuperuser"
             )
-        elif staffed:  # else the demo company has just said it
-            self._log_ins()
+        else:
+            open_to_all = self._open_to_all() if staffed else [person.username for person in STAFF]
+            if open_to_all and staffed:  # else the demo company has just said it
+                self.stdout.write(f"Log-ins (password {PASSWORD}): {', '.join(open_to_all)}.")
+            if open_to_all and options["reached_by_others"]:
+                self.stdout.write(
+                    "Warning: other machines can reach this address, and everybody knows that password;"
+                    " change it in /admin/, or use HOST=127.0.0.1."
+                )
         if not Source.objects.filter(kind=Source.Kind.HTTP).exists():
             self.stdout.write(f"Write key of “{SOURCE}”, shown this once:")
             call_command("create_source", SOURCE, stdout=self.stdout)
 
-    def _log_ins(self) -> None:
+    def _open_to_all(self) -> list[str]:
         """The demo people who can still log in with the password that everybody knows."""
         names = [person.username for person in STAFF]
         known = StaffUser.objects.filter(username__in=names, is_active=True).order_by("id")
-        open_to_all = [person.username for person in known if person.check_password(PASSWORD)]
-        if open_to_all:
-            self.stdout.write(f"Log-ins (password {PASSWORD}): {', '.join(open_to_all)}.")
+        return [person.username for person in known if person.check_password(PASSWORD)]

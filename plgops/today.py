@@ -1,6 +1,7 @@
 """What the home page shows: the first steps while any is open, and today's work for the person's role.
 
-Every figure is read through an index and counted to a cap, in a fixed number of queries per role.
+Every figure is read through an index and counted to a cap (the team's load: over the open handoffs), in a fixed
+number of queries per role.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, Exists, F, Q, QuerySet
+from django.db.models import Count, Exists, F, Min, Q, QuerySet
 
 from accounts.models import Event, EventType, QuarantinedMessage, Source, StaffUser, Stage, StageEntry, Workspace
 from accounts.workspace import day_of
@@ -19,6 +20,7 @@ from scoring.models import Definition, Handoff, Qualification
 from support.models import Ticket
 
 SHOWN = 5  # rows of a list; one more tells that there are others
+PEOPLE = 8  # rows of the team's load
 CAP = 99  # counted no further; the page says 99+
 
 
@@ -46,8 +48,20 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
+class Load:
+    """What somebody has in their hands. `since`: when they got what has waited longest for its first touch."""
+
+    name: str
+    href: str
+    is_active: bool
+    to_contact: int
+    contacted: int
+    since: dt.datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Card:
-    """A list of work. `count` is capped; `empty` is said when there is nothing."""
+    """A list of work, or of people with theirs. `count` is capped; `empty` is said when there is nothing."""
 
     title: str
     icon: str
@@ -57,6 +71,7 @@ class Card:
     lines: tuple[Line, ...]
     empty: str
     tone: str = ""
+    loads: tuple[Load, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +201,7 @@ def _sales(user: StaffUser, *, now: dt.datetime) -> list[Card]:
     )
     # what needs the owner first: an outcome to confirm, then a first touch, then the newest evidence
     mine.sort(key=lambda handoff: (handoff.paid_at is None, handoff.first_touch_at is not None))
-    return [
+    found = [
         Card(
             "Unclaimed",
             "inbox",
@@ -207,6 +222,36 @@ def _sales(user: StaffUser, *, now: dt.datetime) -> list[Card]:
             "accent",
         ),
     ]
+    if access.may(user, "handoffs.manage"):  # who manages seldom has accounts of their own
+        return [found[0], _team(), *(found[1:] if mine else [])]
+    return found
+
+
+def _team() -> Card:
+    """Who has how much to do, and who has let an account wait for its first touch the longest. Two queries."""
+    in_hand = Handoff.objects.filter(closed_at__isnull=True, owner__isnull=False)
+    untouched = Q(first_touch_at__isnull=True)
+    rows = (
+        in_hand.values("owner_id")
+        .annotate(
+            to_contact=Count("pk", filter=untouched),
+            contacted=Count("pk", filter=~untouched),
+            since=Min("claimed_at", filter=untouched),
+        )
+        .order_by(F("since").asc(nulls_last=True), "owner_id")
+        .values_list(
+            *("owner_id", "owner__first_name", "owner__last_name", "owner__username", "owner__is_active"),
+            *("to_contact", "contacted", "since"),
+        )[:PEOPLE]
+    )
+    loads = tuple(
+        Load(
+            f"{first} {last}".strip() or username, f"/inbox/?tab=team&owner={pk}", is_active, waiting, contacted, since
+        )
+        for pk, first, last, username, is_active, waiting, contacted, since in rows
+    )
+    empty = "Nobody works an account. What the team claims shows here."
+    return Card("Team", "users", "/inbox/?tab=team", "All of the team's", _counted(in_hand), (), empty, loads=loads)
 
 
 def _mine_line(handoff: Handoff) -> Line:

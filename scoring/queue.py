@@ -43,18 +43,20 @@ class Filters:
     definition: str = ""
     plan: str = ""
     seats: int | None = None
+    owner: int | None = None  # a staff user's id
     q: str = ""
     sort: str = "newest"
 
     @classmethod
     def read(cls, query: Mapping[str, str], *, tab: str = "unclaimed") -> Filters:
         """From a query string; whatever makes no sense is left out, so that an old link still opens."""
-        seats = query.get("seats", "")
+        seats, owner = query.get("seats", ""), query.get("owner", "")
         return cls(
             tab=query.get("tab", "") if query.get("tab") in TABS else tab,
             definition=query.get("definition", "")[:80],
             plan=query.get("plan", "")[:100],
             seats=int(seats) if seats.isdecimal() and len(seats) < 8 and int(seats) else None,
+            owner=int(owner) if owner.isdecimal() and len(owner) < 10 else None,
             q=query.get("q", "").strip()[:100],
             sort=query.get("sort", "") if query.get("sort") in SORTS else "newest",
         )
@@ -79,7 +81,7 @@ class Filters:
     @property
     def active(self) -> int:
         """How many filters narrow the queue."""
-        return sum(bool(v) for v in (self.definition, self.plan, self.seats, self.q))
+        return sum(bool(v) for v in (self.definition, self.plan, self.seats, self.owner, self.q))
 
 
 _DEFAULTS = {f.name: f.default for f in fields(Filters)}
@@ -127,6 +129,8 @@ def queue(filters: Filters, *, user: StaffUser) -> QuerySet[Handoff]:
         rows = rows.filter(company__plan=filters.plan)
     if filters.seats is not None:
         rows = rows.filter(company__seats__gte=filters.seats)
+    if filters.owner is not None:
+        rows = rows.filter(owner_id=filters.owner)
     if filters.q:
         rows = rows.filter(Q(company__name__icontains=filters.q) | Q(company__domain__icontains=filters.q))
     return rows

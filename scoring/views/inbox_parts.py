@@ -96,6 +96,7 @@ def queue(user: StaffUser, filters: queues.Filters, items: list[Handoff], cursor
         ("Definition is", named.get(filters.definition, filters.definition), {"definition": ""}),
         ("Plan is", filters.plan, {"plan": ""}),
         ("Seats from", filters.seats, {"seats": None}),
+        ("Owner is", _name_of(filters.owner), {"owner": None}),
     ]
     order = "Closed last" if (filters.tab, filters.sort) == ("done", "newest") else queues.SORTS[filters.sort]
     return {
@@ -104,12 +105,19 @@ def queue(user: StaffUser, filters: queues.Filters, items: list[Handoff], cursor
         "sorts": [{"key": k, "label": label, "url": filters.url(sort=k)} for k, label in queues.SORTS.items()],
         "sort_label": order,
         "tab_label": queues.TABS[filters.tab],
-        "cleared": filters.url(definition="", plan="", seats=None, q=""),
+        "cleared": filters.url(definition="", plan="", seats=None, owner=None, q=""),
         "definitions": definitions,
         "plans": [(code, code[:1].upper() + code[1:]) for code in queries.plans()],
         "kept": filters.kept,
         "news": f"{filters.here}&after={queues.newest_id(filters, user=user)}",
     }
+
+
+def _name_of(owner_id: int | None) -> str:
+    if owner_id is None:
+        return ""
+    owner = StaffUser.objects.filter(pk=owner_id).first()
+    return owner.label if owner else "nobody"
 
 
 def rows(filters: queues.Filters, items: list[Handoff], cursor: str) -> dict[str, Any]:

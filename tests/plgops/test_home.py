@@ -6,7 +6,7 @@ import re
 import pytest
 from django.utils import timezone
 
-from accounts.models import Account, Event, EventType, QuarantinedMessage, Source, StageEntry
+from accounts.models import Account, Event, EventType, QuarantinedMessage, Source, StaffUser, StageEntry
 from accounts.workspace import day_of
 from plgops import today
 from scoring.models import Definition, DefinitionVersion, Handoff, Qualification
@@ -153,6 +153,51 @@ def test_a_rep_sees_what_waits_and_what_is_theirs_first_what_needs_them(client_o
     ]
 
 
+def test_a_manager_sees_the_team_instead_of_an_empty_list(client_of, manager, rep, other_rep):
+    now = timezone.now()
+    ago = [now - dt.timedelta(days=days) for days in range(6)]
+    make_handoff(1)
+    make_handoff(2, status="claimed", owner=rep, claimed_at=ago[1])
+    make_handoff(3, status="claimed", owner=rep, claimed_at=ago[5])
+    make_handoff(4, status="contacted", owner=rep, claimed_at=ago[5], first_touch_at=ago[2])
+    make_handoff(5, status="contacted", owner=other_rep, claimed_at=ago[5], first_touch_at=ago[2])
+    make_handoff(6, status="won", owner=other_rep, claimed_at=ago[5], closed_at=now)
+    other_rep.is_active = False
+    other_rep.save()
+    browser = client_of(manager)
+    unclaimed, team = browser.get("/").context["cards"]
+    assert (unclaimed.title, team.title, team.count) == ("Unclaimed", "Team", 4)
+    assert [(load.name, load.is_active, load.to_contact, load.contacted, load.since) for load in team.loads] == [
+        ("Dana Whitfield", True, 2, 1, ago[5]),
+        ("Theo Marsh", False, 0, 1, None),
+    ]
+    theirs = browser.get(team.loads[1].href)
+    assert [row.name for row in theirs.context["rows"]] == ["Acme 5"]
+    assert [(chip["label"], chip["value"]) for chip in theirs.context["chips"]] == [("Owner is", "Theo Marsh")]
+    make_handoff(7, status="claimed", owner=manager, claimed_at=now)
+    assert [card.title for card in browser.get("/").context["cards"]] == ["Unclaimed", "Team", "Mine"]
+
+
+def test_the_team_is_shown_to_a_bound(client_of, manager, monkeypatch):
+    monkeypatch.setattr(today, "PEOPLE", 2)
+    for number in range(3):
+        owner = StaffUser.objects.create(username=f"rep{number}")
+        make_handoff(number, status="claimed", owner=owner, claimed_at=timezone.now() - dt.timedelta(days=number))
+    team = client_of(manager).get("/").context["cards"][1]
+    assert ([load.name for load in team.loads], team.count) == (["rep2", "rep1"], 3)
+
+
+@pytest.mark.parametrize("item_count", [1, 3])
+def test_home_query_count_for_a_manager(client_of, manager, item_count, django_assert_num_queries):
+    for number in range(item_count):
+        owner = StaffUser.objects.create(username=f"rep{number}")
+        make_handoff(number, status="claimed", owner=owner, claimed_at=timezone.now())
+    browser = client_of(manager)
+    # as a rep, and the team: its people, their handoffs
+    with django_assert_num_queries(10):
+        browser.get("/")
+
+
 def test_an_agent_sees_late_tickets_and_their_own(client_of, agent, admin):
     now = timezone.now()
 
@@ -208,6 +253,6 @@ def test_home_query_count_for_an_admin(client_of, admin, item_count, django_asse
     for number in range(item_count):
         make_handoff(number)
     browser = client_of(admin)
-    # as a rep, then tickets: late (count, rows), mine; the house: quarantine, waiting, two consumers' two
-    with django_assert_num_queries(17):
+    # as a manager, then tickets: late (count, rows), mine; the house: quarantine, waiting, two consumers' two
+    with django_assert_num_queries(19):
         browser.get("/")

@@ -16,9 +16,11 @@ whose e-mail is in the domain: a provisional account is merged into it with the 
 from __future__ import annotations
 
 import datetime as dt
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from django.db import connection
@@ -29,7 +31,7 @@ from plgops.lib import bulk
 from plgops.lib.days import FOREVER, micros
 
 LEFT_EVENT = "account removed user"
-NEVER = dt.datetime.max.replace(tzinfo=dt.UTC)
+EVER, NEVER = dt.datetime.min.replace(tzinfo=dt.UTC), dt.datetime.max.replace(tzinfo=dt.UTC)
 Kind = MembershipFact.Kind
 
 _FACT = bulk.Table(
@@ -111,6 +113,17 @@ class Places:
                 return span.account_id
         return self.first.account_id if self.first else 0
 
+    def stretches(self) -> list[tuple[dt.datetime, dt.datetime, int]]:
+        """All of time in half-open stretches, each with the account of its events that name none."""
+        edges = sorted({EVER, NEVER, *(span.start for span in self.latest), *(span.end for span in self.latest)})
+        found: list[tuple[dt.datetime, dt.datetime, int]] = []
+        for start, end in pairwise(edges):
+            account_id = self.account_at(start)
+            if found and found[-1][2] == account_id:
+                start = found.pop()[0]
+            found.append((start, end, account_id))
+        return found
+
     def covers(self, account_key: str, at: dt.datetime) -> bool:
         """Whether a message at `at` that names this account tells nothing new."""
         return any(span.account_key == account_key and span.start <= at < span.end for span in self.latest)
@@ -190,30 +203,59 @@ def hear(owners: Mapping[str, int], more: Iterable[Named] = ()) -> dict[int, Hea
             else:
                 origin = Membership.Origin.IMPORT if kind == Kind.IMPORT else Membership.Origin.GROUP
                 one.named[account_key].append((moment, user_key, str(origin)))
-    # a person who was removed anywhere needs every time, the others the first
-    removed = sorted({user_id for user_id, one in heard.items() if one.left})
-    others = sorted(set(heard) - set(removed))
-    for ids, time, group in (
-        (others, "MIN(e.occurred_at)", " GROUP BY e.user_key, e.account_key"),
-        (removed, "e.occurred_at", ""),
+    for user_key, account_key, at in bulk.fetch(
+        f"SELECT e.user_key, e.account_key, MIN(e.occurred_at) {_naming()} GROUP BY e.user_key, e.account_key",
+        [bulk.many(sorted(heard)), LEFT_EVENT],
     ):
-        if not ids:
-            continue
-        for user_key, account_key, at in bulk.fetch(
-            f"SELECT e.user_key, e.account_key, {time} FROM accounts_event e"
-            " JOIN accounts_eventtype t ON t.id = e.event_type_id"
-            f" WHERE {bulk.among('e.user_id')} AND e.account_key <> '' AND LOWER(t.name) <> %s{group}",
-            [bulk.many(ids), LEFT_EVENT],
-        ):
-            moment = bulk.read_time(at)
-            assert moment is not None  # the column is NOT NULL
-            heard[owners[user_key]].named[account_key].append((moment, user_key, str(Membership.Origin.GROUP)))
+        moment = bulk.read_time(at)
+        assert moment is not None  # the column is NOT NULL
+        heard[owners[user_key]].named[account_key].append((moment, user_key, str(Membership.Origin.GROUP)))
+    for (account_key, user_key, _), moment in _returns(owners, heard).items():
+        heard[owners[user_key]].named[account_key].append((moment, user_key, str(Membership.Origin.GROUP)))
     for named in more:
         if named.in_log and named.user_key in owners:
             heard[owners[named.user_key]].named[named.account_key].append(
                 (named.at, named.user_key, str(Membership.Origin.GROUP))
             )
     return heard
+
+
+def _naming() -> str:
+    """Events of some people that put them into the accounts that they name; parameters: people, LEFT_EVENT."""
+    return (
+        "FROM accounts_event e JOIN accounts_eventtype t ON t.id = e.event_type_id"
+        f" WHERE {bulk.among('e.user_id')} AND e.account_key <> '' AND LOWER(t.name) <> %s"
+    )
+
+
+def _returns(owners: Mapping[str, int], heard: Mapping[int, Heard]) -> dict[tuple[str, str, int], dt.datetime]:
+    """The first message after each removal, by account key, user key and number of the removal.
+
+    What comes before the next removal tells nothing more, so a log of any length leaves one time for each.
+    """
+    removals = {
+        (user_id, account_key): sorted(times)
+        for user_id, one in heard.items()
+        for account_key, times in one.left.items()
+    }
+    found: dict[tuple[str, str, int], dt.datetime] = {}
+    if not removals:
+        return found
+    for user_key, account_key, at in bulk.each(
+        f"SELECT e.user_key, e.account_key, e.occurred_at {_naming()} AND {bulk.among('e.account_key')}",
+        [
+            bulk.many(sorted({user_id for user_id, _ in removals})),
+            LEFT_EVENT,
+            bulk.many(sorted({account_key for _, account_key in removals})),
+        ],
+    ):
+        moment = bulk.read_time(at)
+        assert moment is not None  # the column is NOT NULL
+        number = bisect_left(removals.get((owners[user_key], account_key), ()), moment)
+        place = (account_key, user_key, number)
+        if number and (place not in found or moment < found[place]):
+            found[place] = moment
+    return found
 
 
 def _spans(heard: Heard, accounts: Mapping[str, int]) -> list[Span]:
@@ -291,26 +333,24 @@ def first_of_domains(domains: Collection[str]) -> dict[str, str]:
     return {domain: account_key for domain, (_, account_key) in earliest.items()}
 
 
+_STRETCHES = (("user_id", "bigint"), ("from_at", "timestamptz"), ("to_at", "timestamptz"), ("place", "bigint"))
+_ASTRAY = (  # events that name no account and stand in another one than their time says
+    "e.user_id = v.user_id AND e.account_key = '' AND e.occurred_at >= v.from_at AND e.occurred_at < v.to_at"
+    " AND COALESCE(e.account_id, 0) <> v.place"
+)
+
+
 def attribute(user_ids: Collection[int]) -> set[int]:
     """Let events that name no account follow their people's memberships; whose events changed place."""
     places = load(user_ids)
-    changed: set[int] = set()
-    moves: dict[int, list[int]] = defaultdict(list)
-    for pk, user_id, account_id, occurred_at in bulk.fetch(
-        "SELECT id, user_id, account_id, occurred_at FROM accounts_event"
-        f" WHERE {bulk.among('user_id')} AND account_key = ''",
-        [bulk.many(sorted(user_ids))],
-    ):
-        at = bulk.read_time(occurred_at)
-        assert at is not None  # the column is NOT NULL
-        place = places[user_id].account_at(at)
-        if place != (account_id or 0):
-            moves[place].append(pk)
-            changed.add(user_id)
-    with connection.cursor() as cursor:
-        for place in sorted(moves):
+    rows = [(pk, *stretch) for pk in sorted(places) for stretch in places[pk].stretches()]
+    table, told = bulk.table("v", _STRETCHES, rows)
+    found = bulk.fetch(f"SELECT DISTINCT e.user_id FROM {table} JOIN accounts_event e ON {_ASTRAY}", [told])
+    changed = {user_id for (user_id,) in found}
+    if changed:
+        table, told = bulk.table("v", _STRETCHES, [row for row in rows if row[0] in changed])
+        with connection.cursor() as cursor:
             cursor.execute(
-                f"UPDATE accounts_event SET account_id = %s WHERE {bulk.among('id')}",
-                [place or None, bulk.many(moves[place])],
+                f"UPDATE accounts_event AS e SET account_id = NULLIF(v.place, 0) FROM {table} WHERE {_ASTRAY}", [told]
             )
     return changed

@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import math
+from collections import defaultdict
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -26,6 +27,7 @@ from plgops.lib.days import MICRO, day_of, from_micros, micros, minute_of
 LONGEST_VALUE = 200
 MOST_UNITS = 10**12  # a metered value beyond this is a mistake of the sender, and would overflow sums
 MOST_SUM = 8 * 10**18  # where a day's sum stops: within 64 bits on every engine
+AT_ONCE = 50_000  # rows of the roll-up that a rebuild holds, and a day's more
 QUARTER = 15 * 60 * 1_000_000  # time zones change on quarters of an hour: the day is worked out once for each
 
 _DAY = bulk.Table(
@@ -135,6 +137,9 @@ class Rollup:
             if value is not None and text_of(value) in derived.values:
                 self._add(account_id, user_id, derived.counted, us, properties)
 
+    def __len__(self) -> int:
+        return len(self.days) + len(self.values)
+
     def _add(self, account_id: int, user_id: int, counted: Counted, us: int, properties: Mapping[str, Any]) -> None:
         day = self._day_of_quarter.get(us // QUARTER)
         key = (account_id, user_id, counted.id, day_of_micros(us) if day is None else day)
@@ -170,39 +175,55 @@ def rebuild(user_ids: Collection[int]) -> set[int]:
     """Make the roll-up of these people again from the log; the accounts in which anything came out different.
 
     To be called in a transaction that holds their keys locked (`keys.lock_people`), so that no event of
-    theirs is accepted meanwhile.
+    theirs is accepted meanwhile. The log is read in order and the roll-up written a stretch at a time, so memory
+    grows neither with the one nor with the other: a service's user may have millions of events.
     """
     ids = sorted(user_ids)
     if not ids:
         return set()
-    before = _snapshot(ids)
+    # by account: the sum of what stood less the sum of what stands now, each row by a number made from it
+    difference: dict[int, int] = defaultdict(int)
+    of_people = bulk.among("user_id")
+    for table in (_DAY, _VALUE):
+        for row in bulk.each(f"SELECT {table.names} FROM {table.name} WHERE {of_people}", [bulk.many(ids)]):
+            difference[row[0]] += _number_of(row)
     with connection.cursor() as cursor:
-        for table in (_T, _V):
-            cursor.execute(f"DELETE FROM {table} WHERE {bulk.among('user_id')}", [bulk.many(ids)])
+        for table in (_DAY, _VALUE):
+            cursor.execute(f"DELETE FROM {table.name} WHERE {of_people}", [bulk.many(ids)])
     types = counting.load_all()
     rollup = Rollup()
-    for user_id, account_id, event_type_id, occurred_at, properties in bulk.fetch(
+    before: tuple[int, int] | None = None
+    for user_id, account_id, event_type_id, occurred_at, properties in bulk.each(
         "SELECT user_id, account_id, event_type_id, occurred_at, properties FROM accounts_event"
-        f" WHERE {bulk.among('user_id')}",
+        f" WHERE {of_people} ORDER BY user_id, occurred_at DESC",
         [bulk.many(ids)],
     ):
         at = bulk.read_time(occurred_at)
         assert at is not None  # the column is NOT NULL
-        counted = types[event_type_id]
+        us = micros(at)
+        place = (user_id, day_of_micros(us))
+        if place != before and len(rollup) >= AT_ONCE:
+            _lay_down(rollup, difference)
+            rollup = Rollup()
+        before = place
         known = properties if isinstance(properties, dict) else orjson.loads(properties)
-        rollup.add(account_id or 0, user_id, counted, micros(at), known)
+        rollup.add(account_id or 0, user_id, types[event_type_id], us, known)
+    _lay_down(rollup, difference)
+    return {account_id for account_id, left in difference.items() if account_id and left}
+
+
+def _lay_down(rollup: Rollup, difference: dict[int, int]) -> None:
+    """Write whole days of people, of whom nothing is stored yet."""
     rollup.write()
-    after = {(*key, *row) for key, row in rollup.days.items()} | {(*k, n) for k, n in rollup.values.items()}
-    return {row[0] for row in before ^ after if row[0]}
+    for key, row in rollup.days.items():
+        difference[key[0]] -= _number_of((*key, *row))
+    for named, count in rollup.values.items():
+        difference[named[0]] -= _number_of((*named, count))
 
 
-def _snapshot(ids: list[int]) -> set[tuple[Any, ...]]:
-    """What is stored for these people, each row as a tuple of its columns."""
-    found: set[tuple[Any, ...]] = set()
-    for table in (_DAY, _VALUE):
-        sql = f"SELECT {table.names} FROM {table.name} WHERE {bulk.among('user_id')}"
-        found.update(tuple(row) for row in bulk.fetch(sql, [bulk.many(ids)]))
-    return found
+def _number_of(row: tuple[Any, ...]) -> int:
+    """A number for a row's content, so that sets of rows can be compared by a sum, without holding them."""
+    return hash(repr(row))
 
 
 def last_seen(column: str, ids: Collection[int]) -> dict[int, dt.datetime]:

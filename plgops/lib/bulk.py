@@ -8,7 +8,7 @@ our own constants, values are always bound.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -18,6 +18,7 @@ from django.db import connection
 
 from plgops.lib.db import is_postgres
 
+AT_ONCE = 5_000  # rows of a long answer that are held at once
 Row = Sequence[Any]
 Columns = tuple[tuple[str, str], ...]
 
@@ -182,6 +183,28 @@ def fetch(sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(sql, params)
         return cursor.fetchall()
+
+
+def each(sql: str, params: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
+    """As `fetch`, for what may be a whole log: some thousand rows at a time. To be called in a transaction.
+
+    PostgreSQL answers by what stood when the first row was asked for; on SQLite the tables that are read must not
+    be written to meanwhile.
+    """
+    with connection.chunked_cursor() as cursor:
+        cursor.execute(sql, params)
+        while rows := cursor.fetchmany(AT_ONCE):
+            yield from rows
+            if len(rows) < AT_ONCE:
+                return
+
+
+def table(name: str, columns: Columns, rows: Sequence[Row]) -> tuple[str, str]:
+    """Rows as a table `name` to be joined (plain columns and times, no bytes or JSON), and its one parameter."""
+    if is_postgres():
+        return f"json_to_recordset(%s::json) AS {name}({_typed(columns)})", _document(columns, rows)
+    picked = ", ".join(f"json_extract(value, '$[{i}]') AS {column}" for i, (column, _) in enumerate(columns))
+    return f"(SELECT {picked} FROM json_each(%s)) AS {name}", json_text([list(row) for row in _bindable(columns, rows)])
 
 
 def read_time(value: Any) -> dt.datetime | None:

@@ -30,6 +30,8 @@ _NODE_ICONS = {
     tree.Days: "calendar-days",
     tree.Recency: "clock",
     tree.First: "sparkles",
+    tree.Value: "gauge",
+    tree.Change: "trending-up",
     tree.Trait: "tag",
     tree.StageReached: "milestone",
     tree.StageSince: "milestone",

@@ -34,6 +34,8 @@ def _windows(question: Question, usage: Sequence[Found]) -> None:
                 item.window = windows.LastDays(node.within_days)
             elif item.measured is not None:
                 item.window = windows.Dates(item.measured, item.measured)  # the day last seen
+        elif isinstance(node, tree.Change):
+            item.window = windows.LastDays(node.days)
         elif isinstance(node, tree.First):
             if item.measured is not None:
                 item.window = windows.Dates(item.measured, item.measured)

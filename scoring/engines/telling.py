@@ -93,8 +93,12 @@ def _told_measure(question: Question, item: Found, traits: Traits) -> Any:
 
 
 def _told_extras(item: Found) -> dict[str, Any]:
-    """What is told beside the measure: of a share, what the plan allows (None: it sets no limit)."""
-    return {name: None if value is None else stored.number_json(value) for name, value in item.extras.items()}
+    """What is told beside the measure: of a share, what the plan allows (None: it sets no limit); of a change,
+    what there was before."""
+    told = dict(item.extras)
+    if isinstance(item.leaf.node, tree.Value):
+        told = {name: None if value is None else stored.number_json(value) for name, value in told.items()}
+    return told
 
 
 def _told_window(question: Question, item: Found, known: Known) -> dict[str, int | None] | None:
@@ -133,6 +137,8 @@ def asked_for(node: tree.Condition | tree.UsersWho) -> tuple[str, Any]:
             if low is not None and high is not None:
                 return "between", [low, high]
             return ("at_least", low) if low is not None else ("at_most", high)
+        case tree.Change(op=op, thousandths=factor):
+            return f"factor_{op}", stored.number_json(factor * 1000)
         case tree.Value(against=against):
             if isinstance(against, tree.Share):
                 return "share_of_limit", stored.number_json(against.thousandths * 1000)

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 from scoring.rules.dated import read_stage, read_trait
 from scoring.rules.metered import read_value
-from scoring.rules.parts import COMPARISONS, read_compare, read_events, read_window
+from scoring.rules.parts import COMPARISONS, read_compare, read_events, read_thousandths, read_window
 from scoring.rules.tree import (
+    Change,
     Compare,
     Condition,
     Count,
@@ -17,7 +18,7 @@ from scoring.rules.tree import (
     Recency,
     Users,
 )
-from scoring.rules.values import MAX_DAYS, Reader, at, quoted
+from scoring.rules.values import MAX_DAYS, MAX_THRESHOLD, Reader, at, quoted
 from scoring.rules.windows import Ever, Subject, Window
 
 _WINDOWS = ("last_days", "first_days", "any_days", "billing_month")
@@ -97,6 +98,25 @@ def _first(reader: Reader, value: object, path: str, subject: Subject) -> Condit
     return First(events, window) if events and window else None
 
 
+def _change(reader: Reader, value: object, path: str, subject: Subject) -> Condition | None:
+    factors = ("factor_at_least", "factor_at_most")
+    table = reader.table(value, path, needs=("event", "days"), may=(*factors, "at_least", "base_at_least"))
+    if table is None:
+        return None
+    events = read_events(reader, table, path)
+    length = reader.whole(table["days"], at(path, "days"), low=1, high=MAX_DAYS) if "days" in table else None
+    least = reader.whole(table.get("at_least", 0), at(path, "at_least"), low=0, high=MAX_THRESHOLD)
+    base = reader.whole(table.get("base_at_least", 1), at(path, "base_at_least"), low=1, high=MAX_THRESHOLD)
+    given = [key for key in factors if key in table]
+    if len(given) != 1:
+        reader.wrong(path, f"expected exactly one of {quoted(factors)}")
+        return None
+    factor = read_thousandths(reader, table[given[0]], at(path, given[0]), low=given[0] == "factor_at_least")
+    if not events or length is None or least is None or base is None or factor is None:
+        return None
+    return Change(events, length, "at_least" if given[0] == "factor_at_least" else "at_most", factor, least, base)
+
+
 # users_who is read by `parse`, which knows how deep it stands
 CONDITIONS: dict[str, Callable[[Reader, object, str, Subject], Condition | None]] = {
     "count": _count,
@@ -106,6 +126,7 @@ CONDITIONS: dict[str, Callable[[Reader, object, str, Subject], Condition | None]
     "recency": _recency,
     "first": _first,
     "value": read_value,
+    "change": _change,
     "trait": read_trait,
     "stage": read_stage,
 }

@@ -62,6 +62,9 @@ def describe_measure(node: tree.Condition | tree.UsersWho, measured: int | float
             return "today" if measured == 0 else f"{day_count(measured)} ago"
         case tree.Trait():
             return "not set" if measured is None else str(measured)
+        case tree.Change(op=op, thousandths=factor):
+            times = f"{measured} time{'' if measured == 1 else 's'}"
+            return f"{times}, asked for {op.replace('_', ' ')} {factor / 1000:g} times as many as before"
         case tree.Value(against=against):
             asked = (
                 amount(against) if isinstance(against, tree.Compare) else f"{against.thousandths / 10:g}% of the limit"
@@ -78,7 +81,7 @@ def describe_measure(node: tree.Condition | tree.UsersWho, measured: int | float
 def unit(node: tree.Condition | tree.UsersWho) -> str:
     """The unit of what a condition measures: events, values, people, days, or value (a trait)."""
     match node:
-        case tree.Count():
+        case tree.Count() | tree.Change():
             return "events"
         case tree.Distinct():
             return "values"

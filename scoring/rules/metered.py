@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from scoring.rules.parts import AMOUNTS, read_amount, read_events, read_window
+from scoring.rules.parts import AMOUNTS, read_amount, read_events, read_thousandths, read_window
 from scoring.rules.tree import ANY_EVENT, MEASURES, Compare, Condition, Share, Value
 from scoring.rules.values import Reader, at, quoted
 from scoring.rules.windows import Subject
-
-_THOUSANDTH = 1000  # of a micro-unit number
 
 
 def read_value(reader: Reader, value: object, path: str, subject: Subject) -> Condition | None:
@@ -40,11 +38,8 @@ def read_value(reader: Reader, value: object, path: str, subject: Subject) -> Co
 
 def _share(reader: Reader, table: dict[str, Any], path: str, events: tuple[str, ...]) -> Share | None:
     here = at(path, "share_of_limit")
-    micro = reader.micro(table["share_of_limit"], here)
-    if micro is None:
-        return None
-    if micro % _THOUSANDTH or not 0 < micro <= 1_000_000 * _THOUSANDTH:
-        reader.wrong(here, "expected a share from 0.001 to 1000 with at most three decimals, such as 0.8")
+    share = read_thousandths(reader, table["share_of_limit"], here, low=1)
+    if share is None:
         return None
     if "limit" in table:
         metric = reader.text(table["limit"], at(path, "limit"), longest=100)
@@ -53,4 +48,4 @@ def _share(reader: Reader, table: dict[str, Any], path: str, events: tuple[str, 
     else:
         reader.wrong(path, "“limit” is missing: with several events, the name of what the plan limits")
         metric = None
-    return None if metric is None else Share(micro // _THOUSANDTH, metric)
+    return None if metric is None else Share(share, metric)

@@ -77,6 +77,21 @@ class First:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """How the events of the last `days` compare with those of as many days before.
+
+    At least, or at most, so many thousandths of them; with a least number of events in both, of the base never 0.
+    """
+
+    events: tuple[str, ...]
+    days: int
+    op: Literal["at_least", "at_most"]
+    thousandths: int
+    at_least: int = 0
+    base_at_least: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Share:
     """At least so many thousandths of what the account's plan allows of the metric."""
 
@@ -158,6 +173,6 @@ class AtLeast:
     of: tuple[Node, ...]
 
 
-UsageCondition = Count | Distinct | Users | Days | Recency | First | Value
+UsageCondition = Count | Distinct | Users | Days | Recency | First | Value | Change
 Condition = UsageCondition | Trait | StageReached | StageSince
 Node = All | Any_ | Not | AtLeast | Condition | UsersWho

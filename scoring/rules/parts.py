@@ -90,6 +90,18 @@ def read_amount(reader: Reader, value: object, path: str, op: str) -> Compare | 
     return Compare("between", low=numbers[0], high=numbers[1])
 
 
+def read_thousandths(reader: Reader, value: object, path: str, *, low: int) -> int | None:
+    """A factor or share from `low` thousandths to 1000, with at most three decimals."""
+    micro = reader.micro(value, path)
+    if micro is None:
+        return None
+    if micro % 1000 or not low <= micro // 1000 <= 1_000_000:
+        least = "0.001" if low else "0"
+        reader.wrong(path, f"expected a number from {least} to 1000 with at most three decimals, such as 0.8")
+        return None
+    return micro // 1000
+
+
 def read_window(
     reader: Reader, table: dict[str, Any], path: str, subject: Subject, *, kinds: tuple[str, ...]
 ) -> Window | None:

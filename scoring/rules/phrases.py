@@ -55,6 +55,8 @@ def phrase(node: tree.Condition, *, subject: Subject) -> str:
         case tree.First(events, window):
             doing = "active" if events == tree.ANY_EVENT else _events(events)
             return f"{doing} for the first time{_window(window, subject)}"
+        case tree.Change():
+            return _change(node)
         case tree.Value():
             return _value(node, subject)
         case tree.Trait():
@@ -151,6 +153,15 @@ def amount(compare: tree.Compare) -> str:
         case "at_most":
             return f"at most {_number(compare.high)}"
     return f"{_number(compare.low)} to {_number(compare.high)}"
+
+
+def _change(node: tree.Change) -> str:
+    before = "the day before" if node.days == 1 else f"in the {node.days} days before"
+    text = f"{_events(node.events)} {node.op.replace('_', ' ')} {_number(node.thousandths * 1000)} times as often"
+    text += f" {_last(node.days)} as {before}"
+    if node.base_at_least > 1:
+        text += f" (at least {node.base_at_least} then)"
+    return text + (f", and at least {node.at_least} times" if node.at_least else "")
 
 
 def _value(node: tree.Value, subject: Subject) -> str:

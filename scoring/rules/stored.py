@@ -13,6 +13,7 @@ from scoring.rules.tree import (
     All,
     Any_,
     AtLeast,
+    Change,
     Compare,
     Count,
     Days,
@@ -83,6 +84,10 @@ def rule_json(rule: Node, *, subject: Subject) -> dict[str, Any]:
             return {"first": {"event": _event_json(events)} | _window_json(window)}
         case Value():
             return {"value": _value_json(rule)}
+        case Change(events, length, op, factor, least, base):
+            inside = {"event": _event_json(events), "days": length, f"factor_{op}": number_json(factor * 1000)}
+            inside |= {"at_least": least} if least else {}
+            return {"change": inside | ({"base_at_least": base} if base > 1 else {})}
         case Trait():
             return {"trait": _trait_json(rule, subject)}
         case StageReached(stage, window):

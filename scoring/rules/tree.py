@@ -14,6 +14,7 @@ from scoring.rules.nodes import (
     All,
     Any_,
     AtLeast,
+    Change,
     Compare,
     Condition,
     Count,
@@ -39,6 +40,7 @@ __all__ = [
     "All",
     "Any_",
     "AtLeast",
+    "Change",
     "Compare",
     "Condition",
     "Count",
@@ -118,6 +120,7 @@ _KINDS: dict[type, str] = {
     Recency: "recency",
     First: "first",
     Value: "value",
+    Change: "change",
     Trait: "trait",
     StageReached: "stage",
     StageSince: "stage",
@@ -132,6 +135,8 @@ def kind_of(node: Condition | UsersWho) -> str:
 
 def extras(node: Condition | UsersWho) -> tuple[str, ...]:
     """What is told of a condition beside what it measures, by name."""
+    if isinstance(node, Change):
+        return ("base",)
     return ("limit",) if isinstance(node, Value) and isinstance(node.against, Share) else ()
 
 

@@ -25,6 +25,11 @@ def holds(plan: Plan, rule: tree.Node, subject: Subject) -> str:
             return f"(COALESCE({column}, 0) = 1)" if rule.is_set else f"(COALESCE({column}, 0) = 0)"
         case tree.First():
             return f"(h{plan.leaves[subject][rule]} = 1)"
+        case tree.Change():
+            base = f"y{plan.leaves[subject][rule]}"
+            sign = ">=" if rule.op == "at_least" else "<="
+            least = f"{column} >= {rule.at_least} AND {base} >= {rule.base_at_least}"
+            return f"({least} AND {column} * 1000 {sign} {base} * {rule.thousandths})"
         case tree.Value(against=against):
             if isinstance(against, tree.Compare):
                 return f"({column} IS NOT NULL AND {judged(column, against)})"

@@ -9,7 +9,7 @@ from scoring.rules.sql.terms import needs_person, window_of
 
 def usage_tables(plan: Plan) -> None:
     """`base`: account and person; `abase`: the account; `daily`: distinct days of the account."""
-    plain = (tree.Count, tree.Users, tree.Days, tree.Recency, tree.First, tree.Value)
+    plain = (tree.Count, tree.Users, tree.Days, tree.Recency, tree.First, tree.Value, tree.Change)
     mine = {subject: plan.standing(subject, *plain) for subject in plan.leaves}
     nodes = list(dict.fromkeys([*mine["user"], *mine["account"]]))
     if not nodes:
@@ -33,6 +33,17 @@ def usage_tables(plan: Plan) -> None:
         elif isinstance(node, tree.First):
             columns.append(f"MIN(CASE WHEN {match} THEN u.day END) AS m{number}")
             sums.append(f"MIN(m{number}) AS m{number}")
+        elif isinstance(node, tree.Change):
+            recent, both = (
+                plan.match(plan.types.ids_of(node), windows.LastDays(n), ids) for n in (node.days, 2 * node.days)
+            )
+            before = f"{both} AND u.day <= {plan.day - node.days}"
+            for name, inside in (("m", recent), ("b", before)):
+                columns.append(f"CAST(SUM(CASE WHEN {inside} THEN u.count ELSE 0 END) AS BIGINT) AS {name}{number}")
+                sums.append(f"CAST(SUM({name}{number}) AS BIGINT) AS {name}{number}")
+            for name, inside in (("l", recent), ("k", before)):
+                columns.append(f"MIN(CASE WHEN {inside} THEN u.day END) AS {name}{number}")
+                sums.append(f"MIN({name}{number}) AS {name}{number}")
         elif isinstance(node, tree.Value):
             if node.measure == "max":
                 columns.append(f"MAX(CASE WHEN {match} THEN u.max_value END) AS m{number}")

@@ -35,6 +35,9 @@ def wide_table(plan: Plan, subject: Subject) -> None:
         if isinstance(node, tree.First):
             inside = plan.inside(node.window, measured, "s.signup_day") or "1 = 1"
             columns.append(f"{truth(f'{measured} IS NOT NULL AND {inside}')} AS h{number}")
+        if isinstance(node, tree.Change):
+            base = f"{'base' if person else 'abase'}.b{plan.usage_columns[node]}"
+            columns.append(f"COALESCE({base}, 0) AS y{number}")
         if isinstance(node, tree.Value) and isinstance(node.against, tree.Share):
             share = plan.limit_columns[node.against]
             columns += [f"plim.x{share} AS x{number}", f"plim.y{share} AS y{number}"]
@@ -70,6 +73,13 @@ def _columns_of(plan: Plan, node: Leafy, number: int, subject: Subject) -> tuple
             first = f"{'base' if person else 'abase'}.m{plan.usage_columns[node]}"
             end = plan.lapses(node.window, first)
             return first, NO_DAY if end == NO_DAY else f"CASE WHEN {plan.inside(node.window, first, '')} THEN {end} END"
+        case tree.Change():
+            base, column = "base" if person else "abase", plan.usage_columns[node]
+            measured = f"COALESCE({base}.m{column}, 0)"
+            moves = plan.least([f"{base}.l{column} + {node.days}", f"{base}.k{column} + {2 * node.days}"])
+            # what is recent only falls: below its least number, or at none, the answer stays no
+            least = max(node.at_least, 1 if node.op == "at_least" else 0)
+            return measured, f"CASE WHEN {measured} >= {least} THEN {moves} END"
         case tree.Value():
             return _value_columns_of(plan, node, number, subject)
     if isinstance(window_of(node), windows.AnyDays):
@@ -104,7 +114,8 @@ def _value_columns_of(plan: Plan, node: tree.Value, number: int, subject: Subjec
             measured, oldest = f"{base}.m{column}", f"{base}.l{column}"
             measured = f"COALESCE({measured}, 0)" if node.measure == "sum" else measured
             if isinstance(node.against, tree.Compare):
-                falls = _falls(measured, node.against)
+                at_most = node.measure == "max" and node.against.op == "at_most"  # until there is no value at all
+                falls = f"{measured} IS NOT NULL" if at_most else _falls(measured, node.against)
             else:
                 falls = f"{measured} >= plim.x{plan.limit_columns[node.against]}"
             if node.measure == "sum":  # what was taken back counts below zero: without it the sum rises

@@ -94,6 +94,13 @@ def holds(facts: Facts, rule: dict, day: int, account: int, user: int | None = N
         return body.get("at_least_days", 0) <= day - found <= body.get("at_most_days", day - found)
     if kind == "first":
         return found is not None and _inside(facts, body, found, day, account, user)
+    if kind == "change":
+        (base,) = extras(facts, kind, body, day, account, user)
+        if base < body.get("base_at_least", 1) or found < body.get("at_least", 0):
+            return False
+        if "factor_at_least" in body:
+            return found >= base * Decimal(str(body["factor_at_least"]))
+        return found <= base * Decimal(str(body["factor_at_most"]))
     if kind == "value":
         if found is None or "share_of_limit" not in body:
             return found is not None and _judge(found, {key: _millionths(body[key]) for key in AMOUNTS & body.keys()})
@@ -151,6 +158,8 @@ def measure(facts: Facts, kind: str, body: dict, day: int, account: int, user: i
         return max((when for when, _ in rows), default=None)
     if kind == "first":
         return min((when for when, _ in rows), default=None)
+    if kind == "change":
+        return sum(count for when, (_, count) in rows if day - when < body["days"])
     if kind == "value":
         return _metered(facts, body, day, account, user, ids)
     size = {
@@ -191,6 +200,8 @@ def _metered(facts, body, day, account, user, ids):
 
 def extras(facts: Facts, kind: str, body: dict, day: int, account: int, user: int | None = None) -> list:
     """What is told beside the measure."""
+    if kind == "change":
+        return [measure(facts, kind, body, day - body["days"], account, user)]
     if kind == "value" and "share_of_limit" in body:
         metric = body.get("limit", body["event"])
         plans = {_text(value) for value in _standing(facts, {"name": "plan", "of": "account"}, day, account, user)}

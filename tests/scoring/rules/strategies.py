@@ -65,13 +65,28 @@ def windows(draw, subject, *, sliding=True, ever=True):
 
 @st.composite
 def conditions(draw, subject):
-    kinds = ["count", "count", "distinct", "days", "recency", "first", "value", "value", "trait", "trait", "stage"]
+    kinds = [
+        "count",
+        "count",
+        "distinct",
+        "days",
+        "recency",
+        "first",
+        "value",
+        "value",
+        "change",
+        "trait",
+        "trait",
+        "stage",
+    ]
     kinds += ["users"] if subject == "account" else []
     kind = draw(st.sampled_from(kinds))
     if kind == "recency":
         return {kind: {"event": draw(events), draw(st.sampled_from(["within_days", "not_for_days"])): draw(lengths)}}
     if kind == "value":
         return {kind: draw(metered(subject))}
+    if kind == "change":
+        return {kind: {"event": draw(events), "days": draw(st.sampled_from([1, 2, 4]))} | draw(factors)}
     if kind == "first":
         return {kind: {"event": draw(events)} | draw(windows(subject, sliding=False, ever=False))}
     if kind == "stage":
@@ -87,6 +102,13 @@ def conditions(draw, subject):
     return {kind: body | ({"of": "email"} if kind == "distinct" else {})}
 
 
+factors = st.tuples(
+    st.sampled_from(
+        [{"factor_at_least": 1.5}, {"factor_at_least": 0.334}, {"factor_at_most": 0.5}, {"factor_at_most": 0}]
+    ),
+    st.sampled_from([{}, {"at_least": 2}]),
+    st.sampled_from([{}, {"base_at_least": 3}]),
+).map(lambda parts: parts[0] | parts[1] | parts[2])
 amounts = st.sampled_from([-2, 0, 0.5, 1, 2.5, 4, 7])
 
 
@@ -156,6 +178,12 @@ def single(subject):
         seen,
     )
     first = st.builds(lambda length, event: {"first": {"event": event, "window": {"last_days": length}}}, lengths, seen)
+    changed = st.builds(
+        lambda length, event, factor: {"change": {"event": event, "days": length} | factor},
+        st.sampled_from([2, 4]),
+        seen,
+        factors,
+    )
     added = st.builds(
         lambda measure, bound, window, event: {"value": {"event": event, "measure": measure, "window": window} | bound},
         st.sampled_from(["sum", "max", "last"]),
@@ -178,7 +206,7 @@ def single(subject):
         lengths,
         st.sampled_from(STAGES),
     )
-    found = either(counted, counted, counted, recent, first, added, since, reached)
+    found = either(counted, counted, counted, recent, first, changed, added, since, reached)
     if subject == "user":
         return found
     who = st.builds(lambda compare, rule: {"users_who": compare | {"rule": rule}}, compare, single("user"))

@@ -272,6 +272,7 @@ def test_value_adds_up_what_the_events_carry(acme, invite):
     assert [next_day(ask("sum", at_least=5.5, **last3), acme, day) for day in (56, 57, 58)] == [None, None, None]
     assert next_day(ask("max", at_least=2, **last3), acme, 56) == 58
     assert next_day(ask("last", at_least=2, **last3), acme, 56) == 58
+    assert next_day(ask("max", at_most=9, **last3), acme, 56) == 58  # then there is no number any more
     assert not holds(ask("max", at_most=9, window={"from": 56}), acme)  # no number at all: neither above nor below
     assert holds(ask("sum", at_most=0, window={"from": 56}), acme)
 
@@ -330,6 +331,30 @@ def test_billing_month_is_the_calendar_month(acme, invite):
     paid = {"stage": {"reached": "paid"} | month}
     assert [holds(paid, acme, day) for day in (56, 57, 58, 59)] == [False, True, True, False]
     assert (next_day(paid, acme, 58), next_day(paid, acme, 59)) == (59, None)
+
+
+def test_change_compares_two_stretches_of_days_that_touch(acme, invite):
+    world.used(acme, None, invite, 86, 40)  # neither of the last 7 days nor of the 7 before
+    world.used(acme, None, invite, 87, 20)
+    world.used(acme, None, invite, 93, 20)
+    world.used(acme, None, invite, 94, 30)
+    world.used(acme, None, invite, 100, 30)
+    rule = {"change": {"event": "*", "days": 7, "factor_at_least": 1.5, "at_least": 60}}
+    assert holds(rule, acme)
+    for key, more in (("factor_at_least", 1.501), ("at_least", 61), ("base_at_least", 41)):
+        assert not holds({"change": rule["change"] | {key: more}}, acme)
+    assert holds({"change": rule["change"] | {"base_at_least": 40}}, acme)
+    assert next_day(rule, acme) == 101  # day 87 leaves the base, day 94 goes over to it
+    assert next_day(rule, acme, 101) is None  # 30 are fewer than asked for, and can only get fewer
+
+
+def test_change_is_never_from_nothing(acme, invite):
+    world.used(acme, None, invite, 100, 30)
+    assert not holds({"change": {"event": "*", "days": 7, "factor_at_least": 0.001}}, acme)
+    assert not holds({"change": {"event": "*", "days": 7, "factor_at_most": 1000}}, acme)
+    gone = {"change": {"event": "*", "days": 7, "factor_at_most": 0}}
+    assert [holds(gone, acme, day) for day in (106, 107, 113, 114)] == [False, True, True, False]
+    assert [next_day(gone, acme, day) for day in (100, 107, 114)] == [107, 114, None]
 
 
 def test_star_is_raw_activity_only(acme, invite):

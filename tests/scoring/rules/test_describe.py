@@ -52,6 +52,14 @@ PHRASES = [
         {"value": {"event": "A", "measure": "max", "between": [0.5, 1500], "window": {"last_days": 7}}},
         "“A” with a greatest value of 0.5 to 1,500 in the last 7 days",
     ),
+    (
+        {"change": {"event": "A", "days": 7, "factor_at_least": 1.5, "at_least": 50}},
+        "“A” at least 1.5 times as often in the last 7 days as in the 7 days before, and at least 50 times",
+    ),
+    (
+        {"change": {"event": "*", "days": 1, "factor_at_most": 0.5, "base_at_least": 20}},
+        "any activity at most 0.5 times as often today as the day before (at least 20 then)",
+    ),
     ({"trait": {"name": "plan", "in": ["trial", "free"]}}, "plan is free or trial"),
     ({"not": {"trait": {"name": "plan", "exactly": "free"}}}, "plan is not free"),
     ({"not": {"trait": {"name": "plan", "in": ["trial", "free"]}}}, "plan is none of free, trial"),
@@ -160,6 +168,11 @@ def test_definition_of_people():
         ({"recency": {"event": "*", "within_days": 3}}, 0, "today"),
         ({"recency": {"event": "*", "within_days": 3}}, None, "never"),
         ({"first": {"event": "A", "window": {"last_days": 3}}}, 2, "2 days ago"),
+        (
+            {"change": {"event": "A", "days": 7, "factor_at_most": 0.5}},
+            3,
+            "3 times, asked for at most 0.5 times as many as before",
+        ),
         ({"value": {"event": "A", "at_least": 1500}}, 1200.5, "1,200.5, asked for at least 1,500"),
         (
             {"value": {"event": "A", "measure": "max", "share_of_limit": 0.8}},

@@ -160,6 +160,15 @@ def test_first_time_tells_its_day_and_who_it_was(acme, invite):
     assert (found["users"], found["newest_us"]) == ([ann.pk, bob.pk], noon(99))
 
 
+def test_change_tells_what_there_was_before(acme, invite):
+    world.used(acme, None, invite, 90, 2)
+    world.used(acme, world.person(10, acme), invite, 98, 5)
+    (change,) = explained({"change": {"event": "*", "days": 7, "factor_at_least": 2.5}}, acme)["conditions"]
+    told = (change["holds"], change["measured"], change["base"], change["comparison"], change["threshold"])
+    assert told == (True, 5, 2, "factor_at_least", 2.5)
+    assert (change["days"], change["window"]) == ([98], {"from_day": 94, "to_day": 100})
+
+
 def test_share_of_a_limit_tells_the_limit(acme, invite):
     world.metered(acme, world.person(10, acme), invite, 75, 8.5)
     rule = {"value": {"event": "Invite Sent", "share_of_limit": 0.8, "window": "billing_month"}}

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 
 from scoring.engines import reading
 from scoring.engines.explain import evidence, evidence_many
-from scoring.engines.verdicts import Verdict, ask
+from scoring.engines.verdicts import Verdict, ask, ask_history
 from scoring.rules import compile as compiler
 from scoring.rules import tree
 
-__all__ = ["Verdict", "evidence", "evidence_many", "motion_holds", "qualifying_users", "verdicts"]
+__all__ = ["Verdict", "evidence", "evidence_many", "history", "motion_holds", "qualifying_users", "verdicts"]
 
 
 def verdicts(
@@ -24,6 +24,20 @@ def verdicts(
         types=reading.event_types(),
         account_ids=account_ids,
         as_of_day=as_of_day,
+        dialect=reading.dialect(),
+        rows=reading.rows,
+    )
+
+
+def history(
+    docs: Mapping[int, tree.DefinitionDoc], *, account_ids: Sequence[int] | None, until_day: int
+) -> dict[int, list[tuple[int, int, int]]]:
+    """On which days each account held, as `verdicts.ask_history` says."""
+    return ask_history(
+        docs,
+        types=reading.event_types(),
+        account_ids=account_ids,
+        until_day=until_day,
         dialect=reading.dialect(),
         rows=reading.rows,
     )

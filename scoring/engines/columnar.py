@@ -10,7 +10,7 @@ from typing import Any
 
 from accounts import lake
 from scoring.engines import reading
-from scoring.engines.verdicts import Verdict, ask
+from scoring.engines.verdicts import Verdict, ask, ask_history
 from scoring.rules import compile as compiler
 from scoring.rules import tree
 from scoring.rules.sql.terms import Statement
@@ -27,6 +27,20 @@ def verdicts(
         types=reading.event_types(),
         account_ids=account_ids,
         as_of_day=as_of_day,
+        dialect="duckdb",
+        rows=rows,
+    )
+
+
+def history(
+    docs: Mapping[int, tree.DefinitionDoc], *, account_ids: Sequence[int] | None = None, until_day: int
+) -> dict[int, list[tuple[int, int, int]]]:
+    """On which days each account held, as `verdicts.ask_history` says. Raises lake.NoLake."""
+    return ask_history(
+        docs,
+        types=reading.event_types(),
+        account_ids=account_ids,
+        until_day=until_day,
         dialect="duckdb",
         rows=rows,
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 from scoring.rules import compile as compiler
 from scoring.rules import tree
+from scoring.rules.history import compile_history
 from scoring.rules.sql.later import EVERY_DEFINITION
 from scoring.rules.sql.terms import Dialect, EventTypes, Statement
 
@@ -103,3 +104,27 @@ def _batches(docs: Mapping[int, tree.DefinitionDoc]) -> Iterator[list[int]]:
         batch.append(key)
         asked |= more
     yield batch
+
+
+def ask_history(
+    docs: Mapping[int, tree.DefinitionDoc],
+    *,
+    types: EventTypes,
+    account_ids: Sequence[int] | None,
+    until_day: int,
+    dialect: Dialect,
+    rows: Rows,
+) -> dict[int, list[tuple[int, int, int]]]:
+    """By the key given in `docs`: (account id, from day, to day) in order, as `compile_history` says."""
+    found: dict[int, list[tuple[int, int, int]]] = {key: [] for key in docs}
+    if not docs or (account_ids is not None and not account_ids):
+        return found
+    for keys in _batches(docs):
+        statement = compile_history(
+            [docs[key] for key in keys], types=types, until_day=until_day, account_ids=account_ids, dialect=dialect
+        )
+        for number, account_id, from_day, to_day in rows(statement):
+            found[keys[number]].append((account_id, from_day, to_day))
+    for intervals in found.values():
+        intervals.sort()
+    return found

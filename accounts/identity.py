@@ -42,8 +42,9 @@ class News:
 
     people: set[int] = field(default_factory=set)  # memberships are made again
     moved_people: set[int] = field(default_factory=set)  # keys went from or to them: everything is
-    told_people: set[int] = field(default_factory=set)  # traits are made again
-    told_accounts: set[int] = field(default_factory=set)
+    said_people: dict[int, dt.datetime] = field(default_factory=dict)  # traits are made again, from then on
+    said_accounts: dict[int, dt.datetime] = field(default_factory=dict)
+    told_accounts: set[int] = field(default_factory=set)  # traits are made again, all of them
     signup_people: set[int] = field(default_factory=set)
     signup_accounts: set[int] = field(default_factory=set)
     domains: dict[str, dt.datetime] = field(default_factory=dict)  # new facts about these domain keys, with their times
@@ -54,7 +55,8 @@ class News:
         return bool(
             self.people
             or self.moved_people
-            or self.told_people
+            or self.said_people
+            or self.said_accounts
             or self.told_accounts
             or self.signup_people
             or self.signup_accounts
@@ -70,12 +72,14 @@ def follow(news: News, *, more: Iterable[Named], now: dt.datetime) -> None:
     """
     involved = news.people | news.moved_people
     changed = _follow_memberships(news, involved, more, now=now)
-    told = news.told_people | news.moved_people
+    told = news.said_people.keys() | news.moved_people
     if told:
-        _follow_traits_of_people(told, tombs=news.moved_people)
-    if news.told_accounts:
-        _follow_traits_of_accounts(news.told_accounts)
-        news.changed_accounts |= news.told_accounts
+        _follow_traits_of_people(told, since=news.said_people, tombs=news.moved_people)
+    told_accounts = news.said_accounts.keys() | news.told_accounts
+    if told_accounts:
+        since = {pk: at for pk, at in news.said_accounts.items() if pk not in news.told_accounts}
+        _follow_traits_of_accounts(told_accounts, since=since)
+        news.changed_accounts |= told_accounts
     signed = profiles.refresh_signups_of_people(news.signup_people | news.moved_people | news.fresh_people)
     news.changed_accounts |= profiles.refresh_signups_of_accounts(news.signup_accounts, now=now)
     affected = told | signed | changed
@@ -185,15 +189,16 @@ def _hand_over(row: GroupKey, target: GroupKey | None, news: News, *, now: dt.da
     news.changed_accounts |= _resolve_again([row.account_id, new_account], now=now)
 
 
-def _follow_traits_of_people(user_ids: set[int], *, tombs: Collection[int]) -> None:
+def _follow_traits_of_people(user_ids: set[int], *, since: Mapping[int, dt.datetime], tombs: Collection[int]) -> None:
     owners = _owners(user_ids)
-    standing = traits.derive(owners, "user_id", alone=user_ids)
+    since = {pk: at for pk, at in since.items() if pk not in tombs}
+    standing = traits.derive(owners, "user_id", alone=user_ids, since=since)
     profiles.project_people({pk: one for pk, one in standing.items() if one.changed or pk in tombs})
 
 
-def _follow_traits_of_accounts(account_ids: Collection[int]) -> None:
+def _follow_traits_of_accounts(account_ids: Collection[int], *, since: Mapping[int, dt.datetime] | None = None) -> None:
     owners = {key: row.account_id for key, row in keys.lock_accounts(account_ids).items()}
-    profiles.project_accounts(traits.derive(owners, "account_id", alone=account_ids))
+    profiles.project_accounts(traits.derive(owners, "account_id", alone=account_ids, since=since))
 
 
 def merge_accounts(

@@ -409,8 +409,8 @@ class _Batch:
         traits.record((one for one in (*of_people, *of_accounts) if one.traits), now=self.now)
         people = {key: row.user_id for key, row in self.people.items()}
         accounts = {key: row.account_id for key, row in self.groups.items()}
-        self.news.told_people |= traits.news(of_people, people, "user_id")
-        self.news.told_accounts |= traits.news(of_accounts, accounts, "account_id")
+        self.news.said_people = traits.news(of_people, people, "user_id")
+        self.news.said_accounts = traits.news(of_accounts, accounts, "account_id")
         self._signups(of_people, UserKey._meta.db_table, people, self.news.signup_people)
         self._signups(of_accounts, AccountKey._meta.db_table, accounts, self.news.signup_accounts)
         self._domains(domain_facts)

@@ -204,7 +204,8 @@ def table(name: str, columns: Columns, rows: Sequence[Row]) -> tuple[str, str]:
     if is_postgres():
         return f"json_to_recordset(%s::json) AS {name}({_typed(columns)})", _document(columns, rows)
     picked = ", ".join(f"json_extract(value, '$[{i}]') AS {column}" for i, (column, _) in enumerate(columns))
-    return f"(SELECT {picked} FROM json_each(%s)) AS {name}", json_text([list(row) for row in _bindable(columns, rows)])
+    bindable = _bindable(columns, rows) if rows else ()
+    return f"(SELECT {picked} FROM json_each(%s)) AS {name}", json_text([list(row) for row in bindable])
 
 
 def read_time(value: Any) -> dt.datetime | None:

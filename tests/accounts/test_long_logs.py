@@ -6,7 +6,7 @@ import pytest
 from django.db import transaction
 
 from accounts import keys, memberships, usage
-from accounts.models import Account, Event, Membership, ProductUser, UsageDay
+from accounts.models import Account, Event, Membership, ProductUser, TraitValue, UsageDay
 from plgops.lib import bulk
 from tests.accounts.ingest_world import at, make_source, make_types, send
 from tests.accounts.ingest_world import usage as usage_state
@@ -145,3 +145,23 @@ def test_somebody_removed_and_back_many_times_leaves_one_time_for_each(accept):
         (at(3, 6), at(5, 4)),
         (at(5, 6), None),
     ]
+
+
+@pytest.mark.parametrize(("kind", "id"), [("identify", "userId"), ("group", "groupId")])
+def test_a_trait_that_changes_with_every_message_is_made_from_the_newest_ones(accept, rows_read, kind, id):
+    def told(day: int, hour: int, minute: int, **traits) -> dict:
+        named = {id: "robot", "messageId": f"t{next(_ids)}", "timestamp": at(day, hour, minute)}
+        return {"type": kind, **named, "traits": {"count": next(_ids), **traits}}
+
+    accept(*(told(1 + n // 20, n % 20, 0, name="Robot") for n in range(180)))
+    accept(told(9, 20, 0))  # in the same day there are facts before it
+    rows_read[0] = 0
+    accept(told(9, 20, 1))
+    appended = rows_read[0]
+    accept(told(1, 20, 0))  # the second day's facts and all after it are read again
+    late = rows_read[0] - appended
+    assert (appended < 15, late > 160) == (True, True)
+    subject = ProductUser.objects.get() if kind == "identify" else Account.objects.get()
+    assert subject.traits["name"] == "Robot"
+    days = TraitValue.objects.filter(name="count").order_by("from_day").values_list("from_day", "to_day")
+    assert len(days) == 9 and all(one[1] == other[0] for one, other in itertools.pairwise(days))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from accounts import due
-from accounts.models import Hold, StageEntry
+from accounts.models import Hold, Stage, StageEntry
 from accounts.workspace import day_of
 from plgops.lib import bulk
+
+SIGNED_UP_BY = "signup"  # the cause of a sign-up's entry
 
 _LEDGER = bulk.Table(
     StageEntry._meta.db_table,
@@ -81,6 +83,24 @@ def reach_many(entries: Sequence[Reached], *, now: dt.datetime, cause: str) -> s
     changed = {account_id for (account_id,) in written}
     due.mark_changed(changed, now=now)
     return changed
+
+
+def sign_up(signups: Mapping[int, dt.datetime], *, tombs: Collection[int], now: dt.datetime) -> None:
+    """Write when these accounts signed up, wherever that was before; `tombs`, which are merged away, never did.
+
+    To be called in the transaction that moves a sign-up, which marks the accounts changed itself.
+    """
+    if tombs:
+        StageEntry.objects.filter(origin_id__in=tombs, cause=SIGNED_UP_BY).delete()
+    bulk.write(
+        _LEDGER,
+        [
+            (pk, pk, Stage.SIGNED_UP.value, at, day_of(at), now, SIGNED_UP_BY, "", None)
+            for pk, at in sorted(signups.items())
+        ],
+        "ON CONFLICT (origin_id, stage, reference) DO UPDATE SET at = excluded.at, day = excluded.day"
+        f" WHERE {_LEDGER.name}.at <> excluded.at",
+    )
 
 
 def hold(*, account_id: int, kind: str, source: str, now: dt.datetime) -> bool:

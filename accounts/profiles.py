@@ -7,30 +7,15 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from accounts import domains
-from accounts.models import Account, AccountKey, ProductUser, Stage, StageEntry, UserKey
+from accounts import domains, lifecycle
+from accounts.models import Account, AccountKey, ProductUser, UserKey
 from accounts.payload import read_time
 from accounts.traits import Standing
 from accounts.workspace import day_of
 from plgops.lib import bulk
 from plgops.lib.days import minute_of
 
-SIGNED_UP_BY = "signup"  # the cause of the stage entry
 _NUMBER = re.compile(r"\d{1,9}")
-
-_STAGE = bulk.Table(
-    StageEntry._meta.db_table,
-    (
-        ("account_id", "bigint"),
-        ("origin_id", "bigint"),
-        ("stage", "text"),
-        ("at", "timestamptz"),
-        ("day", "int"),
-        ("recorded_at", "timestamptz"),
-        ("cause", "text"),
-        ("reference", "text"),
-    ),
-)
 
 
 def told_signup(traits: Mapping[str, Any], *, now: dt.datetime) -> dt.datetime | None:
@@ -115,27 +100,19 @@ def _refresh_signups(table: str, keys: str, column: str, ids: Collection[int]) -
 
 
 def _reach_signed_up(account_ids: Collection[int], *, now: dt.datetime) -> None:
-    """The ledger's signed_up of each account stands at its signup, wherever that moved; tombstones have none."""
-    name = _STAGE.name
-    rows = []
+    signups: dict[int, dt.datetime] = {}
     tombs = []
-    for pk, merged_into, signed_up_at, day in bulk.fetch(
-        f"SELECT id, merged_into_id, signed_up_at, signup_day FROM {Account._meta.db_table}"
-        f" WHERE {bulk.among('id')} ORDER BY id",
+    for pk, merged_into, signed_up_at in bulk.fetch(
+        f"SELECT id, merged_into_id, signed_up_at FROM {Account._meta.db_table} WHERE {bulk.among('id')} ORDER BY id",
         [bulk.many(sorted(account_ids))],
     ):
+        at = bulk.read_time(signed_up_at)
+        assert at is not None  # the column is NOT NULL
         if merged_into is None:
-            rows.append((pk, pk, Stage.SIGNED_UP.value, bulk.read_time(signed_up_at), day, now, SIGNED_UP_BY, ""))
+            signups[pk] = at
         else:
             tombs.append(pk)
-    if tombs:
-        StageEntry.objects.filter(origin_id__in=tombs, cause=SIGNED_UP_BY).delete()
-    bulk.write(
-        _STAGE,
-        rows,
-        "ON CONFLICT (origin_id, stage, reference) DO UPDATE SET at = excluded.at, day = excluded.day"
-        f" WHERE {name}.at <> excluded.at",
-    )
+    lifecycle.sign_up(signups, tombs=tombs, now=now)
 
 
 def project_people(standing: Mapping[int, Standing]) -> None:

@@ -49,14 +49,14 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What somebody has in their hands. `since`: when they got what has waited longest for its first touch."""
+    """What somebody has in their hands. `waits`: how long the oldest has waited for its first touch."""
 
     name: str
     href: str
     is_active: bool
     to_contact: int
     contacted: int
-    since: dt.datetime | None
+    waits: dt.timedelta | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,11 +223,11 @@ def _sales(user: StaffUser, *, now: dt.datetime) -> list[Card]:
         ),
     ]
     if access.may(user, "handoffs.manage"):  # who manages seldom has accounts of their own
-        return [found[0], _team(), *(found[1:] if mine else [])]
+        return [found[0], _team(now=now), *(found[1:] if mine else [])]
     return found
 
 
-def _team() -> Card:
+def _team(*, now: dt.datetime) -> Card:
     """Who has how much to do, and who has let an account wait for its first touch the longest. Two queries."""
     in_hand = Handoff.objects.filter(closed_at__isnull=True, owner__isnull=False)
     untouched = Q(first_touch_at__isnull=True)
@@ -246,9 +246,14 @@ def _team() -> Card:
     )
     loads = tuple(
         Load(
-            f"{first} {last}".strip() or username, f"/inbox/?tab=team&owner={pk}", is_active, waiting, contacted, since
+            name=f"{first} {last}".strip() or username,
+            href=f"/inbox/?tab=team&owner={owner_id}",
+            is_active=is_active,
+            to_contact=to_contact,
+            contacted=contacted,
+            waits=now - since if since else None,
         )
-        for pk, first, last, username, is_active, waiting, contacted, since in rows
+        for owner_id, first, last, username, is_active, to_contact, contacted, since in rows
     )
     empty = "Nobody works an account. What the team claims shows here."
     return Card("Team", "users", "/inbox/?tab=team", "All of the team's", _counted(in_hand), (), empty, loads=loads)

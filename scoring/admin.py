@@ -62,7 +62,7 @@ class DefinitionVersionAdmin(DeskAdmin):
 
 @admin.register(Qualification)
 class QualificationAdmin(LogAdmin):
-    list_display = ("account", "definition", "opened_at", "cause", "release", "ended")
+    list_display = ("account", "definition", "opened_at", "why", "way", "ended")
     list_select_related = ("account", "definition")
     list_filter = (
         state_filter(
@@ -74,6 +74,15 @@ class QualificationAdmin(LogAdmin):
     )
     found_by = {"account_id": account_ids}
     search_help_text = "An account, exactly"
+
+    # one word each; the row's own page says them in full
+    @admin.display(description="cause")
+    def why(self, episode: Qualification) -> str:
+        return episode.cause.replace("_", " ")
+
+    @admin.display(description="release")
+    def way(self, episode: Qualification) -> str:
+        return episode.release.replace("_", " ")
 
     @admin.display(description="closed")
     def ended(self, episode: Qualification) -> str:

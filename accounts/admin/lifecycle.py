@@ -34,7 +34,7 @@ class HoldAdmin(LogAdmin):
 
 @admin.register(AccountDue)
 class AccountDueAdmin(LogAdmin):
-    list_display = ("account", "consumer", "behind", "changed_at", "next_look", "attempts", "retry_at", "last_error")
+    list_display = ("account", "consumer", "behind", "next_look", "attempts", "last_error")
     list_select_related = ("account",)
     list_filter = (
         state_filter(

@@ -32,6 +32,7 @@ _NODE_ICONS = {
     tree.First: "sparkles",
     tree.Value: "gauge",
     tree.Change: "trending-up",
+    tree.Score: "gauge",
     tree.Trait: "tag",
     tree.StageReached: "milestone",
     tree.StageSince: "milestone",

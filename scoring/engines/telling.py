@@ -80,6 +80,8 @@ def _told_measure(question: Question, item: Found, traits: Traits) -> Any:
     node = item.leaf.node
     if isinstance(node, tree.Recency | tree.First):
         return None if item.measured is None else question.day - item.measured
+    if isinstance(node, tree.Score):
+        return None if item.measured is None else _points(item.measured)
     if isinstance(node, tree.Value):
         return None if item.measured is None else stored.number_json(item.measured)
     if not isinstance(node, tree.Trait):
@@ -92,9 +94,22 @@ def _told_measure(question: Question, item: Found, traits: Traits) -> Any:
     return None
 
 
+def _points(in_32nds: int) -> int | float:
+    """Points as JSON: whole where they are whole, else exact."""
+    return in_32nds // 32 if in_32nds % 32 == 0 else in_32nds / 32
+
+
 def _told_extras(item: Found) -> dict[str, Any]:
     """What is told beside the measure: of a share, what the plan allows (None: it sets no limit); of a change,
-    what there was before."""
+    what there was before; of a score, its parts, the points of each signal in order, and the highest band reached."""
+    if isinstance(item.leaf.node, tree.Score):
+        score, points = item.leaf.node, {name: _points(value) for name, value in item.extras.items()}
+        reached = (name for name, least in score.bands if item.measured is not None and item.measured >= 32 * least)
+        return {
+            "parts": {part: points[part] for part in tree.PARTS},
+            "points": [points[f"signal_{number}"] for number in range(len(score.signals))],
+            "band": next(reached, None),
+        }
     told = dict(item.extras)
     if isinstance(item.leaf.node, tree.Value):
         told = {name: None if value is None else stored.number_json(value) for name, value in told.items()}

@@ -127,7 +127,7 @@ def compile_behind(
 
 def distinct_conditions(docs: Iterable[tree.DefinitionDoc]) -> set[tuple[Subject, Leafy]]:
     """The measurements that a statement over `docs` makes; a caller splits what would be too wide."""
-    return {(leaf.subject, leaf.node) for doc in docs for leaf in tree.leaves(doc.rule, "/rule", subject=doc.level)}
+    return {asked for doc in docs for asked in tree.measurements(doc.rule, subject=doc.level)}
 
 
 def _verdicts(plan: Plan, docs: Sequence[tree.DefinitionDoc]) -> Statement:

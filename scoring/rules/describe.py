@@ -6,7 +6,7 @@ Nested groups stand in parentheses, so that "and" and "or" between conditions ca
 from __future__ import annotations
 
 from scoring.rules import tree
-from scoring.rules.phrases import amount, compared, day_count, is_one, listed, phrase, stage_reached, trait
+from scoring.rules.phrases import amount, compared, day_count, each, is_one, listed, phrase, stage_reached, trait
 from scoring.rules.windows import Subject
 
 
@@ -46,7 +46,27 @@ def describe_condition(node: tree.Condition | tree.UsersWho, *, subject: Subject
         people = "person" if is_one(node.compare) else "people"
         there = "there is" if is_one(node.compare) else "there are"
         return f"{there} {compared(node.compare)} {people} for whom ({describe_rule(node.rule, subject='user')})"
+    if isinstance(node, tree.Score):
+        return _score(node, subject)
     return phrase(node, subject=subject)
+
+
+def _score(node: tree.Score, subject: Subject) -> str:
+    parts = []
+    for part in tree.PARTS:
+        signals = [_signal(signal, subject) for signal in node.signals if signal.part == part]
+        parts += [f"for {part} {', '.join(signals)}"] if signals else []
+    unit = "point" if is_one(node.compare) else "points"
+    return f"a score of {compared(node.compare)} {unit} ({'; '.join(parts)})"
+
+
+def _signal(signal: tree.Signal, subject: Subject) -> str:
+    if signal.when is not None:
+        return f"{signal.points} if {describe_rule(signal.when, subject=subject, nested=True)}"
+    text = f"{signal.points} {each(signal.per, subject)}" if signal.per is not None else ""
+    if signal.half_life_days is not None:
+        text += f" (halving every {day_count(signal.half_life_days)})"
+    return text + (f" up to {signal.cap if signal.points > 0 else -signal.cap}" if signal.cap is not None else "")
 
 
 def describe_measure(node: tree.Condition | tree.UsersWho, measured: int | float | str | None) -> str:
@@ -62,6 +82,8 @@ def describe_measure(node: tree.Condition | tree.UsersWho, measured: int | float
             return "today" if measured == 0 else f"{day_count(measured)} ago"
         case tree.Trait():
             return "not set" if measured is None else str(measured)
+        case tree.Score(compare=compare):
+            return f"{measured or 0:g} points, asked for {compared(compare)}"
         case tree.Change(op=op, thousandths=factor):
             times = f"{measured} time{'' if measured == 1 else 's'}"
             return f"{times}, asked for {op.replace('_', ' ')} {factor / 1000:g} times as many as before"
@@ -87,6 +109,8 @@ def unit(node: tree.Condition | tree.UsersWho) -> str:
             return "values"
         case tree.Users() | tree.UsersWho():
             return "people"
+        case tree.Score():
+            return "points"
         case tree.Trait() | tree.Value():
             return "value"
     return "days"

@@ -6,10 +6,13 @@ docs/rules.md says what each means at its edges.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from scoring.rules.windows import Subject, Window
+from scoring.rules.windows import LastDays, Subject, Window
+
+PARTS = ("fit", "usage", "intent")  # what a score tells apart
+DECAY = (16, 8, 4, 2, 1, 1)  # 32nds for being in the last 1 to 6 half-lives: 32, 16, 8, 4, 2 or 1 together
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +156,47 @@ class UsersWho:
 
 
 @dataclass(frozen=True, slots=True)
+class Signal:
+    """What adds to a score, or takes from it: so many points `when` a rule holds, or for each one of `per`.
+
+    `cap` bounds what it adds or takes, after decay. With a half-life what happened counts half after so many
+    days, a quarter after twice as many, in whole steps, and nothing after six of them.
+    """
+
+    part: str
+    points: int
+    when: Node | None = None
+    per: Count | Distinct | Users | Days | None = None  # at least 1: its comparison decides nothing
+    cap: int | None = None
+    half_life_days: int | None = None
+
+    def measured_by(self) -> tuple[tuple[int, Count | Distinct | Users | Days], ...]:
+        """What `per` adds up, each with its weight in 32nds: something in the first half-life is in all of them."""
+        if self.per is None:
+            return ()
+        if self.half_life_days is None:
+            return ((32, self.per),)
+        lengths = [self.half_life_days * step for step in range(1, len(DECAY) + 1)]
+        return tuple(
+            (weight, replace(self.per, window=LastDays(length))) for weight, length in zip(DECAY, lengths, strict=True)
+        )
+
+    def shown(self) -> Count | Distinct | Users | Days | None:
+        """What is told of `per`: everything that counts at all."""
+        found = self.measured_by()
+        return found[-1][1] if found else None
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """The points of all signals together; `bands` name ranges, from the highest, and decide nothing."""
+
+    signals: tuple[Signal, ...]
+    compare: Compare
+    bands: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class All:
     of: tuple[Node, ...]
 
@@ -174,5 +218,5 @@ class AtLeast:
 
 
 UsageCondition = Count | Distinct | Users | Days | Recency | First | Value | Change
-Condition = UsageCondition | Trait | StageReached | StageSince
+Condition = UsageCondition | Score | Trait | StageReached | StageSince
 Node = All | Any_ | Not | AtLeast | Condition | UsersWho

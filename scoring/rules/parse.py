@@ -11,6 +11,7 @@ from typing import Any
 from scoring.rules.conditions import CONDITIONS
 from scoring.rules.parts import COMPARISONS, read_compare
 from scoring.rules.problems import RuleError
+from scoring.rules.signals import read_score
 from scoring.rules.tree import (
     DEFAULT_GRACE_DAYS,
     LEVELS,
@@ -34,7 +35,7 @@ MAX_CONDITIONS = 64  # in the whole document, the conditions inside users_who an
 MAX_LEVELS = 8  # groups, users_who and the condition itself each count as one
 
 _SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
-_KEYS = ("all", "any", "not", "at_least", *CONDITIONS, "users_who")
+_KEYS = ("all", "any", "not", "at_least", *CONDITIONS, "score", "users_who")
 
 
 def parse_definition(document: object) -> DefinitionDoc:
@@ -140,6 +141,15 @@ def _rule(reader: Reader, value: object, path: str, *, subject: Subject, level: 
     if key == "users_who":
         reader.conditions += 1
         return _users_who(reader, inner, here, subject=subject, level=level)
+    if key == "score":
+        reader.conditions += 1
+        return read_score(
+            reader,
+            inner,
+            here,
+            subject,
+            rule=lambda part, place: _rule(reader, part, place, subject=subject, level=level + 1),
+        )
     if key in CONDITIONS:
         reader.conditions += 1
         return CONDITIONS[key](reader, inner, here, subject)

@@ -32,7 +32,7 @@ STAGE_REACHED = {
 }
 
 
-def phrase(node: tree.Condition, *, subject: Subject) -> str:
+def phrase(node: tree.UsageCondition | tree.Trait | tree.StageReached | tree.StageSince, *, subject: Subject) -> str:
     """A condition that holds no other one, as a phrase; `subject`: is it asked of an account or of a person."""
     match node:
         case tree.Count(events, compare, window):
@@ -70,6 +70,19 @@ def phrase(node: tree.Condition, *, subject: Subject) -> str:
                 length = f"at least {day_count(low)}" if low is not None else f"at most {day_count(high or 0)}"
             whose = "the account's " if subject == "user" else ""
             return f"{length} since {whose}{STAGE_WORDS[stage]}"
+
+
+def each(node: tree.Count | tree.Distinct | tree.Users | tree.Days, subject: Subject) -> str:
+    """What a score counts, one by one: “for each “Invite Sent” in the last 7 days”."""
+    what = "activity" if node.events == tree.ANY_EVENT else _events(node.events)
+    match node:
+        case tree.Distinct():
+            what = f"different {node.of} of {what}"
+        case tree.Users():
+            what = f"person with {what}"
+        case tree.Days():
+            what = f"day with {what}"
+    return f"for each {what}{_window(node.window, subject)}"
 
 
 def listed(parts: Sequence[str], word: str) -> str:

@@ -23,7 +23,9 @@ from scoring.rules.tree import (
     Node,
     Not,
     Recency,
+    Score,
     Share,
+    Signal,
     StageReached,
     StageSince,
     Trait,
@@ -88,6 +90,9 @@ def rule_json(rule: Node, *, subject: Subject) -> dict[str, Any]:
             inside = {"event": _event_json(events), "days": length, f"factor_{op}": number_json(factor * 1000)}
             inside |= {"at_least": least} if least else {}
             return {"change": inside | ({"base_at_least": base} if base > 1 else {})}
+        case Score(signals, compare, bands):
+            inside = {"signals": [_signal_json(signal, subject) for signal in signals]} | compare_json(compare)
+            return {"score": inside | ({"bands": dict(bands)} if bands else {})}
         case Trait():
             return {"trait": _trait_json(rule, subject)}
         case StageReached(stage, window):
@@ -160,6 +165,17 @@ def _value_json(value: Value) -> dict[str, Any]:
     else:
         found |= amount_json(value.against)
     return found | _window_json(value.window)
+
+
+def _signal_json(signal: Signal, subject: Subject) -> dict[str, Any]:
+    found: dict[str, Any] = {"part": signal.part, "points": signal.points}
+    if signal.when is not None:
+        return found | {"when": rule_json(signal.when, subject=subject)}
+    if signal.per is not None:
+        ((kind, inside),) = rule_json(signal.per, subject=subject).items()
+        found["per"] = {kind: {key: value for key, value in inside.items() if key != "at_least"}}
+    more = {"cap": signal.cap, "half_life_days": signal.half_life_days}
+    return found | {key: value for key, value in more.items() if value is not None}
 
 
 def _trait_json(trait: Trait, subject: Subject) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from scoring.rules.nodes import (
+    PARTS,
     All,
     Any_,
     AtLeast,
@@ -24,7 +25,9 @@ from scoring.rules.nodes import (
     Node,
     Not,
     Recency,
+    Score,
     Share,
+    Signal,
     StageReached,
     StageSince,
     Trait,
@@ -54,11 +57,14 @@ __all__ = [
     "Leaf",
     "Node",
     "Not",
+    "PARTS",
     "PURPOSES",
     "Recency",
     "STAGES",
     "STAGE_WRITTEN",
+    "Score",
     "Share",
+    "Signal",
     "StageReached",
     "StageSince",
     "Trait",
@@ -70,6 +76,7 @@ __all__ = [
     "event_names",
     "kind_of",
     "leaves",
+    "measurements",
     "stage_written",
     "stages_read",
 ]
@@ -121,6 +128,7 @@ _KINDS: dict[type, str] = {
     First: "first",
     Value: "value",
     Change: "change",
+    Score: "score",
     Trait: "trait",
     StageReached: "stage",
     StageSince: "stage",
@@ -137,11 +145,16 @@ def extras(node: Condition | UsersWho) -> tuple[str, ...]:
     """What is told of a condition beside what it measures, by name."""
     if isinstance(node, Change):
         return ("base",)
+    if isinstance(node, Score):
+        return (*PARTS, *(f"signal_{number}" for number in range(len(node.signals))))
     return ("limit",) if isinstance(node, Value) and isinstance(node.against, Share) else ()
 
 
 def leaves(rule: Node, path: str = "/rule", *, subject: Subject, negated: bool = False) -> Iterator[Leaf]:
-    """Every condition in reading order, `users_who` before the conditions that it holds."""
+    """Every condition in reading order, `users_who` and `score` before the conditions that they hold.
+
+    What takes points away from a score stands under a `not` more.
+    """
     match rule:
         case All(of) | Any_(of):
             key = "all" if isinstance(rule, All) else "any"
@@ -155,8 +168,27 @@ def leaves(rule: Node, path: str = "/rule", *, subject: Subject, negated: bool =
         case UsersWho(rule=inner):
             yield Leaf(f"{path}/users_who", rule, subject, negated)
             yield from leaves(inner, f"{path}/users_who/rule", subject="user", negated=negated)
+        case Score(signals):
+            yield Leaf(f"{path}/score", rule, subject, negated)
+            for number, signal in enumerate(signals):
+                here, against = f"{path}/score/signals/{number}", negated != (signal.points < 0)
+                if signal.when is not None:
+                    yield from leaves(signal.when, f"{here}/when", subject=subject, negated=against)
+                elif (shown := signal.shown()) is not None:
+                    yield Leaf(f"{here}/per/{kind_of(shown)}", shown, subject, against)
         case _:
             yield Leaf(f"{path}/{kind_of(rule)}", rule, subject, negated)
+
+
+def measurements(rule: Node, *, subject: Subject) -> Iterator[tuple[Subject, Condition | UsersWho]]:
+    """What has to be measured to answer a rule: its conditions, in place of a score what that adds up."""
+    for leaf in leaves(rule, subject=subject):
+        if not isinstance(leaf.node, Score):
+            yield leaf.subject, leaf.node
+            continue
+        for signal in leaf.node.signals:
+            for _, node in signal.measured_by():
+                yield leaf.subject, node
 
 
 def all_leaves(doc: DefinitionDoc) -> list[Leaf]:

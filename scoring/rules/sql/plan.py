@@ -43,11 +43,11 @@ class Plan:
         """Ask a rule of the subject: each of its conditions gets a place, equal ones the same."""
         if subject == "user":
             self.people_rules.setdefault(rule, len(self.people_rules))
-        for leaf in tree.leaves(rule, subject=subject):
-            known = self.leaves[leaf.subject]
-            known.setdefault(leaf.node, len(known))
-            if isinstance(leaf.node, tree.UsersWho):
-                self.people_rules.setdefault(leaf.node.rule, len(self.people_rules))
+        for whose, node in tree.measurements(rule, subject=subject):
+            known = self.leaves[whose]
+            known.setdefault(node, len(known))
+            if isinstance(node, tree.UsersWho):
+                self.people_rules.setdefault(node.rule, len(self.people_rules))
 
     def of_kind(self, subject: Subject, *kinds: type) -> list[Leafy]:
         """The conditions of these kinds that are asked of the subject."""

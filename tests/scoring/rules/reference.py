@@ -94,6 +94,8 @@ def holds(facts: Facts, rule: dict, day: int, account: int, user: int | None = N
         return body.get("at_least_days", 0) <= day - found <= body.get("at_most_days", day - found)
     if kind == "first":
         return found is not None and _inside(facts, body, found, day, account, user)
+    if kind == "score":
+        return _judge(found, {key: _times(body[key], 32) for key in COMPARISONS & body.keys()})
     if kind == "change":
         (base,) = extras(facts, kind, body, day, account, user)
         if base < body.get("base_at_least", 1) or found < body.get("at_least", 0):
@@ -140,6 +142,8 @@ def measure(facts: Facts, kind: str, body: dict, day: int, account: int, user: i
             return 1 if stand else None
         numbers = [round(value * 1_000_000) for value in stand if _is_number(value)]
         return max(numbers) if numbers else None
+    if kind == "score":
+        return sum(_points(facts, signal, day, account, user) for signal in body["signals"])
     ids = _ids(facts, body)
     if kind == "distinct":
         collecting = {number for number, _, _, collects in facts.types.values() if collects == body["of"]}
@@ -200,6 +204,13 @@ def _metered(facts, body, day, account, user, ids):
 
 def extras(facts: Facts, kind: str, body: dict, day: int, account: int, user: int | None = None) -> list:
     """What is told beside the measure."""
+    if kind == "score":
+        points = [_points(facts, signal, day, account, user) for signal in body["signals"]]
+        parts = [
+            sum(found for found, signal in zip(points, body["signals"], strict=True) if signal["part"] == part)
+            for part in ("fit", "usage", "intent")
+        ]
+        return parts + points
     if kind == "change":
         return [measure(facts, kind, body, day - body["days"], account, user)]
     if kind == "value" and "share_of_limit" in body:
@@ -208,6 +219,51 @@ def extras(facts: Facts, kind: str, body: dict, day: int, account: int, user: in
         dated = [(start, limit) for plan, name, start, limit in facts.limits if plan in plans and name == metric]
         return [max((row for row in dated if row[0] <= day), default=(0, None))[1]]
     return []
+
+
+COMPARISONS = {"at_least", "at_most", "exactly", "between", "in"}
+
+
+def _times(value, factor):
+    return [item * factor for item in value] if isinstance(value, list) else value * factor
+
+
+def _points(facts: Facts, signal: dict, day: int, account: int, user: int | None) -> int:
+    """32nds of a point."""
+    if "when" in signal:
+        return 32 * signal["points"] * holds(facts, signal["when"], day, account, user)
+    ((kind, body),) = signal["per"].items()
+    if "half_life_days" not in signal:
+        weighed = 32 * measure(facts, kind, body, day, account, user)
+    else:
+        weighed = sum(
+            times * (32 >> steps)
+            for when, times in _things(facts, kind, body, day, account, user)
+            if (steps := (day - when) // signal["half_life_days"]) < 6
+        )
+    points, cap = signal["points"] * weighed, 32 * signal.get("cap", 10**9)
+    return max(-cap, min(cap, points))
+
+
+def _things(facts: Facts, kind: str, body: dict, day: int, account: int, user: int | None):
+    """The day of each thing that is counted, and how often it counts: a person or a value by its newest day."""
+    ids = _ids(facts, body)
+    if kind == "distinct":
+        collecting = {number for number, _, _, collects in facts.types.values() if collects == body["of"]}
+        rows = [(where, who, number, when, value, 1) for where, who, number, when, value in facts.values]
+        ids = ids & collecting
+    else:
+        rows = [(where, who, number, when, who or None, count) for where, who, number, when, count in facts.usage]
+    rows = [row for row in rows if row[0] == account and user in (None, row[1]) and row[2] in ids and row[3] <= day]
+    if kind == "count":
+        return [(when, count) for _, _, _, when, _, count in rows]
+    if kind == "days":
+        return [(when, 1) for when in {row[3] for row in rows}]
+    newest: dict = {}
+    for _, _, _, when, thing, _ in rows:
+        if thing is not None:
+            newest[thing] = max(when, newest.get(thing, when))
+    return [(when, 1) for when in newest.values()]
 
 
 def _most(facts, body, day, account, user, rows, size):

@@ -141,6 +141,30 @@ def traits(draw, subject):
     return body | {op: draw(numbers)}
 
 
+@st.composite
+def scores(draw, subject, half_lives=(1, 2, 3)):
+    signals = []
+    for _ in range(draw(st.integers(1, 3))):
+        signal = {
+            "part": draw(st.sampled_from(["fit", "usage", "intent"])),
+            "points": draw(st.sampled_from([1, 2, 5, -3])),
+        }
+        shape = draw(st.sampled_from(["when", "per", "decay", "decay"]))
+        if shape == "when":
+            part = draw(conditions(subject))
+            signals.append(signal | {"when": draw(st.sampled_from([part, {"not": part}]))})
+            continue
+        kind = draw(st.sampled_from(["count", "days", "distinct"] + (["users"] if subject == "account" else [])))
+        inner = {"event": draw(events)} | ({"of": "email"} if kind == "distinct" else {})
+        if shape == "per":
+            inner |= draw(windows(subject))
+        else:
+            signal["half_life_days"] = draw(st.sampled_from(half_lives))
+        cap = draw(st.sampled_from([{}, {"cap": 4}]))
+        signals.append(signal | {"per": {kind: inner}} | cap)
+    return {"score": {"signals": signals} | draw(comparisons())}
+
+
 def rules(subject, leaf=None):
     leaf = leaf if leaf is not None else leafs(subject)
 
@@ -195,6 +219,21 @@ def single(subject):
         either(st.sampled_from([3, 5]).map(lambda length: {"last_days": length}), st.just("billing_month")),
         seen,
     )
+    scored = st.builds(
+        lambda points, length, kind, event, bound: {
+            "score": {
+                "signals": [
+                    {"part": "usage", "points": points, "half_life_days": length, "per": {kind: {"event": event}}}
+                ]
+            }
+            | bound
+        },
+        st.sampled_from([2, -3]),
+        st.sampled_from([1, 2]),
+        kinds,
+        seen,
+        st.sampled_from([{"at_least": 1}, {"at_most": 2}, {"exactly": 0}]),
+    )
     since = st.builds(
         lambda key, length, stage: {"stage": {"since": stage, key: length}},
         st.sampled_from(["at_least_days", "at_most_days"]),
@@ -206,7 +245,7 @@ def single(subject):
         lengths,
         st.sampled_from(STAGES),
     )
-    found = either(counted, counted, counted, recent, first, changed, added, since, reached)
+    found = either(counted, counted, counted, recent, first, changed, added, scored, since, reached)
     if subject == "user":
         return found
     who = st.builds(lambda compare, rule: {"users_who": compare | {"rule": rule}}, compare, single("user"))
@@ -225,11 +264,11 @@ def dated(subject):
 
 def leafs(subject):
     if subject == "user":
-        return conditions("user")
+        return either(conditions("user"), conditions("user"), conditions("user"), scores("user"))
     who = st.builds(
         lambda compare, rule: {"users_who": compare | {"rule": rule}}, comparisons(), rules("user", conditions("user"))
     )
-    return either(conditions("account"), conditions("account"), who)
+    return either(conditions("account"), conditions("account"), conditions("account"), who, scores("account"))
 
 
 def depth(rule) -> int:

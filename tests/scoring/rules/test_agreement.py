@@ -224,12 +224,24 @@ def measured(facts: reference.Facts, doc, document: dict, day: int) -> None:
                     body = document
                     for key in leaf.path.split("/")[1:-1]:
                         body = body[int(key)] if isinstance(body, list) else body[key]
+                    if "/per/" in leaf.path:
+                        body = one_of_each(document, leaf.path, body)
                     ((kind, inner),) = body.items()
                     row.append(reference.measure(facts, kind, inner, day, account, user or None))
                     row.append(int(reference.holds(facts, body, day, account, user or None)))
                     row += reference.extras(facts, kind, inner, day, account, user or None)
                 expected[account, user] = row
         assert found == expected
+
+
+def one_of_each(document: dict, path: str, body: dict) -> dict:
+    """What a score adds up, as the condition that is told: at least one, as long as it counts at all."""
+    signal = document
+    for key in path.split("/")[1:-2]:
+        signal = signal[int(key)] if isinstance(signal, list) else signal[key]
+    ((kind, inner),) = body.items()
+    decays = {"window": {"last_days": 6 * signal["half_life_days"]}} if "half_life_days" in signal else {}
+    return {kind: inner | {"at_least": 1} | decays}
 
 
 def people(facts: reference.Facts, doc, document: dict, day: int) -> None:

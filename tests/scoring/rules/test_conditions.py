@@ -357,6 +357,50 @@ def test_change_is_never_from_nothing(acme, invite):
     assert [next_day(gone, acme, day) for day in (100, 107, 114)] == [107, 114, None]
 
 
+def test_score_halves_in_whole_steps_and_ends_after_six(acme, invite):
+    world.used(acme, world.person(10, acme), invite, 50, 2)
+    for kind, whole in (("count", 64), ("days", 32), ("users", 32)):
+        signal = {"part": "usage", "points": 32, "half_life_days": 3, "per": {kind: {"event": "*"}}}
+
+        def points(day: int, most: int = whole, signal: dict = signal) -> int:
+            rules = ({"score": {"signals": [signal], "exactly": n}} for n in range(most + 1))
+            return next(n for n, rule in enumerate(rules) if holds(rule, acme, day))
+
+        for age, halved in ((0, 1), (2, 1), (3, 2), (5, 2), (6, 4), (9, 8), (12, 16), (15, 32), (17, 32)):
+            assert points(50 + age) == whole // halved
+        assert points(50 + 18) == 0
+        lasting = {"score": {"signals": [signal], "at_least": 1}}
+        assert [next_day(lasting, acme, 50 + age) for age in (0, 2, 3, 17, 18)] == [53, 53, 56, 68, None]
+
+
+def test_a_cap_applies_after_decay_and_bounds_what_is_taken_too(acme, invite):
+    world.used(acme, None, invite, 96, 10)
+    for points, total in ((5, 12), (-5, -12)):
+        signals = [
+            {"part": "usage", "points": points, "cap": 12, "half_life_days": 3, "per": {"count": {"event": "*"}}},
+            {"part": "fit", "points": 100, "when": {"trait": {"name": "seats", "at_least": 5}}},
+            {"part": "fit", "points": 20, "when": {"not": {"trait": {"name": "seats", "at_least": 5}}}},
+        ]
+        assert holds({"score": {"signals": signals, "exactly": 20 + total}}, acme)
+
+
+def test_a_score_may_fall_short_by_part_of_a_point(acme, invite):
+    world.used(acme, None, invite, 97)
+    signal = {"part": "usage", "points": 5, "half_life_days": 1, "per": {"count": {"event": "*"}}}
+    assert not holds({"score": {"signals": [signal], "at_least": 1}}, acme)  # 5/8
+    assert not holds({"score": {"signals": [signal], "in": [0, 1]}}, acme)
+    assert holds({"score": {"signals": [signal, signal], "at_least": 1}}, acme)
+
+
+def test_a_score_of_people_is_each_persons_own(acme, invite):
+    ann, bob = world.person(10, acme), world.person(10, acme)
+    world.used(acme, ann, invite, 100, 3)
+    world.used(acme, bob, invite, 100, 2)
+    score = {"score": {"signals": [{"part": "usage", "points": 2, "per": {"count": {"event": "*"}}}], "at_least": 6}}
+    assert holds({"users_who": {"exactly": 1, "rule": score}}, acme)
+    assert holds({"users_who": {"exactly": 0, "rule": score}}, acme, 99)
+
+
 def test_star_is_raw_activity_only(acme, invite):
     quiet = world.event_type("Page Loaded", is_activity=False)
     derived = world.event_type("Big Invite", is_activity=False, base=invite, property_filter={"name": "n", "in": [1]})

@@ -60,6 +60,23 @@ PHRASES = [
         {"change": {"event": "*", "days": 1, "factor_at_most": 0.5, "base_at_least": 20}},
         "any activity at most 0.5 times as often today as the day before (at least 20 then)",
     ),
+    (
+        {
+            "score": {
+                "signals": [
+                    {"part": "usage", "points": 5, "cap": 25, "per": {"count": {"event": "A"}}},
+                    {"part": "usage", "points": 2, "half_life_days": 14, "per": {"days": {"event": "*"}}},
+                    {"part": "usage", "points": 3, "per": {"distinct": {"event": "A", "of": "email"}}},
+                    {"part": "fit", "points": 20, "when": {"trait": {"name": "plan", "exactly": "free"}}},
+                    {"part": "intent", "points": -2, "cap": 9, "per": {"users": {"event": "B"}}},
+                ],
+                "at_least": 60,
+            }
+        },
+        "a score of at least 60 points (for fit 20 if plan is free; for usage 5 for each “A” up to 25, 2 for each day"
+        " with activity (halving every 14 days), 3 for each different email of “A”; for intent -2 for each person"
+        " with “B” up to -9)",
+    ),
     ({"trait": {"name": "plan", "in": ["trial", "free"]}}, "plan is free or trial"),
     ({"not": {"trait": {"name": "plan", "exactly": "free"}}}, "plan is not free"),
     ({"not": {"trait": {"name": "plan", "in": ["trial", "free"]}}}, "plan is none of free, trial"),
@@ -172,6 +189,11 @@ def test_definition_of_people():
             {"change": {"event": "A", "days": 7, "factor_at_most": 0.5}},
             3,
             "3 times, asked for at most 0.5 times as many as before",
+        ),
+        (
+            {"score": {"signals": [{"part": "fit", "points": 1, "when": A}], "at_least": 60}},
+            7.5,
+            "7.5 points, asked for at least 60",
         ),
         ({"value": {"event": "A", "at_least": 1500}}, 1200.5, "1,200.5, asked for at least 1,500"),
         (

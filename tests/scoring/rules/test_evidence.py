@@ -160,6 +160,31 @@ def test_first_time_tells_its_day_and_who_it_was(acme, invite):
     assert (found["users"], found["newest_us"]) == ([ann.pk, bob.pk], noon(99))
 
 
+def test_score_tells_its_parts_and_what_each_signal_gave(acme, invite):
+    ann = world.person(10, acme)
+    world.used(acme, ann, invite, 93, 3)
+    world.trait(acme, "seats", 12)
+    world.stage(acme, "churned", 60)
+    signals = [
+        {"part": "fit", "points": 20, "when": {"trait": {"name": "seats", "at_least": 10}}},
+        {"part": "usage", "points": 5, "half_life_days": 7, "cap": 25, "per": {"count": {"event": "Invite Sent"}}},
+        {"part": "intent", "points": -4, "when": {"stage": {"reached": "churned"}}},
+    ]
+    found = explained({"score": {"signals": signals, "at_least": 20, "bands": {"hot": 40, "warm": 20}}}, acme)
+    score, seats, count, churned = found["conditions"]
+    assert (score["kind"], score["holds"], score["measured"], score["threshold"]) == ("score", True, 23.5, 20)
+    assert score["parts"] == {"fit": 20, "usage": 7.5, "intent": -4}
+    assert (score["points"], score["band"], score["unit"]) == ([20, 7.5, -4], "warm", "points")
+    assert [item["path"] for item in (seats, count, churned)] == [
+        "/rule/score/signals/0/when/trait",
+        "/rule/score/signals/1/per/count",
+        "/rule/score/signals/2/when/stage",
+    ]
+    assert (count["measured"], count["people"], count["window"]) == (3, [ann.pk], {"from_day": 59, "to_day": 100})
+    assert churned["negated"] and "negated" not in count
+    assert found["newest_us"] == noon(93)
+
+
 def test_change_tells_what_there_was_before(acme, invite):
     world.used(acme, None, invite, 90, 2)
     world.used(acme, world.person(10, acme), invite, 98, 5)

@@ -83,7 +83,8 @@ def test_every_problem_is_told_with_its_place():
         ),
         (
             "/rule/all/3/unheard",
-            "unknown condition; expected one of “all”, “any”, “not”, “at_least”, " + quoted([*CONDITIONS, "users_who"]),
+            "unknown condition; expected one of “all”, “any”, “not”, “at_least”, "
+            + quoted([*CONDITIONS, "score", "users_who"]),
         ),
         ("/grace_days", "expected a whole number from 0 to 365, not true or false"),
     ]
@@ -178,6 +179,46 @@ def test_refused(rule, level, path):
     assert [found for found, _ in rule_problems(rule, level)] == [path]
 
 
+@pytest.mark.parametrize(
+    ("more", "path"),
+    [
+        ({"part": "luck"}, "/part"),
+        ({"points": 0}, "/points"),
+        ({"points": 1001}, "/points"),
+        ({"when": COUNT}, ""),
+        ({"cap": 0}, "/cap"),
+        ({"half_life_days": 366}, "/half_life_days"),
+        ({"per": {"recency": {"event": "A", "within_days": 1}}}, "/per"),
+        ({"per": COUNT}, "/per/count/at_least"),
+        ({"per": {"count": {"event": 5}}}, "/per/count/event"),
+        ({"half_life_days": 7, "per": {"count": {"event": "A", "window": {"last_days": 7}}}}, "/per/count/window"),
+    ],
+)
+def test_refused_signal(more, path):
+    signal = {"part": "fit", "points": 5, "per": {"count": {"event": "A"}}}
+    good = {"score": {"signals": [signal], "at_least": 1}}
+    assert parse_rule(good)
+    wrong = {"score": {"signals": [signal, signal | more], "at_least": 1}}
+    assert [found for found, _ in rule_problems(wrong)] == [f"/score/signals/1{path}"]
+
+
+def test_what_a_score_holds_counts_and_is_as_deep_as_it_stands():
+    signal = {"part": "fit", "points": 5, "per": {"count": {"event": "A"}}}
+    assert parse_definition(definition(rule={"score": {"signals": [signal] * 63, "at_least": 1}}))
+    assert problems(definition(rule={"score": {"signals": [signal] * 64, "at_least": 1}})) == [
+        ("/rule", "expected at most 64 conditions, found 65")
+    ]
+    deep = COUNT
+    for _ in range(6):
+        deep = {"not": deep}
+    assert parse_rule({"score": {"signals": [{"part": "fit", "points": 1, "when": deep}], "at_least": 1}})
+    deeper = {"score": {"signals": [{"part": "fit", "points": 1, "when": {"not": deep}}], "at_least": 1}}
+    assert rule_problems(deeper) == [("/score/signals/0/when" + "/not" * 7, "expected at most 8 levels")]
+    for bands, path in (([], "/score/bands"), ({"hot": 1.5}, "/score/bands/hot"), ({"": 1}, "/score/bands/")):
+        wrong = {"score": {"signals": [signal], "at_least": 1, "bands": bands}}
+        assert [found for found, _ in rule_problems(wrong)] == [path]
+
+
 def test_account_when_is_for_level_user():
     lifted = {"users_at_least": 2}
     assert [path for path, _ in problems(definition(account_when=lifted))] == ["/account_when"]
@@ -263,7 +304,24 @@ words = st.sampled_from(
             "stage",
             "users_who",
             *CONDITIONS,
-            *("measure", "sum", "share_of_limit", "limit", "billing_month", "factor_at_least", "base_at_least"),
+            *(
+                "measure",
+                "sum",
+                "share_of_limit",
+                "limit",
+                "billing_month",
+                "score",
+                "signals",
+                "part",
+                "points",
+                "when",
+                "per",
+                "cap",
+                "half_life_days",
+                "bands",
+                "factor_at_least",
+                "base_at_least",
+            ),
             "first",
         ),
         *("within_days", "not_for_days", "reached", "since", "at_least_days", "is_set", "pql", "user", "*", "paid"),

@@ -97,9 +97,7 @@ def test_search_and_filter_by_keyboard(open_page, rep, queue):
     expect(page.get_by_label("Search the queue").last).to_be_focused()
     page.keyboard.type("solace")
     expect(page.locator(".pql-n")).to_have_text(["Solace Health"])
-    expect(page).to_have_url(
-        page.url.split("/inbox/")[0] + "/inbox/?tab=unclaimed&sort=newest&definition=&plan=&seats=&q=solace"
-    )
+    expect(page).to_have_url(page.url.split("/inbox/")[0] + "/inbox/?q=solace")
     page.keyboard.press("Escape")  # empties the search and leaves it
     expect(page.locator(".pql-n")).to_have_count(4)
     page.keyboard.press("f")
@@ -109,6 +107,35 @@ def test_search_and_filter_by_keyboard(open_page, rep, queue):
     expect(page.locator("#rows")).to_contain_text("Nothing fits these filters")
     page.get_by_role("link", name="Clear the filters").click()
     expect(page.locator(".pql-n")).to_have_count(4)
+
+
+def test_the_address_holds_only_what_was_asked_for(open_page, rep, queue):
+    page = open_page(rep, "/inbox/")
+    inbox = page.url
+    search = page.get_by_label("Search the queue").first
+    search.fill("pine")
+    expect(page).to_have_url(f"{inbox}?q=pine")
+    search.fill("")
+    expect(page).to_have_url(inbox)
+    expect(page.locator("[data-row]")).to_have_count(4)
+    page.get_by_role("button", name="Filter").click()
+    page.locator("#filter select[name=plan]").select_option("trial")
+    page.locator("#filter").get_by_role("button", name="Apply").click()  # a plain form: the browser sends it
+    expect(page).to_have_url(f"{inbox}?plan=trial")
+    expect(page.locator("[data-row]")).to_have_count(1)
+
+
+def test_the_chart_of_use_comes_when_it_is_seen(open_page, rep, queue):
+    page = open_page(rep, "/accounts/")
+    asked = []
+    page.on("request", lambda request: asked.append(request.url) if request.url.endswith("/use/") else None)
+    page.set_viewport_size({"width": 1440, "height": 500})
+    page.goto("/inbox/")
+    page.wait_for_load_state("networkidle")
+    assert asked == []
+    page.locator(".plot-140").scroll_into_view_if_needed()
+    expect(page.locator(".plot-140 .chart")).to_be_visible()
+    assert len(asked) == 1
 
 
 def test_holding_j_loads_one_detail(open_page, rep, queue):

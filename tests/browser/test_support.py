@@ -93,4 +93,4 @@ def test_the_list_narrows_as_one_types(open_page, agent):
     page = open_page(agent, "/tickets/")
     page.get_by_role("searchbox", name="Search tickets").fill("SAML")
     expect(page.get_by_role("row")).to_have_count(2)
-    expect(page).to_have_url("/tickets/?tab=open&q=SAML&tier=&route=")
+    expect(page).to_have_url("/tickets/?tab=open&q=SAML")

@@ -41,7 +41,7 @@ def test_every_icon_in_a_template_exists():
 
 
 def test_every_icon_named_in_code_exists():
-    from accounts.queries import ICONS, MOVEMENT_LOOKS, STAGE_ICONS
+    from accounts.history import ICONS, MOVEMENT_LOOKS, STAGE_ICONS
     from plgops.views import NAV
 
     named = {item.icon for group in NAV for item in group.items}

@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
-from accounts import identity, queries, stewardship
+from accounts import about, charts, history, identity, listing, stewardship
 from accounts.charts import Measure
 from accounts.models import Account, AccountMerge, StaffUser, Stage
 from accounts.team.requests import StaffRequest
@@ -32,22 +32,22 @@ def account_list(request: StaffRequest) -> HttpResponse:
     """Every live account: filtered, ordered, a page at a time."""
     access.require(request.user, "accounts.view")
     get = request.GET
-    chosen = queries.Filter(
+    chosen = listing.Filter(
         text=get.get("q", "").strip()[:100],
         plan=get.get("plan", ""),
         owner=get.get("owner", ""),
         stage=get.get("stage", ""),
         kind=get.get("kind", ""),
-        sort=get.get("sort", "") if get.get("sort") in queries.SORTS else "seen",
+        sort=get.get("sort", "") if get.get("sort") in listing.SORTS else "seen",
     )
-    page = queries.account_list(chosen, me=request.user.pk, cursor=get.get("cursor", ""))
+    page = listing.account_list(chosen, me=request.user.pk, cursor=get.get("cursor", ""))
     today = day_of(timezone.now())
-    activity = queries.activity([account.pk for account in page.items], today=today)
+    activity = listing.activity([account.pk for account in page.items], today=today)
     context = {
         "page": page,
         "rows": [(account, activity[account.pk]) for account in page.items],
         "chosen": chosen,
-        "plans": queries.plans(),
+        "plans": listing.plans(),
         "stages": Stage.choices,
         "columns": COLUMNS,
         "more": _with(request, cursor=page.next_cursor),
@@ -85,7 +85,7 @@ def account_page(request: StaffRequest, account_id: int) -> HttpResponse:
     access.require(request.user, "accounts.view")
     account = get_object_or_404(Account.objects.select_related("owner", "parent"), pk=account_id)
     if account.merged_into_id is not None:
-        winner = queries.winner_of(account)
+        winner = about.winner_of(account)
         messages.info(request, f"{account.name} was merged into {winner.name}; this is {winner.name}.")
         return redirect("account", winner.pk)
     tab = request.GET.get("tab", "overview")
@@ -104,9 +104,9 @@ def _frame(request: StaffRequest, account: Account, today: int) -> dict[str, Any
     may_own = access.may(request.user, "handoffs.manage")
     may_merge = access.may(request.user, "accounts.merge")
     return {
-        "facts": queries.facts(account),
-        "family": queries.family(account),
-        "totals": queries.totals([account.pk], today=today),
+        "facts": about.facts(account),
+        "family": about.family(account),
+        "totals": about.totals([account.pk], today=today),
         "may_own": may_own,
         "may_merge": may_merge,
         "owners": list(StaffUser.objects.filter(is_active=True).order_by("first_name", "last_name", "pk")[:200])
@@ -116,36 +116,39 @@ def _frame(request: StaffRequest, account: Account, today: int) -> dict[str, Any
 
 
 def _overview(request: StaffRequest, account: Account, today: int) -> dict[str, Any]:
-    entries = queries.stages([account.pk])
+    entries = history.stages([account.pk])
     return {
-        "usage": queries.usage_chart([account.pk], today, pins=queries.stage_pins(entries)),
+        "usage": charts.usage_chart([account.pk], today, pins=history.stage_pins(entries)),
         "usage_ids": account.pk,
         "stages": entries,
-        "contacts": queries.contacts([account.pk], SHOWN_CONTACTS + 1, today=today),
+        "contacts": about.contacts([account.pk], SHOWN_CONTACTS + 1, today=today),
         "contacts_shown": SHOWN_CONTACTS,
-        "timeline": queries.timeline([account.pk], SHOWN_EVENTS),
+        "timeline": history.timeline([account.pk], SHOWN_EVENTS),
     }
 
 
 def _people(request: StaffRequest, account: Account, today: int) -> dict[str, Any]:
-    page = queries.people([account.pk], today=today, cursor=request.GET.get("cursor", ""))
+    page = about.people([account.pk], today=today, cursor=request.GET.get("cursor", ""))
     return {"page": page, "more": _with(request, cursor=page.next_cursor)}
 
 
 def _events(request: StaffRequest, account: Account, today: int) -> dict[str, Any]:
-    page = queries.timeline([account.pk], 50, cursor=request.GET.get("cursor", ""))
+    page = history.timeline([account.pk], 50, cursor=request.GET.get("cursor", ""))
     return {"page": page, "more": _with(request, cursor=page.next_cursor)}
 
 
 def _revenue(request: StaffRequest, account: Account, today: int) -> dict[str, Any]:
-    return {"movements": queries.movements(account.pk)}
+    return {"movements": history.movements(account.pk)}
 
 
 def _history(request: StaffRequest, account: Account, today: int) -> dict[str, Any]:
-    page = queries.audit_trail(account.pk, cursor=request.GET.get("cursor", ""))
+    page = history.audit_trail(account.pk, cursor=request.GET.get("cursor", ""))
     context: dict[str, Any] = {"page": page, "more": _with(request, cursor=page.next_cursor)}
     if not request.GET.get("cursor"):
-        context |= {"stages": queries.stages([account.pk]), "changes": queries.trait_changes(account.pk)}
+        context |= {
+            "stages": history.stages([account.pk]),
+            "changes": history.trait_changes(account.pk),
+        }
     return context
 
 
@@ -165,10 +168,10 @@ def usage(request: StaffRequest, account_id: int) -> HttpResponse:
     access.require(request.user, "accounts.view")
     account = get_object_or_404(Account, pk=account_id, merged_into__isnull=True)
     company = bool(request.GET.get("company"))
-    ids = queries.company_ids(account.company_id) if company else [account.pk]
+    ids = about.company_ids(account.company_id) if company else [account.pk]
     measure: Measure = "events" if request.GET.get("measure") == "events" else "people"
-    pins = queries.stage_pins(queries.stages(ids))
-    chart = queries.usage_chart(ids, day_of(timezone.now()), measure=measure, pins=pins)
+    pins = history.stage_pins(history.stages(ids))
+    chart = charts.usage_chart(ids, day_of(timezone.now()), measure=measure, pins=pins)
     context = {"usage": chart, "usage_ids": account.pk, "usage_company": company}
     return render(request, f"{TEMPLATE}#usage", context)
 
@@ -178,7 +181,7 @@ def usage(request: StaffRequest, account_id: int) -> HttpResponse:
 def palette(request: StaffRequest) -> HttpResponse:
     """Accounts for the command palette."""
     access.require(request.user, "accounts.view")
-    return render(request, "_palette_found.html", {"found": queries.find(request.GET.get("q", "")[:100])})
+    return render(request, "_palette_found.html", {"found": listing.find(request.GET.get("q", "")[:100])})
 
 
 @require_GET
@@ -186,7 +189,7 @@ def palette(request: StaffRequest) -> HttpResponse:
 def merge_choices(request: StaffRequest, account_id: int) -> HttpResponse:
     """Accounts that this one could be merged into, for the dialog's search."""
     access.require(request.user, "accounts.merge")
-    found = [a for a in queries.find(request.GET.get("into", "")[:100], limit=8) if a.pk != account_id]
+    found = [a for a in listing.find(request.GET.get("into", "")[:100], limit=8) if a.pk != account_id]
     return render(request, f"{TEMPLATE}#merge_choices", {"found": found, "asked": bool(request.GET.get("into"))})
 
 

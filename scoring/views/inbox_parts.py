@@ -10,7 +10,7 @@ from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts import queries, workspace
+from accounts import listing, workspace
 from accounts.models import StaffUser
 from plgops.lib import access
 from scoring import company, detail, handoffs, why
@@ -107,7 +107,7 @@ def queue(user: StaffUser, filters: queues.Filters, items: list[Handoff], cursor
         "tab_label": queues.TABS[filters.tab],
         "cleared": filters.url(definition="", plan="", seats=None, owner=None, q=""),
         "definitions": definitions,
-        "plans": [(code, code[:1].upper() + code[1:]) for code in queries.plans()],
+        "plans": [(code, code[:1].upper() + code[1:]) for code in listing.plans()],
         "kept": filters.kept,
         "news": f"{filters.here}&after={queues.newest_id(filters, user=user)}",
     }

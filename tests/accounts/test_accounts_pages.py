@@ -10,7 +10,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from accounts import identity, queries
+from accounts import about, charts, history, identity, listing
 from accounts.models import Account, AuditEntry
 from accounts.workspace import day_of
 from tests.factories.pages import a_busy_account, a_person, an_account, an_event_type, did, moved, reached
@@ -107,7 +107,7 @@ def test_list_sorts_filters_and_finds(client_of, rep, three, query, expected):
     assert names(client_of(rep).get(f"/accounts/?{query}")) == expected
 
 
-@pytest.mark.parametrize("sort", list(queries.SORTS))
+@pytest.mark.parametrize("sort", list(listing.SORTS))
 def test_pages_follow_each_other_without_gap_or_repeat(db, rep, sort):
     for i in range(23):
         an_account(
@@ -120,7 +120,7 @@ def test_pages_follow_each_other_without_gap_or_repeat(db, rep, sort):
     seen: list[int] = []
     cursor = ""
     for _ in range(10):
-        page = queries.account_list(queries.Filter(sort=sort), me=rep.pk, cursor=cursor, size=5)
+        page = listing.account_list(listing.Filter(sort=sort), me=rep.pk, cursor=cursor, size=5)
         seen += [account.pk for account in page.items]
         cursor = page.next_cursor
         if not page.has_next:
@@ -131,8 +131,8 @@ def test_pages_follow_each_other_without_gap_or_repeat(db, rep, sort):
 def test_show_more_appends_rows_and_keeps_the_filter(client_of, rep, db, monkeypatch):
     for i in range(3):
         an_account(f"Company {i}", plan="team")
-    monkeypatch.setattr(queries.paging, "SIZE", 2)
-    monkeypatch.setattr(queries.account_list, "__kwdefaults__", {"cursor": "", "size": 2})
+    monkeypatch.setattr(listing.paging, "SIZE", 2)
+    monkeypatch.setattr(listing.account_list, "__kwdefaults__", {"cursor": "", "size": 2})
     client = client_of(rep)
     first = client.get("/accounts/?plan=team&sort=name")
     link = re.search(r'hx-get="([^"]+)" hx-target="#more"', first.content.decode()).group(1).replace("&amp;", "&")
@@ -162,7 +162,7 @@ def test_empty_lists_say_why(client_of, rep):
 
 def test_plans_are_those_that_accounts_are_on(three):
     an_account("Fir", plan="team")
-    assert queries.plans() == ["business", "free", "team"]
+    assert listing.plans() == ["business", "free", "team"]
 
 
 def test_activity_counts_people_once_a_day(db):
@@ -173,7 +173,7 @@ def test_activity_counts_people_once_a_day(db):
     did(account, priya, two, days_ago=1)
     did(account, jonas, one, days_ago=1)
     did(account, jonas, one, days_ago=40)
-    assert queries.activity([account.pk], today=day_of(timezone.now()))[account.pk] == [0] * 26 + [2, 0]
+    assert listing.activity([account.pk], today=day_of(timezone.now()))[account.pk] == [0] * 26 + [2, 0]
 
 
 # --- one account ------------------------------------------------------------------------------------------
@@ -235,7 +235,7 @@ def test_people_chart_leaves_out_what_is_no_activity(db):
     account = an_account()
     person = a_person(account)
     did(account, person, an_event_type("Mail Bounced", "", is_activity=False))
-    chart = queries.usage_chart([account.pk], day_of(timezone.now()))
+    chart = charts.usage_chart([account.pk], day_of(timezone.now()))
     assert chart.is_empty and chart.total == 0
 
 
@@ -246,7 +246,7 @@ def test_contacts_are_most_recently_seen_first_and_those_never_seen_last(db):
     a_person(account, "Long Ago", last_seen_at=now - dt.timedelta(days=40))
     newest = a_person(account, "Just Now", last_seen_at=now)
     did(account, newest, an_event_type(), days_ago=2, times=4)
-    found = queries.contacts([account.pk], 10, today=day_of(now))
+    found = about.contacts([account.pk], 10, today=day_of(now))
     assert [contact.name for contact in found] == ["Just Now", "Long Ago", "Never Seen"]
     assert (found[0].events, found[0].active_days) == (4, 1)
 
@@ -256,8 +256,8 @@ def test_timeline_is_newest_first_and_pages(db):
     person = a_person(account)
     for days_ago in range(5):
         did(account, person, an_event_type(), days_ago=days_ago, template=f"report {days_ago}")
-    first = queries.timeline([account.pk], 3)
-    rest = queries.timeline([account.pk], 3, cursor=first.next_cursor)
+    first = history.timeline([account.pk], 3)
+    rest = history.timeline([account.pk], 3, cursor=first.next_cursor)
     assert [h.details for h in first.items + rest.items] == [f"template report {i}" for i in range(5)]
     assert not rest.has_next
 

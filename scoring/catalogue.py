@@ -33,6 +33,7 @@ _NODE_ICONS = {
     tree.Value: "gauge",
     tree.Change: "trending-up",
     tree.Score: "gauge",
+    tree.Nested: "list-checks",
     tree.Trait: "tag",
     tree.StageReached: "milestone",
     tree.StageSince: "milestone",

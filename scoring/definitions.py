@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -22,8 +22,9 @@ from accounts.models import AccountDue, StaffUser, Workspace
 from accounts.team import audit
 from plgops.lib.db import after_commit, is_postgres
 from plgops.lib.doorbell import ring
+from scoring import dependencies
 from scoring.models import Definition, DefinitionVersion
-from scoring.rules import describe, tree
+from scoring.rules import describe, nesting, tree
 from scoring.rules.parse import parse_definition
 from scoring.rules.problems import Problem, RuleError
 from scoring.rules.stored import to_json
@@ -60,45 +61,81 @@ def publish(
 
     `replaces` is the number of the version that was edited (0: a new definition): Stale if another one is live by
     now. None publishes over whatever is live, as a file does.
-    RuleError (with the places in the document) if it is not a definition, or if it reads a stage that it
-    writes through other definitions. One publication at a time.
+    Definitions that it nests are pinned to their live versions (one that is archived meanwhile stays as it was
+    pinned), and those that nest it are published again, pinned to this one.
+    RuleError (with the places in the document) if it is not a definition, if it asks for one that is not live, or if
+    it depends on itself through others: on their rules, or on a stage that it writes. One publication at a time.
     """
     doc = parse_definition(document)
     with transaction.atomic():
         _alone()
-        _refuse_cycle(doc)
-        definition = Definition.objects.select_for_update(of=("self",)).select_related("live_version").filter(
-            slug=doc.slug
-        ).first() or Definition(slug=doc.slug, created_at=now)
-        canonical = to_json(doc)
-        live = definition.live_version
-        if live is not None and definition.archived_at is None and live.document == canonical:
-            return live
-        if replaces is not None and live is not None and live.number != replaces:
-            raise Stale(live)
-        definition.name, definition.purpose, definition.level = doc.name, doc.purpose, doc.level
-        definition.archived_at = None
-        definition.save()
-        last = definition.versions.order_by("-number").values_list("number", flat=True).first() or 0
-        version = DefinitionVersion.objects.create(
-            definition=definition,
-            number=last + 1,
-            document=canonical,
-            english=describe.describe(doc),
-            reason=reason,
-            published_at=now,
-            published_by=by,
-        )
-        definition.live_version = version
-        definition.save(update_fields=["live_version"])
-        audit.record(
-            action="definition.published",
-            obj=definition,
-            by=by,
-            now=now,
-            detail={"version": version.number, "version_id": version.pk, "reason": reason},
-        )
-        after_commit(ring, settings.DUE_CONSUMERS[CONSUMER])
+        live = {rule.slug: rule for rule in live_rules()}
+        version = _publish(doc, live, by=by, now=now, reason=reason, replaces=replaces)
+        if live.get(doc.slug) is None or live[doc.slug].version_id != version.pk:
+            _republish_dependents(version, by=by, now=now)
+    return version
+
+
+def _republish_dependents(version: DefinitionVersion, *, by: StaffUser | None, now: dt.datetime) -> None:
+    """Publish again what nests the definition, also through others: each once, after all that it nests."""
+    live = {rule.slug: rule for rule in live_rules()}
+    nests = {slug: {node.slug for _, node in nesting.nested(rule.doc)} for slug, rule in live.items()}
+    waiting = {slug for slug, inner in nests.items() if version.definition.slug in inner}
+    while waiting:
+        slug = min(slug for slug in waiting if not nests[slug] & waiting)
+        waiting.remove(slug)
+        rule, name = live[slug], version.definition.name
+        try:
+            again = _publish(rule.doc, live, by=by, now=now, reason=f"“{name}” v{version.number} was published.")
+        except RuleError as error:
+            told = "; ".join(problem.message for problem in error.problems)
+            raise RuleError([Problem("", f"“{rule.doc.name}” asks for this definition, and then: {told}")]) from error
+        (live[slug],) = _read([again])
+
+
+def _publish(
+    doc: tree.DefinitionDoc,
+    rules: Mapping[str, LiveRule],
+    *,
+    by: StaffUser | None,
+    now: dt.datetime,
+    reason: str,
+    replaces: int | None = None,
+) -> DefinitionVersion:
+    """One version, pinned to the live ones (`rules`) that it nests; what is live already if nothing is new."""
+    doc, resolved = dependencies.pinned(doc, {slug: rule.number for slug, rule in rules.items()})
+    dependencies.refuse_cycle(resolved, {slug: rule.doc for slug, rule in rules.items()})
+    rows = Definition.objects.select_for_update(of=("self",)).select_related("live_version")
+    definition = rows.filter(slug=doc.slug).first() or Definition(slug=doc.slug, created_at=now)
+    canonical = to_json(doc)
+    live = definition.live_version
+    if live is not None and definition.archived_at is None and live.document == canonical:
+        return live
+    if replaces is not None and live is not None and live.number != replaces:
+        raise Stale(live)
+    definition.name, definition.purpose, definition.level = doc.name, doc.purpose, doc.level
+    definition.archived_at = None
+    definition.save()
+    last = definition.versions.order_by("-number").values_list("number", flat=True).first() or 0
+    version = DefinitionVersion.objects.create(
+        definition=definition,
+        number=last + 1,
+        document=canonical,
+        english=describe.describe(resolved),
+        reason=reason,
+        published_at=now,
+        published_by=by,
+    )
+    definition.live_version = version
+    definition.save(update_fields=["live_version"])
+    audit.record(
+        action="definition.published",
+        obj=definition,
+        by=by,
+        now=now,
+        detail={"version": version.number, "version_id": version.pk, "reason": reason},
+    )
+    after_commit(ring, settings.DUE_CONSUMERS[CONSUMER])
     return version
 
 
@@ -116,14 +153,30 @@ def archive(*, definition_id: int, by: StaffUser | None, now: dt.datetime) -> No
 
 
 def live_rules() -> list[LiveRule]:
-    """What is live, in order of slug. A text that this program cannot read is left out and logged.
+    """What is live, in order of slug, with the rules of nested definitions in place (of one that is
+    archived meanwhile, a query more).
 
-    That can only be one written by a newer program; its open episodes stay as they are.
+    A text that this program cannot read is left out and logged. That can only be one written by a newer program;
+    its open episodes stay as they are.
     """
-    rules = []
-    for version in live_versions():
+    return _read(live_versions())
+
+
+def _read(versions: Sequence[DefinitionVersion]) -> list[LiveRule]:
+    docs: dict[int, tree.DefinitionDoc] = {}
+    for version in versions:
         try:
-            doc = parse_definition(version.document)
+            docs[version.pk] = parse_definition(version.document)
+        except RuleError as error:
+            logger.error("definition %s v%s cannot be read: %s", version.definition.slug, version.number, error)
+    known = {(version.definition.slug, version.number): docs[version.pk] for version in versions if version.pk in docs}
+    find = dependencies.finder(docs.values(), known)
+    rules = []
+    for version in versions:
+        if version.pk not in docs:
+            continue
+        try:
+            doc = nesting.resolve(docs[version.pk], find)
         except RuleError as error:
             logger.error("definition %s v%s cannot be read: %s", version.definition.slug, version.number, error)
             continue
@@ -170,33 +223,3 @@ def behind(version_id: int, *, cap: int = 1000) -> int:
 def _alone() -> None:
     """One publication at a time: two that are each sound could make a cycle together."""
     Workspace.objects.select_for_update().get(pk=1)
-
-
-def _refuse_cycle(doc: tree.DefinitionDoc) -> None:
-    """RuleError if `doc`, live beside the others, reads a stage that it writes through them."""
-    written = tree.stage_written(doc)
-    if written is None:
-        return
-    others = [rule.doc for rule in live_rules() if rule.slug != doc.slug]
-    feeds: dict[str, list[tuple[str, str]]] = {}  # a stage -> (a stage written by who reads it, that one's name)
-    for other in others:
-        stage = tree.stage_written(other)
-        if stage:
-            for read in tree.stages_read(other):
-                feeds.setdefault(read, []).append((stage, other.name))
-    paths: list[tuple[str, tuple[str, ...]]] = [(written, ())]
-    seen = {written}
-    reached: dict[str, tuple[str, ...]] = {}
-    while paths:
-        stage, through = paths.pop()
-        for following, name in feeds.get(stage, ()):
-            reached.setdefault(following, (*through, name))
-            if following not in seen:
-                seen.add(following)
-                paths.append((following, (*through, name)))
-    for leaf in tree.leaves(doc.rule, subject=doc.level):
-        stage = getattr(leaf.node, "stage", None)
-        if stage in reached:
-            names = ", ".join(f"“{name}”" for name in reached[stage])
-            message = f"expected a stage that does not follow from this definition; “{stage}” does, through {names}"
-            raise RuleError([Problem(leaf.path, message)])

@@ -49,7 +49,7 @@ def account_traits(question: Question, found: Sequence[Found]) -> Mapping[int, T
 def alike(question: Question, leaf: tree.Leaf) -> dict[str, Any]:
     """What evidence holds of a condition whatever the account."""
     comparison, threshold = asked_for(leaf.node)
-    return {
+    found = {
         "path": leaf.path,
         "kind": tree.kind_of(leaf.node),
         "english": describe.describe_condition(leaf.node, subject=leaf.subject),
@@ -57,7 +57,10 @@ def alike(question: Question, leaf: tree.Leaf) -> dict[str, Any]:
         "comparison": comparison,
         "unit": describe.unit(leaf.node),
         "event_type_ids": list(question.types.ids_of(leaf.node)),
-    } | ({"negated": True} if leaf.negated else {})
+    }
+    if isinstance(leaf.node, tree.Nested):
+        found |= {"definition": leaf.node.slug, "version": leaf.node.version}
+    return found | ({"negated": True} if leaf.negated else {})
 
 
 def told(question: Question, item: Found, same: Mapping[str, Any], known: Known) -> dict[str, Any]:
@@ -144,6 +147,8 @@ def asked_for(node: tree.Condition | tree.UsersWho) -> tuple[str, Any]:
     match node:
         case tree.Recency(_, within_days, not_for_days):
             return ("within_days", within_days) if within_days is not None else ("not_for_days", not_for_days)
+        case tree.Nested():
+            return "qualifies", None
         case tree.StageReached():
             return "reached", None
         case tree.First():

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from scoring.rules.dated import read_stage, read_trait
 from scoring.rules.metered import read_value
-from scoring.rules.parts import COMPARISONS, read_compare, read_events, read_thousandths, read_window
+from scoring.rules.parts import COMPARISONS, read_compare, read_events, read_slug, read_thousandths, read_window
 from scoring.rules.tree import (
     Change,
     Compare,
@@ -15,6 +15,7 @@ from scoring.rules.tree import (
     Days,
     Distinct,
     First,
+    Nested,
     Recency,
     Users,
 )
@@ -117,6 +118,20 @@ def _change(reader: Reader, value: object, path: str, subject: Subject) -> Condi
     return Change(events, length, "at_least" if given[0] == "factor_at_least" else "at_most", factor, least, base)
 
 
+def _definition(reader: Reader, value: object, path: str, subject: Subject) -> Condition | None:
+    if isinstance(value, str):
+        slug = read_slug(reader, value, path)
+        return None if slug is None else Nested(slug)
+    table = reader.table(value, path, needs=("slug",), may=("version",))
+    if table is None or "slug" not in table:
+        return None
+    slug = read_slug(reader, table["slug"], at(path, "slug"))
+    if "version" in table:
+        version = reader.whole(table["version"], at(path, "version"), low=1, high=MAX_THRESHOLD)
+        return None if slug is None or version is None else Nested(slug, version)
+    return None if slug is None else Nested(slug)
+
+
 # users_who is read by `parse`, which knows how deep it stands
 CONDITIONS: dict[str, Callable[[Reader, object, str, Subject], Condition | None]] = {
     "count": _count,
@@ -127,6 +142,7 @@ CONDITIONS: dict[str, Callable[[Reader, object, str, Subject], Condition | None]
     "first": _first,
     "value": read_value,
     "change": _change,
+    "definition": _definition,
     "trait": read_trait,
     "stage": read_stage,
 }

@@ -48,6 +48,8 @@ def describe_condition(node: tree.Condition | tree.UsersWho, *, subject: Subject
         return f"{there} {compared(node.compare)} {people} for whom ({describe_rule(node.rule, subject='user')})"
     if isinstance(node, tree.Score):
         return _score(node, subject)
+    if isinstance(node, tree.Nested):
+        return f"qualifies for “{node.name or node.slug}”"
     return phrase(node, subject=subject)
 
 
@@ -82,6 +84,8 @@ def describe_measure(node: tree.Condition | tree.UsersWho, measured: int | float
             return "today" if measured == 0 else f"{day_count(measured)} ago"
         case tree.Trait():
             return "not set" if measured is None else str(measured)
+        case tree.Nested():
+            return "qualifies" if measured else "does not qualify"
         case tree.Score(compare=compare):
             return f"{measured or 0:g} points, asked for {compared(compare)}"
         case tree.Change(op=op, thousandths=factor):
@@ -109,6 +113,8 @@ def unit(node: tree.Condition | tree.UsersWho) -> str:
             return "values"
         case tree.Users() | tree.UsersWho():
             return "people"
+        case tree.Nested():
+            return "definition"
         case tree.Score():
             return "points"
         case tree.Trait() | tree.Value():
@@ -118,6 +124,8 @@ def unit(node: tree.Condition | tree.UsersWho) -> str:
 
 def _negation(part: tree.Node, subject: Subject) -> str:
     match part:
+        case tree.Nested(slug, name=name):
+            return f"does not qualify for “{name or slug}”"
         case tree.Trait():
             return trait(part, subject, negated=True)
         case tree.StageReached():

@@ -197,6 +197,25 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True)
+class Nested:
+    """Another definition's rule holds: that of the version it is pinned to (None: not published yet).
+
+    `rule` is that rule as it is asked here, with what it nests in turn (`nesting.resolve`); None: not looked up.
+    """
+
+    slug: str
+    version: int | None = None
+    name: str = ""
+    rule: Node | None = None
+
+    def looked_up(self) -> Node:
+        """The nested rule; ValueError if nobody has looked it up."""
+        if self.rule is None:
+            raise ValueError(f"the definition “{self.slug}” has not been looked up")
+        return self.rule
+
+
+@dataclass(frozen=True, slots=True)
 class All:
     of: tuple[Node, ...]
 
@@ -218,5 +237,5 @@ class AtLeast:
 
 
 UsageCondition = Count | Distinct | Users | Days | Recency | First | Value | Change
-Condition = UsageCondition | Score | Trait | StageReached | StageSince
+Condition = UsageCondition | Score | Nested | Trait | StageReached | StageSince
 Node = All | Any_ | Not | AtLeast | Condition | UsersWho

@@ -5,11 +5,10 @@ Whatever JSON it is given, it raises nothing but `RuleError`. Pure: no Django, n
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from scoring.rules.conditions import CONDITIONS
-from scoring.rules.parts import COMPARISONS, read_compare
+from scoring.rules.parts import COMPARISONS, read_compare, read_slug
 from scoring.rules.problems import RuleError
 from scoring.rules.signals import read_score
 from scoring.rules.tree import (
@@ -34,7 +33,6 @@ from scoring.rules.windows import Subject
 MAX_CONDITIONS = 64  # in the whole document, the conditions inside users_who and motion included
 MAX_LEVELS = 8  # groups, users_who and the condition itself each count as one
 
-_SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _KEYS = ("all", "any", "not", "at_least", *CONDITIONS, "score", "users_who")
 
 
@@ -67,9 +65,7 @@ def _definition(reader: Reader, document: object) -> DefinitionDoc | None:
         return None
     slug = name = purpose = rule = motion = None
     if "slug" in table:
-        slug = reader.text(table["slug"], "/slug", longest=80)
-        if slug is not None and not _SLUG.fullmatch(slug):
-            reader.wrong("/slug", "expected lower-case letters, digits and single hyphens, such as team-expansion")
+        slug = read_slug(reader, table["slug"], "/slug")
     if "name" in table:
         name = reader.text(table["name"], "/name", longest=120)
     if "purpose" in table:

@@ -13,7 +13,17 @@ from scoring.rules.windows import AnyDays, BillingMonth, Dates, Ever, FirstDays,
 
 COMPARISONS = ("at_least", "at_most", "exactly", "between", "in")
 AMOUNTS = ("at_least", "at_most", "exactly", "between")  # of metered values
+_SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+def read_slug(reader: Reader, value: object, path: str) -> str | None:
+    """The name of a definition."""
+    slug = reader.text(value, path, longest=80)
+    if slug is not None and not _SLUG.fullmatch(slug):
+        reader.wrong(path, "expected lower-case letters, digits and single hyphens, such as team-expansion")
+        return None
+    return slug
 
 
 def read_events(reader: Reader, table: dict[str, Any], path: str) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from scoring.rules.tree import (
     DefinitionDoc,
     Distinct,
     First,
+    Nested,
     Node,
     Not,
     Recency,
@@ -93,6 +94,8 @@ def rule_json(rule: Node, *, subject: Subject) -> dict[str, Any]:
         case Score(signals, compare, bands):
             inside = {"signals": [_signal_json(signal, subject) for signal in signals]} | compare_json(compare)
             return {"score": inside | ({"bands": dict(bands)} if bands else {})}
+        case Nested(slug, version):
+            return {"definition": slug if version is None else {"slug": slug, "version": version}}
         case Trait():
             return {"trait": _trait_json(rule, subject)}
         case StageReached(stage, window):

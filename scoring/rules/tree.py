@@ -22,6 +22,7 @@ from scoring.rules.nodes import (
     Days,
     Distinct,
     First,
+    Nested,
     Node,
     Not,
     Recency,
@@ -55,6 +56,7 @@ __all__ = [
     "LEVELS",
     "MEASURES",
     "Leaf",
+    "Nested",
     "Node",
     "Not",
     "PARTS",
@@ -129,6 +131,7 @@ _KINDS: dict[type, str] = {
     Value: "value",
     Change: "change",
     Score: "score",
+    Nested: "definition",
     Trait: "trait",
     StageReached: "stage",
     StageSince: "stage",
@@ -151,7 +154,7 @@ def extras(node: Condition | UsersWho) -> tuple[str, ...]:
 
 
 def leaves(rule: Node, path: str = "/rule", *, subject: Subject, negated: bool = False) -> Iterator[Leaf]:
-    """Every condition in reading order, `users_who` and `score` before the conditions that they hold.
+    """Every condition in reading order, `users_who`, `score` and `definition` before the conditions that they hold.
 
     What takes points away from a score stands under a `not` more.
     """
@@ -176,19 +179,24 @@ def leaves(rule: Node, path: str = "/rule", *, subject: Subject, negated: bool =
                     yield from leaves(signal.when, f"{here}/when", subject=subject, negated=against)
                 elif (shown := signal.shown()) is not None:
                     yield Leaf(f"{here}/per/{kind_of(shown)}", shown, subject, against)
+        case Nested(rule=nested):
+            yield Leaf(f"{path}/definition", rule, subject, negated)
+            if nested is not None:
+                yield from leaves(nested, f"{path}/definition/rule", subject=subject, negated=negated)
         case _:
             yield Leaf(f"{path}/{kind_of(rule)}", rule, subject, negated)
 
 
 def measurements(rule: Node, *, subject: Subject) -> Iterator[tuple[Subject, Condition | UsersWho]]:
-    """What has to be measured to answer a rule: its conditions, in place of a score what that adds up."""
+    """What has to be measured to answer a rule: its conditions, in place of a score what that adds up, and of a
+    definition what that asks."""
     for leaf in leaves(rule, subject=subject):
-        if not isinstance(leaf.node, Score):
+        if isinstance(leaf.node, Score):
+            for signal in leaf.node.signals:
+                for _, node in signal.measured_by():
+                    yield leaf.subject, node
+        elif not isinstance(leaf.node, Nested):
             yield leaf.subject, leaf.node
-            continue
-        for signal in leaf.node.signals:
-            for _, node in signal.measured_by():
-                yield leaf.subject, node
 
 
 def all_leaves(doc: DefinitionDoc) -> list[Leaf]:

@@ -10,6 +10,7 @@ from accounts.models import AuditEntry
 from scoring import definitions
 from scoring.models import Definition, DefinitionVersion, Qualification
 from scoring.rules.problems import RuleError
+from scoring.rules.tree import leaves
 from tests.conftest import NOW
 from tests.factories.scoring import document, make_account, publish, sweep, use
 
@@ -71,6 +72,140 @@ def test_chain_of_stages_without_a_cycle_is_fine():
     assert [rule.slug for rule in definitions.live_rules()] == ["active", "team-expansion"]
 
 
+ACTIVE = {"count": {"event": "Invite Sent", "at_least": 1}}
+
+
+def nest(slug: str, *inner: str, **more) -> DefinitionVersion:
+    asks = [{"definition": name} for name in inner]
+    rule = {"all": [*asks, ACTIVE]} if asks else ACTIVE
+    return publish(NOW, **({"slug": slug, "name": slug.title(), "rule": rule, "purpose": "risk"} | more))
+
+
+def refused(**more) -> list[tuple[str, str]]:
+    with pytest.raises(RuleError) as caught:
+        publish(NOW, **more)
+    return [(problem.path, problem.message) for problem in caught.value.problems]
+
+
+def test_nested_definition_is_pinned_and_followed_when_it_is_published_again():
+    nest("base")
+    nest("left", "base")
+    nest("right", "base")
+    nest("top", "left", "right")
+    assert DefinitionVersion.objects.get(definition__slug="left").document["rule"]["all"][0] == {
+        "definition": {"slug": "base", "version": 1}
+    }
+    nest("base", rule={"count": {"event": "Invite Sent", "at_least": 7}})
+    rules = {rule.slug: rule for rule in definitions.live_rules()}
+    assert {slug: rule.number for slug, rule in rules.items()} == {"base": 2, "left": 2, "right": 2, "top": 2}
+    live = Definition.objects.get(slug="top").live_version
+    assert live is not None
+    assert live.document["rule"]["all"][:2] == [
+        {"definition": {"slug": "left", "version": 2}},
+        {"definition": {"slug": "right", "version": 2}},
+    ]
+    assert (live.reason, live.english[:53]) == (
+        "“Base” v2 was published.",
+        "An account qualifies when qualifies for “Left”, quali",
+    )
+    paths = [leaf.path for leaf in leaves(rules["top"].doc.rule, subject="account")]
+    assert "/rule/all/0/definition/rule/all/0/definition/rule/count" in paths
+    assert nest("base", rule={"count": {"event": "Invite Sent", "at_least": 7}}).number == 2
+    assert DefinitionVersion.objects.count() == 8
+
+
+def test_reading_what_is_live_costs_one_query_however_much_is_nested(django_assert_num_queries):
+    nest("base")
+    with django_assert_num_queries(1):
+        definitions.live_rules()
+    nest("left", "base")
+    nest("top", "left")
+    with django_assert_num_queries(1):
+        definitions.live_rules()
+
+
+def test_only_live_definitions_can_be_asked_for(admin):
+    assert refused(slug="a", rule={"not": {"definition": "b"}}) == [
+        ("/rule/not/definition", "expected a definition that is live; “b” is not")
+    ]
+    archived = nest("b")
+    nest("a", "b")
+    definitions.archive(definition_id=archived.definition_id, by=admin, now=NOW)
+    pinned = {"definition": {"slug": "b", "version": 1}}
+    assert publish(NOW, slug="a", name="A", rule={"any": [pinned, ACTIVE]}).number == 2  # as it was pinned
+    assert [rule.slug for rule in definitions.live_rules()] == ["a"]
+    assert [path for path, _ in refused(slug="c", rule={"definition": "b"})] == ["/rule/definition"]
+    assert [path for path, _ in refused(slug="c", rule={"definition": {"slug": "b", "version": 2}})] == [
+        "/rule/definition"
+    ]
+
+
+def test_cycles_are_refused_however_they_close():
+    assert refused(slug="a", rule={"definition": "a"}) == [("/rule/definition", "a definition cannot ask for itself")]
+    nest("a")
+    nest("b", "a")
+    nest("c", "b")
+    message = "expected a definition that does not follow from this definition; “c” does, through “B”, “C”"
+    assert refused(slug="a", name="A", rule={"any": [ACTIVE, {"definition": "c"}]}) == [
+        ("/rule/any/1/definition", message)
+    ]
+    assert refused(slug="a", name="A", motion={"rule": {"definition": "b"}})[0][0] == "/motion/rule/definition"
+
+
+def test_cycles_through_a_stage_are_refused():
+    nest("reader", rule={"stage": {"reached": "activated"}})
+    assert refused(slug="writer", purpose="activation", rule={"definition": "reader"}) == [
+        (
+            "/rule/definition",
+            "expected a definition that does not follow from this definition; “reader” does, through “Reader”",
+        )
+    ]
+    nest("writer", purpose="activation")
+    nest("asks", "reader")
+    found = refused(slug="writer", purpose="activation", rule={"definition": "asks"})
+    assert [path for path, _ in found] == ["/rule/definition"]
+    assert refused(slug="writer", purpose="activation", rule={"users_who": {"at_least": 1, "rule": ACTIVE}},
+                   motion={"rule": {"definition": "writer"}})  # fmt: skip
+
+
+def test_a_cycle_through_an_archived_definition_is_refused_too(admin):
+    reader = nest("reader", rule={"stage": {"reached": "activated"}})
+    nest("asks", "reader")
+    definitions.archive(definition_id=reader.definition_id, by=admin, now=NOW)
+    found = refused(slug="writer", purpose="activation", rule={"definition": "asks"})
+    assert [path for path, _ in found] == ["/rule/definition"]
+
+
+def test_a_rule_about_people_cannot_ask_for_a_definition_about_accounts():
+    nest("team")
+    nest("person", level="user")
+    message = "“team” is about accounts: a rule about people cannot ask for it"
+    assert refused(slug="x", level="user", rule={"not": {"definition": "team"}}) == [("/rule/not/definition", message)]
+    assert nest("y", "person", "team").number == 1
+    nest("z", "person", level="user")
+    told = "“Z” asks for this definition, and then: “person” is about accounts: a rule about people cannot ask for it"
+    assert refused(slug="person", name="Person", rule=ACTIVE) == [("", told)]
+    assert Definition.objects.get(slug="person").level == "user"
+
+
+def test_what_is_nested_may_not_grow_without_end():
+    nest("base", rule={"all": [ACTIVE] * 50})
+    nest("twice", rule={"all": [{"definition": "base"}, {"definition": "base"}]})
+    assert refused(slug="more", rule={"all": [{"definition": "twice"}, {"definition": "twice"}]}) == [
+        ("/rule", "expected at most 200 conditions with those of nested definitions, found 206")
+    ]
+    for number, slug in enumerate("abcd"):
+        nest(slug, *"abcd"[number - 1 : number])
+    assert nest("e", "d").number == 1
+    assert refused(slug="f", rule={"definition": "e"}) == [
+        ("/rule", "expected at most 4 definitions inside one another")
+    ]
+    nest("few", rule={"all": [ACTIVE] * 45})
+    nest("four", rule={"all": [{"definition": "few"}] * 4})
+    told = "“Four” asks for this definition, and then: expected at most 200 conditions with those of nested definitions"
+    assert refused(slug="few", name="Few", rule={"all": [ACTIVE] * 50}) == [("", f"{told}, found 204")]
+
+
 def test_version_says_how_many_accounts_it_has_not_reached():
     for n in range(3):
         make_account(f"Acme {n}")
@@ -87,6 +222,14 @@ def test_text_that_cannot_be_read_is_left_out_and_stops_nobody():
     use(make_account(recorded_at=NOW), "Invite Sent", at=NOW, count=3)
     sweep(NOW)
     assert list(Qualification.objects.values_list("definition__slug", flat=True)) == ["team-expansion"]
+
+
+def test_what_nests_a_text_that_cannot_be_read_is_left_out_too():
+    publish(NOW)
+    unreadable = nest("base")
+    nest("top", "base")
+    DefinitionVersion.objects.filter(pk=unreadable.pk).update(document={"slug": "base", "rule": {"dream": {}}})
+    assert [rule.slug for rule in definitions.live_rules()] == ["team-expansion"]
 
 
 # --- the command ----------------------------------------------------------------------------------------

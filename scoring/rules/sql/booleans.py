@@ -21,6 +21,8 @@ def holds(plan: Plan, rule: tree.Node, subject: Subject) -> str:
             return f"(NOT {holds(plan, part, subject)})"
         case tree.AtLeast(k, of):
             return "(" + " + ".join(truth(holds(plan, part, subject)) for part in of) + f" >= {k})"
+        case tree.Nested():
+            return holds(plan, rule.looked_up(), subject)
         case tree.Score(compare=compare):
             return judged(measured(plan, rule, subject), _in_32nds(compare))
     column = f"m{plan.leaves[subject][rule]}"
@@ -55,6 +57,8 @@ def holds(plan: Plan, rule: tree.Node, subject: Subject) -> str:
 
 def measured(plan: Plan, node: Leafy, subject: Subject) -> str:
     """The column that evidence shows: of a trait its number (or 1: there is a value), else what was judged."""
+    if isinstance(node, tree.Nested):
+        return truth(holds(plan, node, subject))
     if isinstance(node, tree.Score):
         return _total(plan, node.signals, subject)
     return f"{'v' if isinstance(node, tree.Trait) else 'm'}{plan.leaves[subject][node]}"

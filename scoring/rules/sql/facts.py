@@ -34,7 +34,9 @@ def trait_tables(plan: Plan) -> None:
         if not columns:
             continue
         if of == "account":
-            source, key = "acct a CROSS JOIN accounts_traitvalue t WHERE t.account_id = a.id", "t.account_id"
+            # people's traits stand under account 0, where people without an account are asked about
+            source = "acct a CROSS JOIN accounts_traitvalue t WHERE t.account_id = a.id AND a.id > 0"
+            key = "t.account_id"
         else:
             source = (
                 "(SELECT DISTINCT user_id FROM members) q CROSS JOIN accounts_traitvalue t WHERE t.user_id = q.user_id"

@@ -71,7 +71,7 @@ def limit_table(plan: Plan) -> None:
     plan.add(
         "plim",
         f"SELECT t.account_id, {', '.join(columns)} FROM acct a CROSS JOIN accounts_traitvalue t"
-        f" WHERE t.account_id = a.id AND t.name = {plan.bind('plan')} AND t.to_day > {plan.day}"
+        f" WHERE t.account_id = a.id AND a.id > 0 AND t.name = {plan.bind('plan')} AND t.to_day > {plan.day}"
         f" AND t.to_day > t.from_day AND {HAS_VALUE} GROUP BY t.account_id",
     )
 

@@ -80,6 +80,8 @@ def _columns_of(plan: Plan, node: Leafy, number: int, subject: Subject) -> tuple
             # what is recent only falls: below its least number, or at none, the answer stays no
             least = max(node.at_least, 1 if node.op == "at_least" else 0)
             return measured, f"CASE WHEN {measured} >= {least} THEN {moves} END"
+        case tree.Score() | tree.Nested():
+            raise TypeError("measured by what it holds")
         case tree.Value():
             return _value_columns_of(plan, node, number, subject)
     if isinstance(window_of(node), windows.AnyDays):

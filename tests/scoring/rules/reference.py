@@ -23,6 +23,7 @@ class Facts:
     metered: dict[tuple[int, int, int, int], tuple[int, int, int, int]] = field(
         default_factory=dict
     )  # account, user, type, day: sum, greatest and last value in millionths, when the last one was
+    definitions: dict[str, dict] = field(default_factory=dict)  # documents by slug, for those that others nest
     limits: list[tuple[str, str, int, int]] = field(default_factory=list)  # plan, metric, from day, millionths
     values: list[tuple[int, int, int, int, str]] = field(default_factory=list)  # account, user, type, day, value
     traits: list[tuple[str, int, str, object, int, int]] = field(
@@ -108,6 +109,8 @@ def holds(facts: Facts, rule: dict, day: int, account: int, user: int | None = N
             return found is not None and _judge(found, {key: _millionths(body[key]) for key in AMOUNTS & body.keys()})
         limit = extras(facts, kind, body, day, account, user)[0]
         return limit is not None and found >= limit * Decimal(str(body["share_of_limit"]))
+    if kind == "definition":
+        return found == 1
     if kind == "trait":
         return _trait_holds(facts, body, day, account, user)
     return _judge(found, body)
@@ -127,6 +130,12 @@ def _judge(found, body: dict) -> bool:
 
 def measure(facts: Facts, kind: str, body: dict, day: int, account: int, user: int | None = None):
     """What a condition measures: a number, for recency and stage a day, for a trait its number in millionths or 1."""
+    if kind == "definition":
+        inner = facts.definitions[body if isinstance(body, str) else body["slug"]]
+        if inner.get("level", "account") == "account" or user is not None:
+            return int(holds(facts, inner["rule"], day, account, user))
+        least = inner.get("account_when", {}).get("users_at_least", 1)
+        return int(sum(holds(facts, inner["rule"], day, account, who) for who in people(facts, account, day)) >= least)
     if kind == "users_who":
         return sum(holds(facts, body["rule"], day, account, who) for who in people(facts, account, day))
     if kind == "stage":

@@ -281,13 +281,37 @@ def depth(rule) -> int:
 
 
 @st.composite
-def documents(draw, rule=None):
-    level = draw(st.sampled_from(["account", "user"]))
+def documents(draw, rule=None, level=None):
+    level = level or draw(st.sampled_from(["account", "user"]))
     document = {"slug": "a", "name": "A", "purpose": "risk", "level": level}
     document["rule"] = draw(rule(level) if rule else rules(level))
     if level == "user" and draw(st.booleans()):
         document["account_when"] = {"users_at_least": draw(st.integers(1, 3))}
     return document
+
+
+@st.composite
+def nests(draw):
+    """Three definitions: of people, of accounts, and one that asks for them, also inside other conditions."""
+    person = draw(documents(lambda level: rules("user"), level="user")) | {"slug": "person"}
+    team = draw(documents(level="account")) | {"slug": "team"}
+    of_people = st.just({"definition": "person"})
+    if draw(st.booleans()):
+        team["rule"] = {"any": [team["rule"], {"not": draw(of_people)}]}
+    level = draw(st.sampled_from(["account", "account", "user"]))
+    who = comparisons().flatmap(
+        lambda compare: rules("user", either(of_people, conditions("user"))).map(
+            lambda rule: {"users_who": compare | {"rule": rule}}
+        )
+    )
+    scored = st.sampled_from([2, -1]).map(
+        lambda points: {
+            "score": {"signals": [{"part": "fit", "points": points, "when": {"definition": "person"}}], "at_least": 1}
+        }
+    )
+    asks = either(st.just({"definition": "team"}), of_people, who, scored) if level == "account" else of_people
+    document = draw(documents(lambda level: rules(level, either(asks, conditions(level))), level=level))
+    return [document, team, person]
 
 
 @st.composite

@@ -28,8 +28,9 @@ from accounts.models import (
 from plgops.lib.days import FOREVER
 from scoring.engines import appdb, reading
 from scoring.rules import compile as compiler
+from scoring.rules.nesting import resolve
 from scoring.rules.parse import parse_definition
-from scoring.rules.tree import leaves
+from scoring.rules.tree import DefinitionDoc, Nested, leaves
 
 from . import reference, strategies
 from .world import at
@@ -162,8 +163,17 @@ def stored(facts: reference.Facts):
         transaction.set_rollback(True)
 
 
+def read(facts: reference.Facts, document: dict) -> DefinitionDoc:
+    """The definition with those that it nests in place."""
+
+    def find(node: Nested) -> DefinitionDoc:
+        return read(facts, facts.definitions[node.slug])
+
+    return resolve(parse_definition(document), find)
+
+
 def agree(facts: reference.Facts, documents: list[dict], day: int) -> None:
-    docs = {number: parse_definition(document) for number, document in enumerate(documents)}
+    docs = {number: read(facts, document) for number, document in enumerate(documents)}
     some = appdb.verdicts(docs, account_ids=[FIRST + number for number in facts.accounts], as_of_day=day)
     assert appdb.verdicts(docs, account_ids=None, as_of_day=day) == some
     for number, document in enumerate(documents):
@@ -191,7 +201,7 @@ def last_alone(facts: reference.Facts, documents: list[dict], day: int) -> None:
     """Each definition asked by itself, so that no other one's next day makes its own come sooner."""
     for document in documents:
         asked = [FIRST + number for number in facts.accounts]
-        found = appdb.verdicts({0: parse_definition(document)}, account_ids=asked, as_of_day=day)[0]
+        found = appdb.verdicts({0: read(facts, document)}, account_ids=asked, as_of_day=day)[0]
         given_by = {verdict.account_id: verdict for verdict in found}
         for account_id in asked:
             lasting(facts, document, day, given_by.get(account_id, appdb.Verdict(account_id, False, None, ())))
@@ -199,6 +209,7 @@ def last_alone(facts: reference.Facts, documents: list[dict], day: int) -> None:
 
 def measured(facts: reference.Facts, doc, document: dict, day: int) -> None:
     """Every condition's value, for every subject of the day."""
+    document = document | {"rule": written_out(facts, document["rule"], doc.level)}
     inside = [(doc.rule, doc.level, "/rule")]
     inside += [
         (leaf.node.rule, "user", leaf.path + "/rule")
@@ -232,6 +243,22 @@ def measured(facts: reference.Facts, doc, document: dict, day: int) -> None:
                     row += reference.extras(facts, kind, inner, day, account, user or None)
                 expected[account, user] = row
         assert found == expected
+
+
+def written_out(facts: reference.Facts, part, subject: str):
+    """A rule with what it nests where the paths of conditions look for it."""
+    if isinstance(part, list):
+        return [written_out(facts, item, subject) for item in part]
+    if not isinstance(part, dict):
+        return part
+    if "definition" not in part:
+        inside = {"users_who": "user"}
+        return {key: written_out(facts, item, inside.get(key, subject)) for key, item in part.items()}
+    document = facts.definitions[part["definition"]]
+    rule = written_out(facts, document["rule"], document["level"])
+    if document["level"] != subject:
+        rule = {"users_who": {"at_least": document.get("account_when", {}).get("users_at_least", 1), "rule": rule}}
+    return {"definition": {"slug": part["definition"], "rule": rule}}
 
 
 def one_of_each(document: dict, path: str, body: dict) -> dict:
@@ -269,6 +296,15 @@ def people(facts: reference.Facts, doc, document: dict, day: int) -> None:
 def test_compiler_agrees_with_the_reference(facts, documents, day):
     with stored(facts):
         agree(facts, documents, day)
+
+
+@settings(quick, max_examples=40)
+@given(facts=strategies.histories(), documents=strategies.nests(), day=st.sampled_from([29, 32, 35, 37, 38, 38]))
+def test_definitions_inside_definitions_agree(facts, documents, day):
+    facts.definitions = {document["slug"]: document for document in documents[1:]}
+    with stored(facts):
+        agree(facts, documents[:1], day)
+        last_alone(facts, documents[:1], day)
 
 
 @settings(quick, max_examples=5)

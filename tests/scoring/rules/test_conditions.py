@@ -203,6 +203,20 @@ def test_people_without_an_account_qualify_but_lift_to_none(acme, invite):
     assert appdb.verdicts({1: doc}, account_ids=None, as_of_day=DAY) == {1: []}
 
 
+def test_people_without_an_account_have_no_account_whose_traits_could_be_asked_for(acme, invite):
+    loner, other = world.person(10), world.person(10, acme)
+    world.metered(None, loner, invite, 20, 9)
+    for name, value in (("seats", 5), ("plan", "free")):
+        world.trait(other, name, value)  # a person's own, not an account's
+    world.limit("free", "Invite Sent", 10)
+    for rule in (
+        {"trait": {"name": "seats", "of": "account", "at_least": 1}},
+        {"value": {"event": "Invite Sent", "share_of_limit": 0.5}},
+    ):
+        doc = parse_definition(world.document(rule, level="user"))
+        assert appdb.qualifying_users(doc, DAY) == []
+
+
 def test_internal_and_merged_are_out(acme, invite):
     ours, gone = world.account(10, is_internal=True), world.account(10, merged_into=acme)
     ann = world.person(10, acme)

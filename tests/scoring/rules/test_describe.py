@@ -77,6 +77,8 @@ PHRASES = [
         " with activity (halving every 14 days), 3 for each different email of “A”; for intent -2 for each person"
         " with “B” up to -9)",
     ),
+    ({"definition": "active-team"}, "qualifies for “active-team”"),
+    ({"not": {"definition": {"slug": "active-team", "version": 3}}}, "does not qualify for “active-team”"),
     ({"trait": {"name": "plan", "in": ["trial", "free"]}}, "plan is free or trial"),
     ({"not": {"trait": {"name": "plan", "exactly": "free"}}}, "plan is not free"),
     ({"not": {"trait": {"name": "plan", "in": ["trial", "free"]}}}, "plan is none of free, trial"),
@@ -195,6 +197,8 @@ def test_definition_of_people():
             7.5,
             "7.5 points, asked for at least 60",
         ),
+        ({"definition": "active-team"}, 1, "qualifies"),
+        ({"definition": "active-team"}, 0, "does not qualify"),
         ({"value": {"event": "A", "at_least": 1500}}, 1200.5, "1,200.5, asked for at least 1,500"),
         (
             {"value": {"event": "A", "measure": "max", "share_of_limit": 0.8}},

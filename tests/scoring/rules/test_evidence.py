@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from scoring.engines import appdb
+from scoring.rules.nesting import resolve
 from scoring.rules.parse import parse_definition
 
 from . import world
@@ -183,6 +184,22 @@ def test_score_tells_its_parts_and_what_each_signal_gave(acme, invite):
     assert (count["measured"], count["people"], count["window"]) == (3, [ann.pk], {"from_day": 59, "to_day": 100})
     assert churned["negated"] and "negated" not in count
     assert found["newest_us"] == noon(93)
+
+
+def test_nested_definition_tells_what_it_asks_and_of_whom(acme, invite):
+    ann = world.person(10, acme)
+    world.used(acme, ann, invite, 90, 3)
+    world.used(acme, world.person(10, acme), invite, 95)
+    keen = world.document({"count": {"event": "*", "at_least": 2}}, slug="keen", name="Keen people", level="user")
+    rule = {"all": [{"definition": {"slug": "keen", "version": 4}}, {"not": {"definition": "keen"}}]}
+    doc = resolve(parse_definition(world.document(rule)), lambda _: parse_definition(keen))
+    found = appdb.evidence(doc, account_id=acme.pk, as_of_day=DAY)
+    nested, who, count, negated, *_ = found["conditions"]
+    assert (nested["kind"], nested["english"], nested["holds"]) == ("definition", "qualifies for “Keen people”", True)
+    assert (nested["definition"], nested["version"], nested["comparison"]) == ("keen", 4, "qualifies")
+    assert (who["path"], who["people"]) == ("/rule/all/0/definition/rule/users_who", [ann.pk])
+    assert (count["measured"], count["people"]) == (3, [ann.pk])
+    assert negated["negated"] and found["newest_us"] == noon(90)
 
 
 def test_change_tells_what_there_was_before(acme, invite):

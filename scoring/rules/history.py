@@ -20,6 +20,26 @@ from scoring.rules.windows import Subject
 _MONTHS = 480  # forty years: nothing older is a product's usage
 
 
+class NoHistory(Exception):
+    """The rule asks something whose days cannot be told from the roll-up; says which condition."""
+
+
+_TOLD = (
+    tree.Count,
+    tree.Distinct,
+    tree.Users,
+    tree.Days,
+    tree.Recency,
+    tree.First,
+    tree.Value,
+    tree.Change,
+    tree.Trait,
+    tree.StageReached,
+    tree.StageSince,
+    tree.UsersWho,
+)
+
+
 def compile_history(
     docs: Sequence[tree.DefinitionDoc],
     *,
@@ -30,7 +50,11 @@ def compile_history(
 ) -> Statement:
     """Rows (definition number, account id, from day, to day): the rule held at the end of the days from the first
     to before the last, FAR where it holds up to `until_day` and nothing known ends it. Numbers are positions in `docs`.
+    Raises NoHistory.
     """
+    for leaf in (leaf for doc in docs for leaf in tree.leaves(doc.rule, subject=doc.level)):
+        if not isinstance(leaf.node, _TOLD):
+            raise NoHistory(f"The days on which “{tree.kind_of(leaf.node)}” held cannot be told ({leaf.path}).")
     plan = Plan(types, until_day, account_ids, dialect)
     for doc in docs:
         plan.register(doc.rule, doc.level)

@@ -14,6 +14,7 @@ from accounts import lake
 from accounts.workspace import day_of
 from plgops.lib import days
 from scoring import backtest, definitions
+from scoring.rules.history import NoHistory
 from scoring.stats import Share
 
 
@@ -52,7 +53,7 @@ class Command(BaseCommand):
                 within=within,
                 known_until=known_until,
             )
-        except backtest.UnknownOutcome as error:
+        except (backtest.UnknownOutcome, NoHistory) as error:
             raise CommandError(str(error)) from error
         told = {"slug": rule.slug, "version": rule.number, "outcome": options["outcome"], **backtest.plain(result)}
         if options["json"]:

@@ -10,7 +10,7 @@ from scoring.rules import tree, windows
 from scoring.rules.sql.facts import trait_test
 from scoring.rules.sql.plan import Plan
 from scoring.rules.sql.sliding import stretch_rows
-from scoring.rules.sql.steps import BY_DAY, KEYS, MONTH_OF, moves, usage
+from scoring.rules.sql.steps import BY_DAY, KEYS, MONTH_OF, TWICE, moves, usage
 from scoring.rules.sql.terms import FAR, Leafy, judged, needs_person, truth, window_of
 from scoring.rules.sql.value_changes import against_limits, greatest_or_last, span_against_span
 from scoring.rules.windows import Subject
@@ -100,17 +100,25 @@ def _points(plan: Plan, node: Leafy, subject: Subject) -> str:
     if isinstance(node, tree.Count | tree.Value):
         column = "count" if isinstance(node, tree.Count) else "sum_value"
         rows = usage(plan, node, subject, f"u.{column} AS delta")
-        return f"SELECT {KEYS}, day, delta FROM ({rows}) u" + _taken_back(rows, window_of(node))
+        daily = f"SELECT {KEYS}, day, SUM(delta) AS delta FROM ({rows}) u GROUP BY {KEYS}, day"
+        return _until_it_leaves(daily, window_of(node))
     return _of_things(plan, node, subject)
 
 
-def _taken_back(rows: str, window: windows.Window) -> str:
-    """What the rows added leaves a window of the last days, or a month, again."""
-    if isinstance(window, windows.BillingMonth):
-        return f" UNION ALL SELECT {KEYS}, next_month, -delta FROM ({rows}) g{MONTH_OF.format('g')}"
-    if not isinstance(window, windows.LastDays):
-        return ""
-    return f" UNION ALL SELECT {KEYS}, day + {window.days}, -delta FROM ({rows}) g"
+def _until_it_leaves(rows: str, window: windows.Window) -> str:
+    """What the rows add on their day, and take back when it leaves a window of the last days, or a month."""
+    if not moves(window):
+        return f"SELECT {KEYS}, day, delta FROM ({rows}) g"
+    leaves, month = _leaving(window, "g")
+    day = f"CASE WHEN sign = 1 THEN g.day ELSE {leaves} END"
+    return f"SELECT {KEYS}, {day} AS day, sign * delta AS delta FROM ({rows}) g{month}{TWICE}"
+
+
+def _leaving(window: windows.Window, row: str) -> tuple[str, str]:
+    """The day on which a day of the row leaves the window, and the join that this takes."""
+    if isinstance(window, windows.LastDays):
+        return f"{row}.day + {window.days}", ""
+    return "next_month", MONTH_OF.format(row)
 
 
 def _of_things(plan: Plan, node: Leafy, subject: Subject) -> str:
@@ -135,15 +143,13 @@ def _once(rows: str, window: windows.Window) -> str:
     if not moves(window):
         first = f"SELECT {KEYS}, thing, MIN(day) AS day FROM ({rows}) u GROUP BY {KEYS}, thing"
         return f"SELECT {KEYS}, day, 1 AS delta FROM ({first}) f"
-    leaves, month = "next_month", MONTH_OF.format("o")
-    if isinstance(window, windows.LastDays):
-        leaves, month = f"day + {window.days}", ""
+    leaves, month = _leaving(window, "o")
     days = (
-        f"SELECT {KEYS}, day, LEAD(day, 1, {FAR}) OVER (PARTITION BY {KEYS}, thing ORDER BY day) AS next_day,"
+        f"SELECT {KEYS}, o.day, LEAD(o.day, 1, {FAR}) OVER (PARTITION BY {KEYS}, thing ORDER BY o.day) AS next_day,"
         f" {leaves} AS leaves FROM (SELECT DISTINCT {KEYS}, thing, day FROM ({rows}) u) o{month}"
     )
-    ends = "CASE WHEN next_day < leaves THEN next_day ELSE leaves END"
-    return f"SELECT {KEYS}, day, 1 AS delta FROM ({days}) s UNION ALL SELECT {KEYS}, {ends} AS day, -1 FROM ({days}) e"
+    day = "CASE WHEN sign = 1 THEN day WHEN next_day < leaves THEN next_day ELSE leaves END"
+    return f"SELECT {KEYS}, {day} AS day, sign AS delta FROM ({days}) s{TWICE}"
 
 
 def _first_points(plan: Plan, node: tree.First, subject: Subject) -> str:
@@ -151,8 +157,7 @@ def _first_points(plan: Plan, node: tree.First, subject: Subject) -> str:
     anything = tree.Count(node.events, tree.Compare("at_least", low=1), windows.Ever())
     first = f"SELECT {KEYS}, MIN(day) AS day FROM ({usage(plan, anything, subject, '1 AS one')}) u GROUP BY {KEYS}"
     if moves(node.window):
-        once = f"SELECT {KEYS}, day, 1 AS delta FROM ({first}) f"
-        return once + _taken_back(once, node.window)
+        return _until_it_leaves(f"SELECT {KEYS}, day, 1 AS delta FROM ({first}) f", node.window)
     inside = plan.inside(node.window, "f.day", "p.signup_day")
     person = " JOIN accounts_productuser p ON p.id = f.user_id" if needs_person(node) else ""
     return (

@@ -7,7 +7,7 @@ import random
 import pytest
 from django.core.management import CommandError, call_command
 
-from accounts import lifecycle
+from accounts import lake, lifecycle
 from accounts.models import AccountDue, AuditEntry, StageEntry, UsageDay
 from accounts.workspace import day_of
 from scoring import recompute
@@ -179,3 +179,20 @@ def test_evaluate_without_list_has_no_ids_and_words_for_people(capsys):
 def test_evaluate_of_an_unknown_definition_says_so():
     with pytest.raises(CommandError, match="No live definition is called “nobody”"):
         call_command("evaluate", "--definition", "nobody")
+
+
+def test_an_old_generation_is_believed_only_about_accounts_that_have_not_changed_since(monkeypatch):
+    publish(NOW, slug="invites", rule=RULES[0]["rule"], grace_days=0)
+    same, changed = make_account("Same"), make_account("Changed")
+    use(same, "Invite Sent", at=NOW, count=3)
+    sweep(NOW)
+    lake.refresh(now=NOW)
+    use(changed, "Invite Sent", at=NOW, count=3)  # the lake does not know of it, the sweep does
+    Qualification.objects.filter(account=same).update(closed_at=NOW, close_cause="lapsed")  # damage
+    monkeypatch.setattr(lake, "refresh", lambda **given: lake.current())
+    (found,) = recompute.recompute(now=NOW)
+    assert found.accounts == 1  # as of the generation
+    assert open_episodes() == {("invites", same.pk), ("invites", changed.pk)}
+    seq = AccountDue.objects.get(account=changed, consumer="evaluation").changed_seq
+    recompute.recompute(now=NOW)
+    assert AccountDue.objects.get(account=changed, consumer="evaluation").changed_seq == seq  # not marked again

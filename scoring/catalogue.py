@@ -32,6 +32,7 @@ _NODE_ICONS = {
     tree.First: "sparkles",
     tree.Value: "gauge",
     tree.Change: "trending-up",
+    tree.Sequence: "route",
     tree.Score: "gauge",
     tree.Nested: "list-checks",
     tree.Trait: "tag",

@@ -34,6 +34,9 @@ def _windows(question: Question, usage: Sequence[Found]) -> None:
                 item.window = windows.LastDays(node.within_days)
             elif item.measured is not None:
                 item.window = windows.Dates(item.measured, item.measured)  # the day last seen
+        elif isinstance(node, tree.Sequence):
+            start = item.extras["start_day"]
+            item.window = node.window if start is None else windows.Dates(start, start + node.within_days - 1)
         elif isinstance(node, tree.Change):
             item.window = windows.LastDays(node.days)
         elif isinstance(node, tree.First):
@@ -130,6 +133,8 @@ def _own(item: Found, user_id: int) -> windows.Window:
     window = getattr(item.leaf.node, "window", None)
     if isinstance(item.leaf.node, tree.First):
         return windows.Dates(item.each[user_id], item.each[user_id])
+    if isinstance(item.leaf.node, tree.Sequence):
+        return item.leaf.node.window
     return window if isinstance(window, windows.FirstDays) else item.window
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from accounts import lake
-from scoring.engines import reading
+from scoring.engines import appdb, reading
 from scoring.engines.verdicts import Verdict, ask, ask_history
 from scoring.rules import compile as compiler
 from scoring.rules import tree
@@ -19,11 +19,16 @@ from scoring.rules.sql.terms import Statement
 def verdicts(
     docs: Mapping[int, tree.DefinitionDoc], *, account_ids: Sequence[int] | None = None, as_of_day: int
 ) -> dict[int, list[Verdict]]:
-    """The verdicts of several definitions at the end of a day, as `verdicts.ask` says. Raises lake.NoLake."""
+    """The verdicts of several definitions at the end of a day, as `verdicts.ask` says. Raises lake.NoLake.
+
+    The lake has no log: definitions that read it are asked of the app database.
+    """
     if not docs:
         return {}
-    return ask(
-        docs,
+    of_log = {key: doc for key, doc in docs.items() if tree.reads_log(doc)}
+    found = appdb.verdicts(of_log, account_ids=account_ids, as_of_day=as_of_day) if of_log else {}
+    return found | ask(
+        {key: doc for key, doc in docs.items() if key not in of_log},
         types=reading.event_types(),
         account_ids=account_ids,
         as_of_day=as_of_day,
@@ -50,6 +55,8 @@ def qualifying_users(doc: tree.DefinitionDoc, as_of_day: int) -> list[tuple[int,
     """(account id, user id) of everybody with an account whom a definition of level user holds for, in order."""
     if doc.level != "user":
         return []
+    if tree.reads_log(doc):
+        return [pair for pair in appdb.qualifying_users(doc, as_of_day) if pair[0]]
     statement = compiler.compile_people(
         doc, types=reading.event_types(), as_of_day=as_of_day, account_ids=None, dialect="duckdb"
     )

@@ -103,8 +103,9 @@ def _points(in_32nds: int) -> int | float:
 
 
 def _told_extras(item: Found) -> dict[str, Any]:
-    """What is told beside the measure: of a share, what the plan allows (None: it sets no limit); of a change,
-    what there was before; of a score, its parts, the points of each signal in order, and the highest band reached."""
+    """What is told beside the measure: of a share, what the plan allows (None: it sets no limit); of a change, what
+    there was before; of a sequence, when the latest complete one began; of a score, its parts, the points of each
+    signal in order, and the highest band reached."""
     if isinstance(item.leaf.node, tree.Score):
         score, points = item.leaf.node, {name: _points(value) for name, value in item.extras.items()}
         reached = (name for name, least in score.bands if item.measured is not None and item.measured >= 32 * least)
@@ -147,6 +148,8 @@ def asked_for(node: tree.Condition | tree.UsersWho) -> tuple[str, Any]:
     match node:
         case tree.Recency(_, within_days, not_for_days):
             return ("within_days", within_days) if within_days is not None else ("not_for_days", not_for_days)
+        case tree.Sequence(steps):
+            return "steps", len(steps)
         case tree.Nested():
             return "qualifies", None
         case tree.StageReached():

@@ -25,6 +25,7 @@ from scoring.rules.sql.facts import stage_table, trait_tables
 from scoring.rules.sql.later import bounds
 from scoring.rules.sql.metered import last_tables, limit_table
 from scoring.rules.sql.plan import Plan
+from scoring.rules.sql.sequences import sequence_tables
 from scoring.rules.sql.sliding import sliding_tables
 from scoring.rules.sql.terms import (
     NO_DAY,
@@ -193,6 +194,7 @@ def _tables(plan: Plan) -> None:
     sliding_tables(plan)
     last_tables(plan)
     limit_table(plan)
+    sequence_tables(plan)
     trait_tables(plan)
     stage_table(plan)
     if plan.people_rules:

@@ -6,8 +6,17 @@ from collections.abc import Callable
 
 from scoring.rules.dated import read_stage, read_trait
 from scoring.rules.metered import read_value
-from scoring.rules.parts import COMPARISONS, read_compare, read_events, read_slug, read_thousandths, read_window
+from scoring.rules.parts import (
+    COMPARISONS,
+    read_compare,
+    read_event,
+    read_events,
+    read_slug,
+    read_thousandths,
+    read_window,
+)
 from scoring.rules.tree import (
+    ANY_EVENT,
     Change,
     Compare,
     Condition,
@@ -17,11 +26,13 @@ from scoring.rules.tree import (
     First,
     Nested,
     Recency,
+    Sequence,
     Users,
 )
 from scoring.rules.values import MAX_DAYS, MAX_THRESHOLD, Reader, at, quoted
 from scoring.rules.windows import Ever, Subject, Window
 
+MAX_STEPS = 5
 _WINDOWS = ("last_days", "first_days", "any_days", "billing_month")
 
 
@@ -132,6 +143,30 @@ def _definition(reader: Reader, value: object, path: str, subject: Subject) -> C
     return None if slug is None else Nested(slug)
 
 
+def _sequence(reader: Reader, value: object, path: str, subject: Subject) -> Condition | None:
+    table = reader.table(value, path, needs=("steps", "within_days"), may=("window",))
+    if table is None:
+        return None
+    window = read_window(reader, table, path, subject, kinds=("last_days", "first_days", "billing_month"))
+    length = None
+    if "within_days" in table:
+        length = reader.whole(table["within_days"], at(path, "within_days"), low=1, high=MAX_DAYS)
+    here = at(path, "steps")
+    found = reader.items(table["steps"], here, longest=MAX_STEPS) if "steps" in table else None
+    if found is not None and len(found) < 2:
+        reader.wrong(here, f"expected 2 to {MAX_STEPS} steps")
+        return None
+    steps = [read_event(reader, item, at(here, number)) for number, item in enumerate(found or [])]
+    for number, (before, after) in enumerate(zip(steps, steps[1:], strict=False), start=1):
+        if before and after and (set(before) & set(after) or ANY_EVENT in (before, after)):
+            message = "expected other events than in the step before: one event alone would be both"
+            reader.wrong(at(here, number), message)
+            return None
+    if found is None or length is None or window is None or not all(steps):
+        return None
+    return Sequence(tuple(steps), length, window)
+
+
 # users_who is read by `parse`, which knows how deep it stands
 CONDITIONS: dict[str, Callable[[Reader, object, str, Subject], Condition | None]] = {
     "count": _count,
@@ -142,6 +177,7 @@ CONDITIONS: dict[str, Callable[[Reader, object, str, Subject], Condition | None]
     "first": _first,
     "value": read_value,
     "change": _change,
+    "sequence": _sequence,
     "definition": _definition,
     "trait": read_trait,
     "stage": read_stage,

@@ -88,6 +88,8 @@ def describe_measure(node: tree.Condition | tree.UsersWho, measured: int | float
             return "qualifies" if measured else "does not qualify"
         case tree.Score(compare=compare):
             return f"{measured or 0:g} points, asked for {compared(compare)}"
+        case tree.Sequence(steps):
+            return f"{measured or 0} of {len(steps)} steps"
         case tree.Change(op=op, thousandths=factor):
             times = f"{measured} time{'' if measured == 1 else 's'}"
             return f"{times}, asked for {op.replace('_', ' ')} {factor / 1000:g} times as many as before"
@@ -115,6 +117,8 @@ def unit(node: tree.Condition | tree.UsersWho) -> str:
             return "people"
         case tree.Nested():
             return "definition"
+        case tree.Sequence():
+            return "steps"
         case tree.Score():
             return "points"
         case tree.Trait() | tree.Value():

@@ -95,6 +95,25 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class Sequence:
+    """One step after the other, each at or after the time of the one before, first and last within so many days."""
+
+    steps: tuple[tuple[str, ...], ...]
+    within_days: int
+    window: Window
+
+    @property
+    def events(self) -> tuple[str, ...]:
+        """The names of all steps."""
+        return tuple(sorted({name for step in self.steps for name in step}))
+
+    @property
+    def reads_log(self) -> bool:
+        """Whether the first and last time of each day are not enough: something has to lie between two others."""
+        return len(self.steps) > 2
+
+
+@dataclass(frozen=True, slots=True)
 class Share:
     """At least so many thousandths of what the account's plan allows of the metric."""
 
@@ -236,6 +255,6 @@ class AtLeast:
     of: tuple[Node, ...]
 
 
-UsageCondition = Count | Distinct | Users | Days | Recency | First | Value | Change
+UsageCondition = Count | Distinct | Users | Days | Recency | First | Value | Change | Sequence
 Condition = UsageCondition | Score | Nested | Trait | StageReached | StageSince
 Node = All | Any_ | Not | AtLeast | Condition | UsersWho

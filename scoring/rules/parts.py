@@ -27,9 +27,13 @@ def read_slug(reader: Reader, value: object, path: str) -> str | None:
 
 
 def read_events(reader: Reader, table: dict[str, Any], path: str) -> tuple[str, ...]:
-    value, here = table.get("event"), at(path, "event")
     if "event" not in table:
         return ()  # the missing key is noted already
+    return read_event(reader, table["event"], at(path, "event"))
+
+
+def read_event(reader: Reader, value: object, here: str) -> tuple[str, ...]:
+    """A name, a list of names in order, or “*”; empty where it is none of them."""
     if isinstance(value, str):
         name = reader.text(value, here, longest=200)
         return () if name is None else (name,)

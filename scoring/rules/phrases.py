@@ -57,6 +57,10 @@ def phrase(node: tree.UsageCondition | tree.Trait | tree.StageReached | tree.Sta
             return f"{doing} for the first time{_window(window, subject)}"
         case tree.Change():
             return _change(node)
+        case tree.Sequence(steps, span, window):
+            order = ", then ".join("activity" if step == tree.ANY_EVENT else _events(step) for step in steps)
+            within = "on one day" if span == 1 else f"within {day_count(span)}"
+            return f"{order}, {within}{_window(window, subject)}"
         case tree.Value():
             return _value(node, subject)
         case tree.Trait():

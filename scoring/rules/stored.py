@@ -25,6 +25,7 @@ from scoring.rules.tree import (
     Not,
     Recency,
     Score,
+    Sequence,
     Share,
     Signal,
     StageReached,
@@ -96,6 +97,9 @@ def rule_json(rule: Node, *, subject: Subject) -> dict[str, Any]:
             return {"score": inside | ({"bands": dict(bands)} if bands else {})}
         case Nested(slug, version):
             return {"definition": slug if version is None else {"slug": slug, "version": version}}
+        case Sequence(steps, length, window):
+            inside = {"steps": [_event_json(step) for step in steps], "within_days": length}
+            return {"sequence": inside | _window_json(window)}
         case Trait():
             return {"trait": _trait_json(rule, subject)}
         case StageReached(stage, window):

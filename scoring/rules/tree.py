@@ -27,6 +27,7 @@ from scoring.rules.nodes import (
     Not,
     Recency,
     Score,
+    Sequence,
     Share,
     Signal,
     StageReached,
@@ -65,6 +66,7 @@ __all__ = [
     "STAGES",
     "STAGE_WRITTEN",
     "Score",
+    "Sequence",
     "Share",
     "Signal",
     "StageReached",
@@ -79,6 +81,7 @@ __all__ = [
     "kind_of",
     "leaves",
     "measurements",
+    "reads_log",
     "stage_written",
     "stages_read",
 ]
@@ -130,6 +133,7 @@ _KINDS: dict[type, str] = {
     First: "first",
     Value: "value",
     Change: "change",
+    Sequence: "sequence",
     Score: "score",
     Nested: "definition",
     Trait: "trait",
@@ -148,6 +152,8 @@ def extras(node: Condition | UsersWho) -> tuple[str, ...]:
     """What is told of a condition beside what it measures, by name."""
     if isinstance(node, Change):
         return ("base",)
+    if isinstance(node, Sequence):
+        return ("start_day",)
     if isinstance(node, Score):
         return (*PARTS, *(f"signal_{number}" for number in range(len(node.signals))))
     return ("limit",) if isinstance(node, Value) and isinstance(node.against, Share) else ()
@@ -197,6 +203,12 @@ def measurements(rule: Node, *, subject: Subject) -> Iterator[tuple[Subject, Con
                     yield leaf.subject, node
         elif not isinstance(leaf.node, Nested):
             yield leaf.subject, leaf.node
+
+
+def reads_log(doc: DefinitionDoc) -> bool:
+    """Whether the rule needs more than the daily roll-up: only the app database can answer it."""
+    found = leaves(doc.rule, subject=doc.level)
+    return any(isinstance(leaf.node, Sequence) and leaf.node.reads_log for leaf in found)
 
 
 def all_leaves(doc: DefinitionDoc) -> list[Leaf]:

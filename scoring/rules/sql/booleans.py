@@ -31,6 +31,8 @@ def holds(plan: Plan, rule: tree.Node, subject: Subject) -> str:
             return f"(COALESCE({column}, 0) = 1)" if rule.is_set else f"(COALESCE({column}, 0) = 0)"
         case tree.First():
             return f"(h{plan.leaves[subject][rule]} = 1)"
+        case tree.Sequence(steps):
+            return f"({column} = {len(steps)})"
         case tree.Change():
             base = f"y{plan.leaves[subject][rule]}"
             sign = ">=" if rule.op == "at_least" else "<="

@@ -98,8 +98,9 @@ class Plan:
             f" AND p.merged_into_id IS NULL AND p.signup_day <= {self.day}{loners}"
         )
 
-    def usage_scan(self, table: str, ids: Iterable[int], *, by_person: bool) -> str:
-        """FROM and WHERE over usage (`u`) of the accounts (`a`), with the person (`p`) where a window needs it.
+    def usage_scan(self, table: str, ids: Iterable[int], *, by_person: bool, joined: str = "") -> str:
+        """FROM and WHERE over usage (`u`) of the accounts (`a`), with the person (`p`) where a window needs it, and
+        with what else is `joined`.
 
         CROSS JOIN means the same on every engine; SQLite also takes it as the order in which to look, and so
         groups by `a.id, u.user_id` along the unique key without sorting (a quarter of the time). The plus
@@ -111,7 +112,7 @@ class Plan:
         wanted = set(ids)
         types = "" if wanted >= self.every_type else f" AND u.event_type_id IN {in_list(sorted(wanted))}"
         return (
-            f" FROM {accounts} CROSS JOIN {table} u{person} WHERE u.account_id = a.id{asked}"
+            f" FROM {accounts} CROSS JOIN {table} u{person}{joined} WHERE u.account_id = a.id{asked}"
             f" AND {plus}u.day <= {self.day}{types}"
         )
 

@@ -51,6 +51,8 @@ class EventTypes:
         """The event types that a condition counts."""
         if isinstance(node, tree.Distinct):
             return self.resolve_collecting(node.events, node.of)
+        if isinstance(node, tree.Sequence):
+            return tuple(sorted({number for step in node.steps for number in self.resolve(step)}))
         return self.resolve(node.events) if isinstance(node, tree.UsageCondition) else ()
 
 

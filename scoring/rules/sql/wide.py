@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from scoring.rules import tree, windows
+from scoring.rules.sql import sequences
 from scoring.rules.sql.booleans import holds, soonest
 from scoring.rules.sql.plan import Plan
 from scoring.rules.sql.terms import NO_DAY, Leafy, truth, window_of
@@ -20,6 +21,7 @@ def wide_table(plan: Plan, subject: Subject) -> None:
         "vals" if person else "avals": by_pair if person else by_account,
         "slid" if person else "aslid": by_pair if person else by_account,
         "lasts" if person else "alasts": by_pair if person else by_account,
+        "seq" if person else "aseq": by_pair if person else by_account,
         "atrait": by_account,
         "plim": by_account,
         "stage": by_account,
@@ -35,6 +37,8 @@ def wide_table(plan: Plan, subject: Subject) -> None:
         if isinstance(node, tree.First):
             inside = plan.inside(node.window, measured, "s.signup_day") or "1 = 1"
             columns.append(f"{truth(f'{measured} IS NOT NULL AND {inside}')} AS h{number}")
+        if isinstance(node, tree.Sequence):
+            columns.append(f"{'seq' if person else 'aseq'}.l{number} AS y{number}")
         if isinstance(node, tree.Change):
             base = f"{'base' if person else 'abase'}.b{plan.usage_columns[node]}"
             columns.append(f"COALESCE({base}, 0) AS y{number}")
@@ -80,6 +84,8 @@ def _columns_of(plan: Plan, node: Leafy, number: int, subject: Subject) -> tuple
             # what is recent only falls: below its least number, or at none, the answer stays no
             least = max(node.at_least, 1 if node.op == "at_least" else 0)
             return measured, f"CASE WHEN {measured} >= {least} THEN {moves} END"
+        case tree.Sequence():
+            return sequences.columns_of(plan, node, number, subject)
         case tree.Score() | tree.Nested():
             raise TypeError("measured by what it holds")
         case tree.Value():

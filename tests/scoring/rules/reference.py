@@ -24,6 +24,7 @@ class Facts:
         default_factory=dict
     )  # account, user, type, day: sum, greatest and last value in millionths, when the last one was
     definitions: dict[str, dict] = field(default_factory=dict)  # documents by slug, for those that others nest
+    times: dict[tuple[int, int, int, int], list[int]] = field(default_factory=dict)  # of each event: the log
     limits: list[tuple[str, str, int, int]] = field(default_factory=list)  # plan, metric, from day, millionths
     values: list[tuple[int, int, int, int, str]] = field(default_factory=list)  # account, user, type, day, value
     traits: list[tuple[str, int, str, object, int, int]] = field(
@@ -97,6 +98,8 @@ def holds(facts: Facts, rule: dict, day: int, account: int, user: int | None = N
         return found is not None and _inside(facts, body, found, day, account, user)
     if kind == "score":
         return _judge(found, {key: _times(body[key], 32) for key in COMPARISONS & body.keys()})
+    if kind == "sequence":
+        return found == len(body["steps"])
     if kind == "change":
         (base,) = extras(facts, kind, body, day, account, user)
         if base < body.get("base_at_least", 1) or found < body.get("at_least", 0):
@@ -153,6 +156,8 @@ def measure(facts: Facts, kind: str, body: dict, day: int, account: int, user: i
         return max(numbers) if numbers else None
     if kind == "score":
         return sum(_points(facts, signal, day, account, user) for signal in body["signals"])
+    if kind == "sequence":
+        return max((len(chain) for chain in _chains(facts, body, day, account, user)), default=0)
     ids = _ids(facts, body)
     if kind == "distinct":
         collecting = {number for number, _, _, collects in facts.types.values() if collects == body["of"]}
@@ -213,6 +218,9 @@ def _metered(facts, body, day, account, user, ids):
 
 def extras(facts: Facts, kind: str, body: dict, day: int, account: int, user: int | None = None) -> list:
     """What is told beside the measure."""
+    if kind == "sequence":
+        whole = [one for one in _chains(facts, body, day, account, user) if len(one) == len(body["steps"])]
+        return [max((chain[0][1] for chain in whole), default=None)]
     if kind == "score":
         points = [_points(facts, signal, day, account, user) for signal in body["signals"]]
         parts = [
@@ -273,6 +281,34 @@ def _things(facts: Facts, kind: str, body: dict, day: int, account: int, user: i
         if thing is not None:
             newest[thing] = max(when, newest.get(thing, when))
     return [(when, 1) for when in newest.values()]
+
+
+def _chains(facts: Facts, body: dict, day: int, account: int, user: int | None) -> list[list[tuple[int, int]]]:
+    """Every way to take the steps in order, as far as it goes: (time, day) of each."""
+    rows = {
+        key: times
+        for key, times in facts.times.items()
+        if key[0] == account and user in (None, key[1]) and key[3] <= day
+        and _inside(facts, body, key[3], day, account, user)
+    }  # fmt: skip
+    chains: list[list[tuple[int, int]]] = []
+    derived = {number for number, _, is_derived, _ in facts.types.values() if is_derived}
+    for step, event in enumerate(body["steps"]):
+        ids = _ids(facts, {"event": event})
+        here = set()
+        for (_, _, kind, when), times in rows.items():
+            # of a derived event the log has no times, only the roll-up the first and the last
+            here |= {(time, when) for time in (times[0], times[-1]) if kind in ids and kind in derived}
+            here |= {(time, when) for time in times if kind in ids and kind not in derived}
+        if step == 0:
+            chains = [[one] for one in here]
+        chains += [
+            [*chain, one]
+            for chain in chains
+            for one in here
+            if len(chain) == step and step and one[0] >= chain[-1][0] and one[1] - chain[0][1] < body["within_days"]
+        ]
+    return chains
 
 
 def _most(facts, body, day, account, user, rows, size):

@@ -75,6 +75,7 @@ def conditions(draw, subject):
         "value",
         "value",
         "change",
+        "sequence",
         "trait",
         "trait",
         "stage",
@@ -87,6 +88,8 @@ def conditions(draw, subject):
         return {kind: draw(metered(subject))}
     if kind == "change":
         return {kind: {"event": draw(events), "days": draw(st.sampled_from([1, 2, 4]))} | draw(factors)}
+    if kind == "sequence":
+        return {kind: draw(sequences(subject))}
     if kind == "first":
         return {kind: {"event": draw(events)} | draw(windows(subject, sliding=False, ever=False))}
     if kind == "stage":
@@ -100,6 +103,20 @@ def conditions(draw, subject):
         return {kind: draw(traits(subject))}
     body = {"event": draw(events)} | draw(comparisons()) | draw(windows(subject))
     return {kind: body | ({"of": "email"} if kind == "distinct" else {})}
+
+
+@st.composite
+def sequences(draw, subject, most=3):
+    steps = draw(
+        st.lists(either(st.sampled_from([*EVENTS, "*"]), st.just(["A", "D"])), min_size=2, max_size=most).filter(
+            lambda steps: all(apart(*pair) for pair in zip(steps, steps[1:], strict=False))
+        )
+    )
+    return {"steps": steps, "within_days": draw(lengths)} | draw(windows(subject, sliding=False))
+
+
+def apart(before, after) -> bool:
+    return "*" not in (before, after) and not set(before) & set(after)
 
 
 factors = st.tuples(
@@ -219,6 +236,14 @@ def single(subject):
         either(st.sampled_from([3, 5]).map(lambda length: {"last_days": length}), st.just("billing_month")),
         seen,
     )
+    ordered = st.builds(
+        lambda steps, within, length: {
+            "sequence": {"steps": steps, "within_days": within, "window": {"last_days": length}}
+        },
+        st.sampled_from([["A", "B"], ["A", "B", "A"], [["A", "D"], "C"]]),
+        st.sampled_from([1, 3, 8]),
+        st.sampled_from([3, 5, 8]),
+    )
     scored = st.builds(
         lambda points, length, kind, event, bound: {
             "score": {
@@ -245,7 +270,7 @@ def single(subject):
         lengths,
         st.sampled_from(STAGES),
     )
-    found = either(counted, counted, counted, recent, first, changed, added, scored, since, reached)
+    found = either(counted, counted, counted, recent, first, changed, added, scored, ordered, since, reached)
     if subject == "user":
         return found
     who = st.builds(lambda compare, rule: {"users_who": compare | {"rule": rule}}, compare, single("user"))
@@ -322,6 +347,26 @@ def wide_rules(draw, subject):
 
 
 @st.composite
+def busy_days(draw):
+    """One account whose days are so full that first and last times do not say what lay in between."""
+    facts = Facts(accounts={1: (FIRST_DAY, False, False)}, users={1: (FIRST_DAY, False)})
+    facts.members.append((1, 1, FIRST_DAY, FOREVER))
+    for number, name in enumerate("ABC", start=1):
+        facts.types[name] = (number, True, False, "")
+        for day in draw(st.sets(st.sampled_from([36, 37, 38]), min_size=1, max_size=2)):
+            times = sorted(draw(st.lists(st.integers(0, 20), min_size=1, max_size=5)))
+            facts.times[1, 1, number, day] = [day * 1000 + time for time in times]
+            facts.usage.append((1, 1, number, day, len(times)))
+    return facts
+
+
+@st.composite
+def in_order(draw, subject):
+    orders = st.permutations(["A", "B", "C"]).flatmap(lambda names: st.sampled_from([names, [*names, names[0]]]))
+    return {"sequence": {"steps": draw(orders), "within_days": draw(st.sampled_from([1, 1, 2, 3]))}}
+
+
+@st.composite
 def histories(draw):
     """Up to three accounts and four people; days on both sides of the day that is asked about."""
     facts = Facts()
@@ -348,13 +393,16 @@ def histories(draw):
     where = st.one_of(accounts, accounts, st.just(0))
     keys = st.tuples(where, users, types, days)
     for key in draw(st.lists(keys, min_size=10, max_size=30, unique=True)):
-        facts.usage.append((*key, draw(st.integers(1, 3))))
-    for key in facts.usage:
+        facts.usage.append((*key, draw(st.sampled_from([1, 2, 3, 5]))))
+    for *key, count in facts.usage:
+        time = st.integers(0, 5).map(lambda part, day=key[3]: day * 1000 + part)
+        facts.times[tuple(key)] = sorted(draw(st.lists(time, min_size=count, max_size=count)))
+    for *key, _ in facts.usage:
         if draw(st.booleans()):  # not every event carries a number
             told = sorted(draw(st.lists(st.sampled_from([-1, 0.5, 1, 3]), min_size=1, max_size=3)))
             added, last = round(sum(told) * 10**6), draw(st.sampled_from(told))
             when = key[3] * 1000 + draw(st.integers(0, 3))
-            facts.metered[key[:4]] = (added, round(told[-1] * 10**6), round(last * 10**6), when)
+            facts.metered[tuple(key)] = (added, round(told[-1] * 10**6), round(last * 10**6), when)
     dated = st.tuples(
         st.sampled_from(["free", "team", "5"]), st.sampled_from(["rows", "A"]), st.sampled_from([0, 30, 36])
     )
@@ -366,6 +414,7 @@ def histories(draw):
         facts.values.append(value)
         if not any(row[:4] == value[:4] for row in facts.usage):
             facts.usage.append((*value[:4], 1))
+            facts.times[value[:4]] = [value[3] * 1000 + draw(st.integers(0, 5))]
     for _ in range(draw(st.integers(0, 6))):
         whose = draw(st.sampled_from(["account", "user"] if facts.users else ["account"]))
         number = draw(st.sampled_from(sorted(facts.accounts if whose == "account" else facts.users)))

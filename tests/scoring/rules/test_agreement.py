@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from accounts.models import (
     Account,
+    Event,
     EventType,
     Membership,
     Plan,
@@ -25,7 +26,7 @@ from accounts.models import (
     UsageDay,
     UsageValue,
 )
-from plgops.lib.days import FOREVER
+from plgops.lib.days import FOREVER, from_micros
 from scoring.engines import appdb, reading
 from scoring.rules import compile as compiler
 from scoring.rules.nesting import resolve
@@ -113,11 +114,26 @@ def stored(facts: reference.Facts):
                 event_type_id=types[kind],
                 day=day,
                 count=count,
-                first_us=day,
-                last_us=day,
+                first_us=facts.times[where, who, kind, day][0],
+                last_us=facts.times[where, who, kind, day][-1],
                 **dict(zip(METERED, facts.metered.get((where, who, kind, day), ()), strict=False)),
             )
             for where, who, kind, day, count in facts.usage
+        )
+        raw = {number for number, _, derived, _ in facts.types.values() if not derived}
+        Event.objects.bulk_create(
+            Event(
+                source_id=1,
+                message_id="m",
+                event_type_id=types[kind],
+                user_id=users[who],
+                account_id=accounts[where] or None,
+                occurred_at=from_micros(time),
+                received_at=at(0),
+            )
+            for (where, who, kind, _), times in facts.times.items()
+            for time in times
+            if kind in raw
         )
         UsageValue.objects.bulk_create(
             UsageValue(
@@ -316,6 +332,16 @@ def test_definitions_inside_definitions_agree(facts, documents, day):
 def test_rules_of_64_conditions_agree(facts, document, day):
     with stored(facts):
         agree(facts, [document], day)
+
+
+@given(
+    facts=strategies.busy_days(),
+    documents=st.lists(strategies.documents(strategies.in_order), min_size=6, max_size=6),
+)
+@settings(quick, max_examples=40)
+def test_steps_in_between_agree(facts, documents):
+    with stored(facts):
+        agree(facts, documents, strategies.LAST_DAY)
 
 
 @settings(quick, max_examples=60)

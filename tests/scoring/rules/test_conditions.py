@@ -415,6 +415,49 @@ def test_a_score_of_people_is_each_persons_own(acme, invite):
     assert holds({"users_who": {"exactly": 0, "rule": score}}, acme, 99)
 
 
+def test_steps_in_order_within_so_many_days(acme, invite):
+    made = world.event_type("Project Made")
+    ann, bob = world.person(10, acme), world.person(10, acme)
+    world.happened(acme, bob, invite, 49, 0)
+    world.happened(acme, ann, made, 50, 0)
+    world.happened(acme, bob, invite, 56, 0)
+    rule = {"sequence": {"steps": ["Project Made", "Invite Sent"], "within_days": 7}}
+    assert [holds(rule, acme, day) for day in (55, 56, DAY)] == [False, True, True]
+    assert not holds({"sequence": rule["sequence"] | {"within_days": 6}}, acme)
+    assert not holds(
+        {"sequence": rule["sequence"] | {"steps": ["Invite Sent", "Project Made"], "within_days": 1}}, acme
+    )
+    assert not holds({"users_who": {"at_least": 1, "rule": rule}}, acme)  # nobody took both steps
+    recent = {"sequence": rule["sequence"] | {"window": {"last_days": 8}}}
+    assert [holds(recent, acme, day) for day in (56, 57, 58)] == [True, True, False]
+    assert [next_day(recent, acme, day) for day in (56, 58)] == [58, None]
+    world.happened(acme, ann, made, 55, 0)
+    assert next_day(recent, acme, 56) == 63  # the latest beginning decides
+
+
+@pytest.mark.parametrize(("made_at", "invited_at", "in_order"), [(0, 1, True), (1, 1, True), (2, 1, False)])
+def test_steps_at_the_same_time_are_in_order(acme, invite, made_at, invited_at, in_order):
+    made, ann = world.event_type("Project Made"), world.person(10, acme)
+    world.happened(acme, ann, made, 50, made_at, 9)
+    world.happened(acme, ann, invite, 50, -1, invited_at)
+    rule = {"sequence": {"steps": ["Project Made", "Invite Sent"], "within_days": 1}}
+    assert holds(rule, acme) is in_order
+    assert holds({"users_who": {"at_least": 1, "rule": rule}}, acme) is in_order
+
+
+@pytest.mark.parametrize(("times", "in_order"), [((1, 5, 9), True), ((1, 2, 9), False), ((1, 3, 7, 9), True)])
+def test_a_step_in_between_may_be_any_of_its_times(acme, invite, times, in_order):
+    """Neither the first nor the last of the day lies between the two others; the log knows."""
+    made, shared, ann = world.event_type("Project Made"), world.event_type("Shared"), world.person(10, acme)
+    world.happened(acme, ann, made, 50, 3)
+    world.happened(acme, ann, shared, 50, *times)
+    world.happened(acme, ann, invite, 50, 7)
+    rule = {"sequence": {"steps": ["Project Made", "Shared", "Invite Sent"], "within_days": 1}}
+    assert holds(rule, acme) is in_order
+    assert holds(rule, acme, level="user") is in_order
+    assert holds({"sequence": rule["sequence"] | {"steps": ["Shared", "Project Made", "Shared"]}}, acme)
+
+
 def test_star_is_raw_activity_only(acme, invite):
     quiet = world.event_type("Page Loaded", is_activity=False)
     derived = world.event_type("Big Invite", is_activity=False, base=invite, property_filter={"name": "n", "in": [1]})

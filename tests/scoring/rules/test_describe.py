@@ -77,6 +77,10 @@ PHRASES = [
         " with activity (halving every 14 days), 3 for each different email of “A”; for intent -2 for each person"
         " with “B” up to -9)",
     ),
+    (
+        {"sequence": {"steps": ["A", ["B", "C"], "D"], "within_days": 7, "window": {"last_days": 30}}},
+        "“A”, then “B” or “C”, then “D”, within 7 days in the last 30 days",
+    ),
     ({"definition": "active-team"}, "qualifies for “active-team”"),
     ({"not": {"definition": {"slug": "active-team", "version": 3}}}, "does not qualify for “active-team”"),
     ({"trait": {"name": "plan", "in": ["trial", "free"]}}, "plan is free or trial"),
@@ -197,6 +201,7 @@ def test_definition_of_people():
             7.5,
             "7.5 points, asked for at least 60",
         ),
+        ({"sequence": {"steps": ["A", "B"], "within_days": 7}}, 1, "1 of 2 steps"),
         ({"definition": "active-team"}, 1, "qualifies"),
         ({"definition": "active-team"}, 0, "does not qualify"),
         ({"value": {"event": "A", "at_least": 1500}}, 1200.5, "1,200.5, asked for at least 1,500"),

@@ -202,6 +202,19 @@ def test_nested_definition_tells_what_it_asks_and_of_whom(acme, invite):
     assert negated["negated"] and found["newest_us"] == noon(90)
 
 
+def test_sequence_tells_how_far_it_got_and_the_days_of_the_latest(acme, invite):
+    made, ann = world.event_type("Project Made"), world.person(10, acme)
+    for day in (20, 60, 70):
+        world.happened(acme, ann, made, day, 0)
+    rule = {"sequence": {"steps": ["Project Made", "Invite Sent"], "within_days": 7}}
+    (begun,) = explained(rule, acme)["conditions"]
+    assert (begun["holds"], begun["measured"], begun["threshold"], begun["start_day"]) == (False, 1, 2, None)
+    world.happened(acme, ann, invite, 62, 0)
+    (done,) = explained(rule, acme)["conditions"]
+    assert (done["holds"], done["measured"], done["start_day"], done["unit"]) == (True, 2, 60, "steps")
+    assert (done["days"], done["people"], done["newest_us"]) == ([60, 62], [ann.pk], noon(62))
+
+
 def test_change_tells_what_there_was_before(acme, invite):
     world.used(acme, None, invite, 90, 2)
     world.used(acme, world.person(10, acme), invite, 98, 5)

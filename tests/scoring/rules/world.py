@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from accounts.models import (
     Account,
+    Event,
     EventType,
     Membership,
     Plan,
@@ -18,7 +19,7 @@ from accounts.models import (
     UsageDay,
     UsageValue,
 )
-from plgops.lib.days import EPOCH_AT, FOREVER
+from plgops.lib.days import EPOCH_AT, FOREVER, from_micros
 
 _numbers = itertools.count(1)
 
@@ -91,6 +92,25 @@ def metered(where: Account, who: ProductUser | None, kind: EventType, day: int, 
     told = [int(Decimal(str(amount)) * 1_000_000) for amount in amounts]
     row.sum_value, row.max_value, row.last_value, row.last_value_us = sum(told), max(told), told[-1], row.last_us
     row.save()
+    return row
+
+
+def happened(where: Account | None, who: ProductUser, kind: EventType, day: int, *times: int) -> UsageDay:
+    """Events at these microseconds of the day's noon, in the log and in the roll-up."""
+    noon = day * 86_400_000_000 + 43_200_000_000
+    row = used(where, who, kind, day, len(times))
+    row.first_us, row.last_us = noon + min(times), noon + max(times)
+    row.save()
+    for time in times:
+        Event.objects.create(
+            source_id=1,
+            message_id=f"m{next(_numbers)}",
+            event_type=kind,
+            user=who,
+            account=where,
+            occurred_at=from_micros(noon + time),
+            received_at=at(day),
+        )
     return row
 
 

@@ -138,9 +138,12 @@ def queue(filters: Filters, *, user: StaffUser) -> QuerySet[Handoff]:
 
 def page(filters: Filters, *, user: StaffUser, cursor: str = "") -> Page[Handoff]:
     """One page of the queue in its order, after `cursor`."""
-    by = {"waiting": "opened_at", "seats": "-company__seats", "mrr": "-company__mrr"}.get(filters.sort, "")
+    by = {"waiting": "opened_at", "seats": "-company_size", "mrr": "-company_size"}.get(filters.sort, "")
     by = by or ("-closed_at" if filters.tab == "done" else "-newest_evidence_at")
     rows = queue(filters, user=user).select_related("company", "owner").only(*_SHOWN)
+    if by == "-company_size":
+        # as an expression: by the account's own index PostgreSQL would walk through all accounts to find the few here
+        rows = rows.annotate(company_size=F(f"company__{filters.sort}") + 0)
     return keyset(rows, by=by, cursor=cursor, size=PAGE)
 
 

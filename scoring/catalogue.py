@@ -36,6 +36,7 @@ _NODE_ICONS = {
     tree.Score: "gauge",
     tree.Nested: "list-checks",
     tree.Trait: "tag",
+    tree.TraitChanged: "tag",
     tree.StageReached: "milestone",
     tree.StageSince: "milestone",
 }

@@ -81,7 +81,7 @@ def told(question: Question, item: Found, same: Mapping[str, Any], known: Known)
 
 def _told_measure(question: Question, item: Found, traits: Traits) -> Any:
     node = item.leaf.node
-    if isinstance(node, tree.Recency | tree.First):
+    if isinstance(node, tree.Recency | tree.First | tree.TraitChanged):
         return None if item.measured is None else question.day - item.measured
     if isinstance(node, tree.Score):
         return None if item.measured is None else _points(item.measured)
@@ -148,6 +148,8 @@ def asked_for(node: tree.Condition | tree.UsersWho) -> tuple[str, Any]:
     match node:
         case tree.Recency(_, within_days, not_for_days):
             return ("within_days", within_days) if within_days is not None else ("not_for_days", not_for_days)
+        case tree.TraitChanged(within_days=length):
+            return "changed_within_days", length
         case tree.Sequence(steps):
             return "steps", len(steps)
         case tree.Nested():

@@ -21,7 +21,7 @@ from collections.abc import Iterable, Sequence
 from scoring.rules import tree
 from scoring.rules.sql.behind import Look, stretches_found, usage_behind
 from scoring.rules.sql.booleans import extras, holds, measured, soonest
-from scoring.rules.sql.facts import stage_table, trait_tables
+from scoring.rules.sql.facts import changed_tables, stage_table, trait_tables
 from scoring.rules.sql.later import bounds
 from scoring.rules.sql.metered import last_tables, limit_table
 from scoring.rules.sql.plan import Plan
@@ -196,6 +196,7 @@ def _tables(plan: Plan) -> None:
     limit_table(plan)
     sequence_tables(plan)
     trait_tables(plan)
+    changed_tables(plan)
     stage_table(plan)
     if plan.people_rules:
         wide_table(plan, "user")

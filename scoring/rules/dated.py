@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from scoring.rules.parts import COMPARISONS, read_amount, read_window
-from scoring.rules.tree import LEVELS, STAGES, Condition, StageReached, StageSince, Trait
+from scoring.rules.tree import LEVELS, STAGES, Condition, StageReached, StageSince, Trait, TraitChanged
 from scoring.rules.values import MAX_DAYS, Reader, at, json_kind, quoted
 from scoring.rules.windows import Subject
 
 
 def read_trait(reader: Reader, value: object, path: str, subject: Subject) -> Condition | None:
-    ops = (*COMPARISONS, "is_set")
+    ops = (*COMPARISONS, "is_set", "changed_within_days")
     table = reader.table(value, path, needs=("name",), may=("of", *ops))
     if table is None:
         return None
@@ -24,6 +24,10 @@ def read_trait(reader: Reader, value: object, path: str, subject: Subject) -> Co
     if len(given) != 1:
         reader.wrong(path, f"expected exactly one comparison: {quoted(ops)}")
         return None
+    if given[0] == "changed_within_days":
+        length = reader.whole(table[given[0]], at(path, given[0]), low=1, high=MAX_DAYS)
+        whose: Subject = "user" if of == "user" else "account"
+        return None if name is None or of is None or length is None else TraitChanged(name, whose, length)
     test = _trait_test(reader, given[0], table[given[0]], at(path, given[0]))
     if name is None or of is None or test is None:
         return None

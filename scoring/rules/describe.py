@@ -78,7 +78,7 @@ def describe_measure(node: tree.Condition | tree.UsersWho, measured: int | float
     since then, for a trait its value; None: nothing was there.
     """
     match node:
-        case tree.Recency() | tree.First() | tree.StageReached() | tree.StageSince():
+        case tree.Recency() | tree.First() | tree.TraitChanged() | tree.StageReached() | tree.StageSince():
             if not isinstance(measured, int):
                 return "never"
             return "today" if measured == 0 else f"{day_count(measured)} ago"

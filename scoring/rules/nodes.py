@@ -150,6 +150,15 @@ class Trait:
 
 
 @dataclass(frozen=True, slots=True)
+class TraitChanged:
+    """A trait's value gave way to another one within the last `within_days`; its first value is no change."""
+
+    name: str
+    of: Subject
+    within_days: int
+
+
+@dataclass(frozen=True, slots=True)
 class StageReached:
     """The account reached the stage, at least once, on a day of the window."""
 
@@ -256,5 +265,5 @@ class AtLeast:
 
 
 UsageCondition = Count | Distinct | Users | Days | Recency | First | Value | Change | Sequence
-Condition = UsageCondition | Score | Nested | Trait | StageReached | StageSince
+Condition = UsageCondition | Score | Nested | Trait | TraitChanged | StageReached | StageSince
 Node = All | Any_ | Not | AtLeast | Condition | UsersWho

@@ -32,7 +32,11 @@ STAGE_REACHED = {
 }
 
 
-def phrase(node: tree.UsageCondition | tree.Trait | tree.StageReached | tree.StageSince, *, subject: Subject) -> str:
+def phrase(
+    node: tree.UsageCondition | tree.Trait | tree.TraitChanged | tree.StageReached | tree.StageSince,
+    *,
+    subject: Subject,
+) -> str:
     """A condition that holds no other one, as a phrase; `subject`: is it asked of an account or of a person."""
     match node:
         case tree.Count(events, compare, window):
@@ -65,6 +69,9 @@ def phrase(node: tree.UsageCondition | tree.Trait | tree.StageReached | tree.Sta
             return _value(node, subject)
         case tree.Trait():
             return trait(node, subject, negated=False)
+        case tree.TraitChanged(name, of, changed):
+            whose = "the account's " if subject == "user" and of == "account" else ""
+            return f"{whose}{name.replace('_', ' ')} changed {_last(changed)}"
         case tree.StageReached():
             return stage_reached(node, subject, negated=False)
         case tree.StageSince(stage, low, high):
@@ -195,20 +202,31 @@ def _value(node: tree.Value, subject: Subject) -> str:
 
 
 def trait(node: tree.Trait, subject: Subject, *, negated: bool) -> str:
-    name = f"the account's {node.name}" if subject == "user" and node.of == "account" else node.name
-    verb = "is not" if negated else "is"
+    """“plan is free or trial”; of what is counted, “has at least 20 employees”."""
+    whose = subject == "user" and node.of == "account"
+    name = node.name.replace("_", " ")
+    plural = name.endswith("s") and not name.endswith(("ss", "us", "is"))
+    if plural and not node.texts and node.op != "is_set":
+        having = f"{'does not have' if negated else 'has'} {_how_many(node)}"
+        one = (node.high if node.op == "at_most" else node.low) == days.MICRO or node.numbers[-1:] == (days.MICRO,)
+        return f"{'the account ' if whose else ''}{having} {name.removesuffix('s') if one else name}"
+    name = f"the account's {name}" if whose else name
+    verb = "are" if plural else "is"
+    if node.op == "is_set":
+        return f"{name} {verb} set" if node.is_set != negated else f"{name} {verb} not set"
+    if negated and len(node.texts) + len(node.numbers) > 1:
+        return f"{name} {verb} none of {', '.join([*node.texts, *map(_number, node.numbers)])}"
+    between = "from " if node.op == "between" else ""
+    return f"{name} {verb} {'not ' if negated else ''}{between}{_how_many(node)}"
+
+
+def _how_many(node: tree.Trait) -> str:
     match node.op:
-        case "is_set":
-            return f"{name} is set" if node.is_set != negated else f"{name} is not set"
         case "at_least" | "at_most":
-            bound = node.low if node.op == "at_least" else node.high
-            return f"{name} {verb} {node.op.replace('_', ' ')} {_number(bound)}"
+            return f"{node.op.replace('_', ' ')} {_number(node.low if node.op == 'at_least' else node.high)}"
         case "between":
-            return f"{name} {verb} from {_number(node.low)} to {_number(node.high)}"
-    values = [*node.texts, *(_number(number) for number in node.numbers)]
-    if negated and len(values) > 1:
-        return f"{name} is none of {', '.join(values)}"
-    return f"{name} {verb} {listed(values, 'or')}"
+            return f"{_number(node.low)} to {_number(node.high)}"
+    return listed([*node.texts, *map(_number, node.numbers)], "or")
 
 
 def _number(micro: int | None) -> str:

@@ -31,6 +31,7 @@ from scoring.rules.tree import (
     StageReached,
     StageSince,
     Trait,
+    TraitChanged,
     Users,
     UsersWho,
     Value,
@@ -102,6 +103,9 @@ def rule_json(rule: Node, *, subject: Subject) -> dict[str, Any]:
             return {"sequence": inside | _window_json(window)}
         case Trait():
             return {"trait": _trait_json(rule, subject)}
+        case TraitChanged(name, of, length):
+            whose = {} if of == subject else {"of": of}
+            return {"trait": {"name": name} | whose | {"changed_within_days": length}}
         case StageReached(stage, window):
             return {"stage": {"reached": stage} | _window_json(window)}
         case StageSince(stage, low, high):

@@ -90,7 +90,7 @@ def test_a_definition_reads_as_a_sentence_and_as_a_tree(client_of, rep, two):
             "Has not paid",
         ],
     )
-    assert response.context["motion"].text == "Employees is at least 20"
+    assert response.context["motion"].text == "Has at least 20 employees"
     assert two[0].live_version.english in response.content.decode()
 
 

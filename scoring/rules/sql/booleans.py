@@ -43,6 +43,8 @@ def holds(plan: Plan, rule: tree.Node, subject: Subject) -> str:
                 return f"({column} IS NOT NULL AND {judged(column, against)})"
             share = f"x{plan.leaves[subject][rule]}"
             return f"({column} IS NOT NULL AND {share} IS NOT NULL AND {column} >= {share})"
+        case tree.TraitChanged(within_days=length):
+            return f"({column} IS NOT NULL AND {column} > {plan.day - length})"
         case tree.StageReached():
             return f"({column} IS NOT NULL)"
         case tree.StageSince(_, low, high):

@@ -49,6 +49,39 @@ def trait_tables(plan: Plan) -> None:
         plan.add(name, text)
 
 
+def changed_tables(plan: Plan) -> None:
+    """`achange` and `uchange`: the day of a trait's latest change up to the day (m), and of the next one known (n).
+
+    Values that stand on following days differ, so each but the first is a change.
+    """
+    found = plan.of_kind("account", tree.TraitChanged) + plan.of_kind("user", tree.TraitChanged)
+    nodes = [node for node in dict.fromkeys(found) if isinstance(node, tree.TraitChanged)]
+    plan.changed_columns = {node: number for number, node in enumerate(nodes)}
+    for of, name in (("account", "achange"), ("user", "uchange")):
+        mine = [node for node in nodes if node.of == of]
+        if not mine:
+            continue
+        columns = []
+        for node in mine:
+            number, named = plan.changed_columns[node], f"t.name = {plan.bind(node.name)}"
+            latest = f"MAX(CASE WHEN {named} AND t.from_day <= {plan.day} THEN t.from_day END)"
+            first = f"MIN(CASE WHEN {named} THEN t.from_day END)"
+            columns.append(f"CASE WHEN {latest} > {first} THEN {latest} END AS m{number}")
+            columns.append(f"MIN(CASE WHEN {named} AND t.from_day > {plan.day} THEN t.from_day END) AS n{number}")
+        if of == "account":
+            source = "acct a CROSS JOIN accounts_traitvalue t WHERE t.account_id = a.id AND a.id > 0"
+        else:
+            source = (
+                "(SELECT DISTINCT user_id FROM members) q CROSS JOIN accounts_traitvalue t WHERE t.user_id = q.user_id"
+            )
+        names = ", ".join(sorted({plan.bind(node.name) for node in mine}))
+        plan.add(
+            name,
+            f"SELECT t.{of}_id, {', '.join(columns)} FROM {source} AND t.name IN ({names})"
+            f" AND t.to_day > t.from_day GROUP BY t.{of}_id",
+        )
+
+
 def trait_test(plan: Plan, node: tree.Trait) -> str:
     """Whether the value `t` is what was asked for."""
     if node.op == "is_set":

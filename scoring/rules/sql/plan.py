@@ -35,6 +35,7 @@ class Plan:
         # the number of a measurement in the tables that account and person share
         self.usage_columns: dict[Leafy, int] = {}
         self.trait_columns: dict[tree.Trait, int] = {}
+        self.changed_columns: dict[tree.TraitChanged, int] = {}
         self.stage_columns: dict[Leafy, int] = {}
         self.limit_columns: dict[tree.Share, int] = {}
         self.with_parts: list[tuple[str, str]] = []

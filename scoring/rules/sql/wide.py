@@ -23,10 +23,15 @@ def wide_table(plan: Plan, subject: Subject) -> None:
         "lasts" if person else "alasts": by_pair if person else by_account,
         "seq" if person else "aseq": by_pair if person else by_account,
         "atrait": by_account,
+        "achange": by_account,
         "plim": by_account,
         "stage": by_account,
     }
-    tables |= {"utrait": "x.user_id = s.user_id"} if person else {"daily": by_account, "who": by_account}
+    tables |= (
+        dict.fromkeys(("utrait", "uchange"), "x.user_id = s.user_id")
+        if person
+        else {"daily": by_account, "who": by_account}
+    )
     joins = "".join(
         f" LEFT JOIN {table} ON {on.replace('x.', f'{table}.')}" for table, on in tables.items() if table in names
     )
@@ -84,6 +89,10 @@ def _columns_of(plan: Plan, node: Leafy, number: int, subject: Subject) -> tuple
             # what is recent only falls: below its least number, or at none, the answer stays no
             least = max(node.at_least, 1 if node.op == "at_least" else 0)
             return measured, f"CASE WHEN {measured} >= {least} THEN {moves} END"
+        case tree.TraitChanged():
+            changed = f"{'uchange' if node.of == 'user' else 'achange'}.@{plan.changed_columns[node]}"
+            last, end = changed.replace("@", "m"), f"{changed.replace('@', 'm')} + {node.within_days}"
+            return last, plan.least([f"CASE WHEN {end} > {plan.day} THEN {end} END", changed.replace("@", "n")])
         case tree.Sequence():
             return sequences.columns_of(plan, node, number, subject)
         case tree.Score() | tree.Nested():

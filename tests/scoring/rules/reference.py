@@ -114,6 +114,8 @@ def holds(facts: Facts, rule: dict, day: int, account: int, user: int | None = N
         return limit is not None and found >= limit * Decimal(str(body["share_of_limit"]))
     if kind == "definition":
         return found == 1
+    if kind == "trait" and "changed_within_days" in body:
+        return found is not None and day - found < body["changed_within_days"]
     if kind == "trait":
         return _trait_holds(facts, body, day, account, user)
     return _judge(found, body)
@@ -148,6 +150,14 @@ def measure(facts: Facts, kind: str, body: dict, day: int, account: int, user: i
             entered = [facts.accounts[account][0]] if account else []
         inside = [when for when in entered if when <= day and _inside(facts, body, when, day, account, user)]
         return max(inside) if inside else None
+    if kind == "trait" and "changed_within_days" in body:
+        of = body.get("of", "account" if user is None else "user")
+        began = [
+            start
+            for whose, who, name, _, start, end in facts.traits
+            if (whose, who, name) == (of, account if of == "account" else user, body["name"]) and start < end
+        ]
+        return max((start for start in began if min(began) < start <= day), default=None)
     if kind == "trait":
         stand = _standing(facts, body, day, account, user)
         if not {"at_least", "at_most", "between"} & body.keys():

@@ -144,13 +144,15 @@ def traits(draw, subject):
     body = {"name": draw(st.sampled_from(TRAITS))}
     if subject == "user" and draw(st.booleans()):
         body["of"] = draw(st.sampled_from(["account", "user"]))
-    op = draw(st.sampled_from(["in", "exactly", "at_least", "at_most", "between", "is_set"]))
+    op = draw(st.sampled_from(["in", "exactly", "at_least", "at_most", "between", "is_set", "changed_within_days"]))
     askable = st.sampled_from([value for value in VALUES if value not in (None, "")])
     numbers = st.sampled_from([0, 0.5, 5, 5.5, 12])
     if op == "in":
         return body | {op: draw(st.lists(askable, min_size=1, max_size=3))}
     if op == "exactly":
         return body | {op: draw(askable)}
+    if op == "changed_within_days":
+        return body | {op: draw(lengths)}
     if op == "is_set":
         return body | {op: draw(st.booleans())}
     if op == "between":
@@ -284,7 +286,10 @@ def dated(subject):
         lambda name, is_set: {"trait": {"name": name, "is_set": is_set}}, st.sampled_from(TRAITS), st.booleans()
     )
     stage = st.sampled_from(["activated", "paid"]).map(lambda stage: {"stage": {"reached": stage}})
-    return either(anybody, trait, stage)
+    changed = st.builds(
+        lambda name, length: {"trait": {"name": name, "changed_within_days": length}}, st.sampled_from(TRAITS), lengths
+    )
+    return either(anybody, trait, changed, stage)
 
 
 def leafs(subject):

@@ -518,6 +518,21 @@ def test_traits_of_the_account_inside_a_rule_about_people(acme):
         assert holds({"trait": {"name": "plan", "exactly": plan} | of}, acme, level="user")
 
 
+def test_trait_changed_is_not_its_first_value(acme):
+    ann = world.person(10, acme)
+    world.trait(acme, "plan", "free", 20, 50)
+    world.trait(acme, "plan", "team", 50, 60)
+    world.trait(acme, "plan", None, 60)
+    world.trait(ann, "title", "CTO", 55)
+    rule = {"trait": {"name": "plan", "changed_within_days": 5}}
+    assert [holds(rule, acme, day) for day in (20, 49, 50, 54, 55, 60, 64, 65)] == [
+        False, False, True, True, False, True, True, False,
+    ]  # fmt: skip
+    assert [next_day(rule, acme, day) for day in (20, 52, 57, 62, 65)] == [50, 55, 60, 65, None]
+    assert holds(rule | {"trait": rule["trait"] | {"of": "account"}}, acme, 52, level="user")
+    assert not holds({"trait": {"name": "title", "changed_within_days": 50}}, acme, level="user")
+
+
 def test_stage_since_counts_from_the_latest_entry(acme):
     world.stage(acme, "paid", 40)
     world.stage(acme, "paid", 60)

@@ -86,7 +86,14 @@ PHRASES = [
     ({"trait": {"name": "plan", "in": ["trial", "free"]}}, "plan is free or trial"),
     ({"not": {"trait": {"name": "plan", "exactly": "free"}}}, "plan is not free"),
     ({"not": {"trait": {"name": "plan", "in": ["trial", "free"]}}}, "plan is none of free, trial"),
-    ({"trait": {"name": "employees", "at_least": 1500}}, "employees is at least 1,500"),
+    ({"trait": {"name": "employees", "at_least": 1500}}, "has at least 1,500 employees"),
+    ({"not": {"trait": {"name": "seats", "at_most": 1}}}, "does not have at most 1 seat"),
+    ({"trait": {"name": "active_users", "between": [5, 10]}}, "has 5 to 10 active users"),
+    ({"trait": {"name": "seats", "in": [5, 10]}}, "has 5 or 10 seats"),
+    ({"trait": {"name": "regions", "exactly": "EU"}}, "regions are EU"),
+    ({"trait": {"name": "status", "at_least": 3}}, "status is at least 3"),
+    ({"not": {"trait": {"name": "mrr", "at_least": 500}}}, "mrr is not at least 500"),
+    ({"trait": {"name": "billing_country", "changed_within_days": 30}}, "billing country changed in the last 30 days"),
     ({"trait": {"name": "share", "between": [0.5, 2]}}, "share is from 0.5 to 2"),
     ({"trait": {"name": "country", "is_set": False}}, "country is not set"),
     ({"not": {"trait": {"name": "country", "is_set": False}}}, "country is set"),
@@ -161,7 +168,7 @@ def test_definition_of_accounts_with_people_and_motion():
     assert describe.describe(doc) == (
         "An account qualifies when plan is free or trial, there is at least 1 person for whom (“Invite Sent” at "
         "least 3 times within 14 days of their own signup and the account's region is EU) and has not paid. "
-        "It goes to sales only when seats is at least 10."
+        "It goes to sales only when has at least 10 seats."
     )
 
 

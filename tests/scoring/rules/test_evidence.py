@@ -215,6 +215,14 @@ def test_sequence_tells_how_far_it_got_and_the_days_of_the_latest(acme, invite):
     assert (done["days"], done["people"], done["newest_us"]) == ([60, 62], [ann.pk], noon(62))
 
 
+def test_changed_trait_tells_days_since(acme):
+    world.trait(acme, "plan", "free", 20, 90)
+    world.trait(acme, "plan", "team", 90)
+    (changed,) = explained({"trait": {"name": "plan", "changed_within_days": 30}}, acme)["conditions"]
+    told = (changed["kind"], changed["holds"], changed["measured"], changed["comparison"], changed["threshold"])
+    assert told == ("trait", True, 10, "changed_within_days", 30)
+
+
 def test_change_tells_what_there_was_before(acme, invite):
     world.used(acme, None, invite, 90, 2)
     world.used(acme, world.person(10, acme), invite, 98, 5)

@@ -75,11 +75,13 @@ def test_every_problem_is_told_with_its_place():
         ("/rule/all/1/count/at_least", "expected a whole number from 1 to 1000000000, not true or false"),
         (
             "/rule/all/2/trait/is",
-            "unknown key; expected one of “name”, “of”, “at_least”, “at_most”, “exactly”, “between”, “in”, “is_set”",
+            "unknown key; expected one of “name”, “of”, “at_least”, “at_most”, “exactly”, “between”, “in”, “is_set”,"
+            " “changed_within_days”",
         ),
         (
             "/rule/all/2/trait",
-            "expected exactly one comparison: “at_least”, “at_most”, “exactly”, “between”, “in”, “is_set”",
+            "expected exactly one comparison: “at_least”, “at_most”, “exactly”, “between”, “in”, “is_set”,"
+            " “changed_within_days”",
         ),
         (
             "/rule/all/3/unheard",
@@ -181,6 +183,7 @@ def test_every_problem_is_told_with_its_place():
         ({"trait": {"name": "plan", "at_least": 0.0000001}}, "account", "/trait/at_least"),
         ({"trait": {"name": "plan", "at_least": float("nan")}}, "account", "/trait/at_least"),
         ({"trait": {"name": "plan", "exactly": None}}, "account", "/trait/exactly"),
+        ({"trait": {"name": "plan", "changed_within_days": 0}}, "account", "/trait/changed_within_days"),
         ({"trait": {"name": "plan", "is_set": 1}}, "account", "/trait/is_set"),
         ({"stage": {"reached": "sold"}}, "account", "/stage/reached"),
         ({"stage": {"since": "paid"}}, "account", "/stage"),

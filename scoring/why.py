@@ -28,6 +28,8 @@ _ICONS = {
     "change": "trending-up",
     "sequence": "route",
     "first": "sparkles",
+    "score": "gauge",
+    "definition": "list-checks",
 }
 _TOLD = {"count", "distinct", "days", "users"}  # what can be told as something done
 _NEEDS = {"at_least": "at least {}", "at_most": "at most {}", "exactly": "exactly {}"}
@@ -162,12 +164,18 @@ def _signal(condition: Mapping[str, Any], names: Mapping[int, str], line: Line |
 
 def _measured(condition: Mapping[str, Any]) -> str:
     number, kind = condition.get("measured"), condition.get("kind")
-    if number is None or kind == "stage":
+    if number is None or kind in ("stage", "definition"):
         return ""
-    if kind == "trait":
+    if kind == "trait" and not _is_ago(condition):
         return f"{number:,}" if isinstance(number, int | float) and not isinstance(number, bool) else str(number)
-    if kind == "recency":
+    if _is_ago(condition):
         return "today" if number == 0 else "1 day ago" if number == 1 else f"{number:,} days ago"
+    if kind == "sequence":
+        return f"{number} of {condition.get('threshold')} steps"
+    if kind == "change":
+        return f"{number:,} times after {condition.get('base') or 0:,}"
+    if kind == "value":
+        return f"{number:,}"
     unit = _UNITS.get(str(kind), str(condition.get("unit") or ""))
     if number == 1:
         unit = {"times": "time", "people": "person", "days": "day"}.get(unit, unit)
@@ -176,13 +184,32 @@ def _measured(condition: Mapping[str, Any]) -> str:
 
 def _needed(condition: Mapping[str, Any]) -> str:
     threshold, comparison = condition.get("threshold"), condition.get("comparison")
-    if condition.get("kind") == "recency" and condition.get("measured") is not None:
+    kind = condition.get("kind")
+    if _is_ago(condition) and condition.get("measured") is not None:
         return "at the time"  # the days are counted from when it was found, not from today
-    if threshold is None or condition.get("kind") in ("trait", "stage", "recency"):
+    if threshold is None or kind in ("trait", "stage", "recency", "sequence"):
         return ""
+    if comparison == "share_of_limit":
+        limit = condition.get("limit")
+        return (
+            "the plan sets no limit" if limit is None else f"at least {threshold:.1%} of {limit:,}".replace(".0%", "%")
+        )
+    if kind == "change":
+        return f"{'at least' if comparison == 'factor_at_least' else 'at most'} {threshold:g} times as many"
     if comparison == "between" and isinstance(threshold, list | tuple):
         return f"between {threshold[0]:,} and {threshold[1]:,}"
-    return _NEEDS.get(str(comparison), "{}").format(f"{threshold:,}" if isinstance(threshold, int) else threshold)
+    shown = f"{threshold:,}" if isinstance(threshold, int | float) else threshold
+    needed = _NEEDS.get(str(comparison), "{}").format(shown)
+    if kind == "score":
+        parts = (f"{name} {points:,}" for name, points in (condition.get("parts") or {}).items())
+        return "; ".join([needed, *parts])
+    return needed
+
+
+def _is_ago(condition: Mapping[str, Any]) -> bool:
+    """Whether what was measured is the days since then."""
+    changed = condition.get("comparison") == "changed_within_days"
+    return condition.get("kind") in ("recency", "first") or changed
 
 
 def _strength(condition: Mapping[str, Any]) -> tuple[float, int]:

@@ -14,6 +14,7 @@ import contextlib
 import datetime as dt
 import fcntl
 import json
+import logging
 import os
 import shutil
 import tempfile
@@ -30,8 +31,10 @@ from django.conf import settings
 from plgops.lib.db import snapshot
 from plgops.lib.outflow import write_csv
 
+logger = logging.getLogger(__name__)
+
 POINTER, BUILDING = "current.json", "building.lock"
-FORMAT = 1  # a file of another format is made again
+FORMAT = 2  # a file of another format is made again
 CONSUMER = "evaluation"  # its changed_seq rises with everything that rules read
 MOST = 0.3  # so many of all accounts changed, or so many rows replaced since the last sort: write everything again
 _IDS_AT_ONCE = 10_000
@@ -122,8 +125,8 @@ TABLES = (
         ),
         order="account_id, user_id, name, from_day",
         where="t.account_id > 0",
-        # rules only ask whether there is a value; its text is in the next column
-        sql=(("value", "CASE WHEN CAST(t.value AS TEXT) = 'null' THEN 'null' ELSE 'set' END"),),
+        # rules only ask whether there is a value (a trait that was taken back is NULL); its text is in the next column
+        sql=(("value", "CASE WHEN CAST(t.value AS TEXT) <> 'null' THEN 'set' END"),),
     ),
     _Table(
         "accounts_stageentry",
@@ -169,10 +172,10 @@ def folder() -> Path:
 
 
 def current() -> Generation | None:
-    """The current generation; None before the first."""
+    """The current generation; None before the first, and where the pointer cannot be read."""
     try:
         told = json.loads((folder() / POINTER).read_text())
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):
         return None
     if told.pop("format") != FORMAT:
         return None
@@ -188,7 +191,7 @@ def refresh(*, now: dt.datetime, whole: bool = False) -> Generation:
     folder().mkdir(parents=True, exist_ok=True)
     with _alone():
         old = None if whole else current()
-        if old is not None and not old.path.exists():
+        if old is not None and not (old.path.exists() and _opens(old)):
             old = None
         began = time.monotonic()
         with tempfile.TemporaryDirectory(dir=folder(), prefix="building-") as work:
@@ -238,6 +241,16 @@ def _opened(generation: Generation) -> duckdb.DuckDBPyConnection:
             # the older one is not closed here: cursors of other threads may be at work, and the last one ends it
             _open.update(pid=os.getpid(), path=generation.path, connection=database)
         return _open["connection"]
+
+
+def _opens(generation: Generation) -> bool:
+    """Whether its file is there and whole; a machine that lost its power, or a full disk, may have left half of it."""
+    try:
+        _opened(generation)
+    except duckdb.Error as error:
+        logger.warning("the usage lake is made anew: %s", error)
+        return False
+    return True
 
 
 def _limits(temporary: Path) -> dict[str, Any]:
@@ -293,6 +306,8 @@ def _build(work: Path, old: Generation | None, *, now: dt.datetime, began: float
         replaced=replaced,
         seconds=round(time.monotonic() - began, 3),
     )
+    with path.open("rb") as file:
+        os.fsync(file.fileno())  # the pointer must not be on the disk before what it names
     os.replace(path, made.path)
     pointer = work / POINTER
     pointer.write_text(json.dumps(asdict(made) | {"built_at": made.built_at.isoformat(), "format": FORMAT}))

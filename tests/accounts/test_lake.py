@@ -191,3 +191,29 @@ def test_the_export_is_parquet_with_the_same_rows(source, tmp_path):
     assert {file.name for file in files} == {f"{table.name}.parquet" for table in lake.TABLES}
     rows = duckdb.sql(f"FROM '{tmp_path}/out/accounts_usageday.parquet'").fetchall()
     assert sorted(rows, key=repr) == content()["accounts_usageday"]
+
+
+def test_a_trait_that_was_taken_back_is_no_value(source):
+    accept(source, group("u1", "a1", 1, plan="pro"), group("u1", "a1", 5, plan=None))
+    lake.refresh(now=NOW)
+    with lake.connection() as db:
+        told = db.execute(
+            "SELECT value, text FROM accounts_traitvalue WHERE name = 'plan' ORDER BY from_day"
+        ).fetchall()
+    assert told == [("set", "pro"), (None, "null")]
+
+
+@pytest.mark.parametrize("spoil", ["cut", "gone", "pointer"])
+def test_a_generation_that_a_power_cut_left_broken_is_made_anew(source, spoil):
+    accept(source, group("u1", "a1", 1, plan="pro"))
+    made = lake.refresh(now=NOW)
+    lake._open.clear()  # as another process finds it
+    if spoil == "cut":
+        made.path.write_bytes(made.path.read_bytes()[:100])
+    elif spoil == "gone":
+        made.path.unlink()
+    else:
+        (lake.folder() / lake.POINTER).write_text("")
+    again = lake.refresh(now=NOW)
+    assert again.file != made.file
+    assert [row[:1] for row in content()["accounts_account"]] == [(Account.objects.get().pk,)]

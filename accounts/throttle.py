@@ -43,8 +43,10 @@ def succeeded(*, username: str, address: str) -> None:
 def digest(username: str, address: str) -> str:
     """Neither name nor address is kept: a name that nobody has is often a password in the wrong field."""
     try:
-        if ipaddress.ip_address(address).version == 6:
-            address = str(ipaddress.ip_network(f"{address}/64", strict=False))
+        known = ipaddress.ip_address(address)
+        if isinstance(known, ipaddress.IPv6Address):
+            # a server that listens on both kinds sees IPv4 as ::ffff:1.2.3.4: all of that is not one network
+            address = str(known.ipv4_mapped or ipaddress.ip_network(f"{address}/64", strict=False))
     except ValueError:
         pass  # a socket has no address
     return hashlib.sha256(f"{username.strip().lower()}\n{address}".encode()).hexdigest()

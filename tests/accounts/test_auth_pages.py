@@ -94,6 +94,11 @@ def test_one_ipv6_network_is_one_address(db):
     assert throttle.digest("dana", "2001:db8:1:2::1") != throttle.digest("dana", "2001:db8:1:3::1")
 
 
+def test_an_ipv4_address_is_itself_also_to_a_server_that_listens_on_ipv6(db):
+    assert throttle.digest("dana", "::ffff:203.0.113.9") == throttle.digest("dana", "203.0.113.9")
+    assert throttle.digest("dana", "::ffff:203.0.113.9") != throttle.digest("dana", "::ffff:192.0.2.1")
+
+
 def test_neither_names_nor_addresses_of_attempts_are_kept_and_expired_ones_go(db):
     now = timezone.now()
     for n in range(4):

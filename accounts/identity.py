@@ -112,7 +112,7 @@ def _follow_memberships(news: News, involved: set[int], more: Iterable[Named], *
         heard.setdefault(user_id, memberships.Heard({}, {}, {}))
     named = {key for one in heard.values() for key in one.named}
     accounts = {key: row.account_id for key, row in keys.load_accounts(named, exclusive=False).items()}
-    changed = memberships.derive(heard, accounts, domains=False)
+    changed, left = memberships.derive(heard, accounts, domains=False)
     domains = dict(news.domains)
     for one in heard.values():
         for key, (at, _) in one.domains.items():
@@ -122,7 +122,9 @@ def _follow_memberships(news: News, involved: set[int], more: Iterable[Named], *
         accounts.update({key: row.account_id for key, row in decided.items()})
         lacking = {key for one in heard.values() for key in one.domains} - set(accounts)
         accounts.update({key: row.account_id for key, row in keys.load_accounts(lacking, exclusive=False).items()})
-        changed |= memberships.derive(heard, accounts, domains=True)
+        more_changed, more_left = memberships.derive(heard, accounts, domains=True)
+        changed, left = changed | more_changed, left | more_left
+    news.changed_accounts |= left  # nobody who is still in them says so
     return changed
 
 

@@ -273,8 +273,9 @@ def _spans(heard: Heard, accounts: Mapping[str, int]) -> list[Span]:
     return found
 
 
-def derive(heard: Mapping[int, Heard], accounts: Mapping[str, int], *, domains: bool) -> set[int]:
-    """Make the memberships of these people again; who changed. Only differences are written.
+def derive(heard: Mapping[int, Heard], accounts: Mapping[str, int], *, domains: bool) -> tuple[set[int], set[int]]:
+    """Make the memberships of these people again; who changed, and which accounts lost one. Only differences are
+    written.
 
     `accounts`: account ids by key. Domains come in a second pass (`domains`), after it has been decided
     whose they are; the first leaves those rows alone, except where a group supersedes them.
@@ -290,7 +291,7 @@ def derive(heard: Mapping[int, Heard], accounts: Mapping[str, int], *, domains: 
                 span = Span(key, accounts[key], str(Membership.Origin.DOMAIN), at, NEVER, user_key)
                 wanted[user_id, key, at] = span
     changed: set[int] = set()
-    gone: list[int] = []
+    gone: dict[int, int] = {}  # memberships, each with its account
     for user_id, pk, *rest in _stored(heard):
         span = _span(rest)
         if not domains and span.origin == Membership.Origin.DOMAIN and user_id not in grouped:
@@ -298,7 +299,7 @@ def derive(heard: Mapping[int, Heard], accounts: Mapping[str, int], *, domains: 
         if wanted.get((user_id, span.account_key, span.start)) == span:
             del wanted[user_id, span.account_key, span.start]
         else:
-            gone.append(pk)
+            gone[pk] = span.account_id
             changed.add(user_id)
     if gone:
         with connection.cursor() as cursor:
@@ -313,7 +314,7 @@ def derive(heard: Mapping[int, Heard], accounts: Mapping[str, int], *, domains: 
             + (FOREVER if open_ended else day_of_micros(micros(span.end)),)
         )
     bulk.write(_MEMBERSHIP, rows)
-    return changed
+    return changed, set(gone.values())
 
 
 def first_of_domains(domains: Collection[str]) -> dict[str, str]:

@@ -137,6 +137,19 @@ def test_a_group_supersedes_the_domains_account(accept):
     assert places() == {"A": "g1", "B": "g0"}
 
 
+def test_an_account_that_loses_a_person_to_another_one_is_changed(accept):
+    accept(identify(at(1), userId="ann", traits={"email": "ann@acme.com"}), group(at(2), "g1", userId="ann"))
+    accept(identify(at(3), userId="bob", traits={"email": "bob@acme.com"}))  # in g1, by the domain
+    due = AccountDue.objects.filter(consumer="evaluation", account__external_id="g1")
+    before = due.get().changed_seq
+    accept(group(at(4), "g2", userId="bob"))
+    assert set(Membership.objects.values_list("user__external_id", "account__external_id")) == {
+        ("ann", "g1"),
+        ("bob", "g2"),
+    }
+    assert due.get().changed_seq > before
+
+
 def test_removal_ends_a_membership_and_a_later_message_starts_anew(accept):
     accept(group(at(1), "g1", userId="ann"), group(at(2), "g2", userId="ann"))
     accept(track(at(3), "Account Removed User", userId="ann", context={"groupId": "g2"}))

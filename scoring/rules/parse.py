@@ -10,7 +10,7 @@ from typing import Any
 from scoring.rules.conditions import CONDITIONS
 from scoring.rules.parts import COMPARISONS, read_compare, read_slug
 from scoring.rules.problems import RuleError
-from scoring.rules.signals import read_score
+from scoring.rules.scores import read_score
 from scoring.rules.tree import (
     DEFAULT_GRACE_DAYS,
     LEVELS,

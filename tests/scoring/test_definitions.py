@@ -274,6 +274,13 @@ def test_define_says_where_a_file_is_not_json(tmp_path, capsys):
         define(tmp_path, '{"slug": "x",\n  nope}', capsys)
 
 
+def test_define_prints_the_schema(capsys):
+    call_command("define", "--schema")
+    assert json.loads(capsys.readouterr().out)["title"] == "plgops definition"
+    with pytest.raises(CommandError, match="Which FILE.json"):
+        call_command("define")
+
+
 def test_define_says_that_a_file_is_missing(tmp_path):
     with pytest.raises(CommandError, match="cannot be read"):
         call_command("define", str(tmp_path / "none.json"))

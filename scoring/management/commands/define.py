@@ -17,17 +17,24 @@ from scoring.json_lines import Place, locate
 from scoring.models import DefinitionVersion
 from scoring.rules.parse import parse_definition
 from scoring.rules.problems import Problem, RuleError
+from scoring.rules.schema import json_schema
 
 
 class Command(BaseCommand):
     help = "Publish definitions from a JSON file (one, or a list; “-” reads standard input)."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("file", metavar="FILE.json")
+        parser.add_argument("file", metavar="FILE.json", nargs="?")
+        parser.add_argument("--schema", action="store_true", help="print the JSON Schema of a definition instead")
         parser.add_argument("--reason", default="", help="why, kept with the version")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["schema"]:
+            self.stdout.write(json.dumps(json_schema(), indent=1, ensure_ascii=False))
+            return
         name, now = options["file"], timezone.now()
+        if name is None:
+            raise CommandError("Which FILE.json? “-” reads standard input.")
         try:
             text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:

@@ -61,8 +61,7 @@ class Batch:
         changed = self.news.changed_accounts
         quiet = () if self.importing else self._backfilled(messages, places, touched, recent, cutoff)
         told: dict[str, Any] = {"now": self.now, "importing": self.importing, "quiet": quiet}
-        due.mark_changed(changed, **told)
-        due.mark_changed(touched - changed, **told, consumers=settings.DUE_ON_EVENTS)
+        due.mark_changed(changed, active=touched - changed, **told)
 
     def _judge(self, by_digest: Mapping[bytes, Message]) -> list[Message]:
         """The messages that were never accepted before; their receipts are written."""

@@ -153,7 +153,8 @@ def record_states(
     news = _write_states(subscriptions, wanted, now=now, source=source)
     if news:
         touched = {owners[key] for key, _ in wanted}
-        rederive(touched, now=now, importing=importing)
+        rederive(touched, now=now)
+        due.mark_changed(touched, now=now, importing=importing)
         of_touched = {key: row.account_id for key, row in held.items() if row.account_id in touched}
         profiles.project_accounts(traits.derive(of_touched, "account_id", alone=touched))
     return news
@@ -219,8 +220,8 @@ def _write_states(
 
 
 @transaction.atomic
-def rederive(account_ids: Iterable[int], *, now: dt.datetime, importing: bool = False) -> None:
-    """Make everything derived from these accounts' subscriptions again; marks the accounts changed.
+def rederive(account_ids: Iterable[int], *, now: dt.datetime) -> None:
+    """Make everything derived from these accounts' subscriptions again. The caller marks the accounts changed.
 
     For the verbs here and for merge and unmerge, after they have repointed the subscriptions. A tombstone
     without subscriptions loses what it had.
@@ -264,7 +265,6 @@ def rederive(account_ids: Iterable[int], *, now: dt.datetime, importing: bool = 
         now=now,
     )
     _write_present(accounts, subscriptions, points)
-    due.mark_changed(ids, now=now, importing=importing)
 
 
 def _motion(spoken: str, amount: Decimal, at: dt.datetime, touches: Sequence[tuple[dt.datetime, str]]) -> str:
@@ -347,3 +347,4 @@ def set_motion(*, company_id: int, now: dt.datetime) -> None:
     paying = set(Subscription.objects.filter(account_id__in=ids).values_list("account_id", flat=True))
     if paying:
         rederive(paying, now=now)
+        due.mark_changed(paying, now=now)

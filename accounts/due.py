@@ -44,9 +44,13 @@ _DUE = bulk.Table(
         ("last_error", "text"),
     ),
 )
+# An import's change that finds a live one waiting takes its place before that one: which of the two came first says
+# nothing about the account, and a live one that stood before an import's would be taken for a part of it.
 _RAISE = (
     "ON CONFLICT (account_id, consumer) DO UPDATE SET"
-    " changed_seq = accounts_accountdue.changed_seq + 1,"
+    " changed_seq = accounts_accountdue.changed_seq + CASE WHEN excluded.import_seq > 0"
+    " AND accounts_accountdue.changed_seq > accounts_accountdue.done_seq"
+    " AND accounts_accountdue.changed_seq > accounts_accountdue.import_seq THEN 2 ELSE 1 END,"
     " import_seq = CASE WHEN excluded.import_seq > 0 THEN accounts_accountdue.changed_seq + 1"
     " ELSE accounts_accountdue.import_seq END,"
     " changed_at = CASE WHEN accounts_accountdue.changed_seq > accounts_accountdue.done_seq"
@@ -65,7 +69,7 @@ class Claimed:
     changed_at: dt.datetime | None
     token: str
     followed_version: int | None = None  # newest rule version applied so far; None: never evaluated
-    mixed: bool = False  # an import is among the changes, and the last one is none
+    mixed: bool = False  # an import is among the changes, and so is something else
 
 
 def mark_changed(
@@ -75,19 +79,20 @@ def mark_changed(
     importing: bool = False,
     quiet: Collection[int] = (),
     consumers: Collection[str] | None = None,
+    active: Iterable[int] = (),
 ) -> None:
     """Raise `changed_seq` of these accounts for each consumer; one statement, keys in sorted order.
 
-    `importing`: it is an import's change; `quiet`: those of the accounts for which it counts as one anyway.
+    `importing`: it is an import's change; `quiet`: those of the accounts for which it counts as one anyway. `active`:
+    more accounts, of which only events are new: raised for DUE_ON_EVENTS alone.
     To be called in the transaction of the change; the consumers' doorbells ring after the commit.
     """
-    names = sorted(consumers if consumers is not None else settings.DUE_CONSUMERS)
-    ids = sorted({i for i in account_ids if i})
-    if not ids:
-        return
-    seqs = {pk: 1 if importing or pk in quiet else 0 for pk in ids}
-    bulk.write(_DUE, [(pk, name, 1, 0, seqs[pk], now, "", 0, "") for pk in ids for name in names], _RAISE)
-    for name in names:
+    names = settings.DUE_CONSUMERS if consumers is None else consumers
+    marked = {(pk, name) for pk in account_ids if pk for name in names}
+    marked |= {(pk, name) for pk in active if pk for name in settings.DUE_ON_EVENTS}
+    rows = [(*key, 1, 0, int(importing or key[0] in quiet), now, "", 0, "") for key in sorted(marked)]
+    bulk.write(_DUE, rows, _RAISE)
+    for name in sorted({name for _, name in marked}):
         after_commit(ring, settings.DUE_CONSUMERS[name])
 
 
@@ -105,8 +110,10 @@ def mark_everybody(*, consumer: str, now: dt.datetime, importing: bool = False) 
                     [consumer],
                 )
         quiet = {"import_seq": F("changed_seq") + 1} if importing else {}
+        live = Q(changed_seq__gt=F("done_seq")) & Q(changed_seq__gt=F("import_seq"))  # as in `_RAISE`
+        after = Case(When(live, then=F("changed_seq") + 2), default=F("changed_seq") + 1)
         touched = AccountDue.objects.filter(consumer=consumer).update(
-            changed_seq=F("changed_seq") + 1,
+            changed_seq=after if importing else F("changed_seq") + 1,
             changed_at=Case(When(changed_seq__gt=F("done_seq"), then=F("changed_at")), default=Value(now)),
             **quiet,
         )

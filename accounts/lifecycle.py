@@ -73,15 +73,18 @@ def reach(
     return created
 
 
-def reach_many(entries: Sequence[Reached], *, now: dt.datetime, cause: str) -> set[int]:
-    """`reach` for many accounts, in one statement and one more that marks them; the accounts with a new entry."""
+def reach_many(entries: Sequence[Reached], *, now: dt.datetime, cause: str, importing: bool = False) -> set[int]:
+    """`reach` for many accounts, in one statement and one more that marks them; the accounts with a new entry.
+
+    `importing`: the change counts as an import's.
+    """
     rows = [
         (e.account_id, e.account_id, e.stage, e.at, day_of(e.at), now, cause, e.reference, e.definition_version_id)
         for e in entries
     ]
     written = bulk.write_returning(_LEDGER, rows, "ON CONFLICT (origin_id, stage, reference) DO NOTHING", "account_id")
     changed = {account_id for (account_id,) in written}
-    due.mark_changed(changed, now=now)
+    due.mark_changed(changed, now=now, importing=importing)
     return changed
 
 

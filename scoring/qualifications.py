@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from accounts import due, lifecycle
+from accounts import lifecycle
 from accounts.models import Account
 from accounts.workspace import day_of, zone
 from plgops.lib import days
@@ -153,10 +153,8 @@ def open_episodes(opening: Sequence[Opening], *, now: dt.datetime) -> list[Quali
                 )
             )
     for cause, entries in stages.items():
-        new = lifecycle.reach_many(entries, now=now, cause=cause)
-        if cause in QUIET_CAUSES:
-            # what follows from this stage is as quiet as its cause
-            due.mark_changed(new, now=now, importing=True, consumers=["evaluation"])
+        # what follows from this stage is as quiet as its cause
+        lifecycle.reach_many(entries, now=now, cause=cause, importing=cause in QUIET_CAUSES)
     return episodes
 
 

@@ -7,6 +7,8 @@ import itertools
 from decimal import Decimal
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from accounts.billing import record_state
 from accounts.ingest import accept_batch
@@ -219,3 +221,21 @@ def test_queries_of_a_batch_of_known_people(accept, many, django_assert_num_quer
     # people seen; accounts seen; due; transaction
     with django_assert_num_queries(12):
         accept(*fresh)
+
+
+def test_a_batch_marks_its_accounts_in_one_statement(accept):
+    """Two statements would lock rows out of order, and two batches each other."""
+    accept(*(message("track", at(1), userId=f"u{n}", event="A", context={"groupId": f"g{n}"}) for n in (1, 2)))
+    before = dict(AccountDue.objects.values_list("id", "changed_seq"))
+    with CaptureQueriesContext(connection) as asked:
+        accept(
+            message("track", at(2), userId="u1", event="A", context={"groupId": "g1"}),
+            message("group", at(2), userId="u2", groupId="g2", traits={"plan": "team"}),
+        )
+    assert sum("INSERT INTO accounts_accountdue" in one["sql"] for one in asked) == 1
+    raised = AccountDue.objects.filter(changed_seq__gt=0)
+    assert {(r.account.external_id, r.consumer) for r in raised if r.changed_seq > before[r.pk]} == {
+        ("g1", "evaluation"),
+        ("g2", "evaluation"),
+        ("g2", "tiers"),
+    }

@@ -90,7 +90,7 @@ def use(
     due.mark_changed([account.pk], now=now or at, importing=importing)
 
 
-def make_trait(account: Account, name: str, value: str | int, *, at: dt.datetime) -> None:
+def make_trait(account: Account, name: str, value: str | int, *, at: dt.datetime, importing: bool = False) -> None:
     """The account has this trait from `at` on; it has changed."""
     TraitValue.objects.create(
         account_id=account.pk,
@@ -103,7 +103,7 @@ def make_trait(account: Account, name: str, value: str | int, *, at: dt.datetime
         recorded_at=at,
         from_day=day_of(at),
     )
-    due.mark_changed([account.pk], now=at)
+    due.mark_changed([account.pk], now=at, importing=importing)
 
 
 def merge(loser: Account, winner: Account, *, now: dt.datetime, with_usage: bool = True) -> None:

@@ -4,6 +4,7 @@ import datetime as dt
 
 import pytest
 
+from accounts import due
 from accounts.ingest import accept_batch
 from accounts.models import Account, AccountDue, Source
 from scoring.models import Handoff, Qualification
@@ -115,6 +116,23 @@ def test_live_event_before_anybody_looked_at_the_backfill_decides_as_it_would_ha
     sweep(NOW)
     assert episode() == expected
     assert Handoff.objects.count() == (expected[1] == "live")
+
+
+@pytest.mark.parametrize(("history", "expected"), [(2, ("event", "live")), (3, ("import", "waiting"))])
+def test_backfill_after_a_live_event_that_nobody_looked_at_yet_decides_nothing_else(source, history, expected):
+    send(source, *tracks(NOW))
+    for number in range(history):  # in batches of its own, as backfills come
+        send(source, *tracks(OLD - number * DAY))
+    sweep(NOW)
+    assert episode() == expected
+    assert Handoff.objects.count() == (expected[1] == "live")
+
+
+def test_old_events_counted_anew_leave_a_live_event_alone(source):
+    send(source, *tracks(NOW, NOW, NOW))
+    due.mark_everybody(consumer="evaluation", now=NOW, importing=True)
+    sweep(NOW)
+    assert episode() == ("event", "live")
 
 
 def test_facts_without_events_count_by_their_own_time(source):

@@ -651,8 +651,7 @@ def test_import_of_sizes_opens_no_handoffs(of_company):
     use(child, "Invite Sent", at=NOW, count=3)
     sweep(NOW)
     sized = root if of_company else child
-    make_trait(sized, "employees", 80, at=NOW)
-    due.mark_changed([sized.pk], now=NOW, importing=True)
+    make_trait(sized, "employees", 80, at=NOW, importing=True)
     sweep(NOW)
     assert only(child).release == "waiting"
     assert Handoff.objects.count() == 0

@@ -44,6 +44,10 @@ class NoLake(Exception):
     """There is no generation yet."""
 
 
+class Building(Exception):
+    """Another process is at work on the next generation."""
+
+
 @dataclass(frozen=True, slots=True)
 class Generation:
     """One file of the lake. `built_at` is the moment of its snapshot, UTC."""
@@ -182,14 +186,15 @@ def current() -> Generation | None:
     return Generation(**told | {"built_at": dt.datetime.fromisoformat(told["built_at"])})
 
 
-def refresh(*, now: dt.datetime, whole: bool = False) -> Generation:
+def refresh(*, now: dt.datetime, whole: bool = False, wait: bool = True) -> Generation:
     """Make the next generation, if anything changed; the current one then.
 
-    `whole`: write everything again. One process builds at a time, others wait for it. Rows read from the app
-    database: those of the accounts that changed, and one number per account. Peak memory: settings.LAKE_MEMORY.
+    `whole`: write everything again. One process builds at a time; others wait for it, or raise Building where they
+    would have to and must not (`wait`). Rows read from the app database: those of the accounts that changed, and one
+    number per account. Peak memory: settings.LAKE_MEMORY.
     """
     folder().mkdir(parents=True, exist_ok=True)
-    with _alone():
+    with _alone(wait=wait):
         old = None if whole else current()
         if old is not None and not (old.path.exists() and _opens(old)):
             old = None
@@ -267,9 +272,13 @@ def _limits(temporary: Path) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _alone() -> Iterator[None]:
+def _alone(*, wait: bool) -> Iterator[None]:
     with (folder() / BUILDING).open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # given back by the system when the process dies
+        try:
+            # given back by the system when the process dies
+            fcntl.flock(lock, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Building("Another process is building the usage lake.") from error
         yield
 
 

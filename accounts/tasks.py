@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import Any
 
@@ -29,8 +30,12 @@ def run_imports(**kwargs: Any) -> None:
 
 @shared_task(name="accounts.refresh_lake", time_limit=3600)
 def refresh_lake(**kwargs: Any) -> None:
-    """The next generation of the usage lake, if anything changed since the last."""
-    lake.refresh(now=timezone.now())
+    """The next generation of the usage lake, if anything changed since the last.
+
+    One that takes longer than the time between two of these must not keep a second worker waiting.
+    """
+    with contextlib.suppress(lake.Building):
+        lake.refresh(now=timezone.now(), wait=False)
 
 
 @shared_task(name=rebuild.TASK)

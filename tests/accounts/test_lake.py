@@ -10,7 +10,7 @@ import pytest
 from django.core.management import call_command
 from django.db import connection
 
-from accounts import identity, lake
+from accounts import identity, lake, tasks
 from accounts.models import Account
 from tests.accounts.ingest_world import NOW, make_source, make_types
 from tests.accounts.ingest_world import send as accept
@@ -217,3 +217,12 @@ def test_a_generation_that_a_power_cut_left_broken_is_made_anew(source, spoil):
     again = lake.refresh(now=NOW)
     assert again.file != made.file
     assert [row[:1] for row in content()["accounts_account"]] == [(Account.objects.get().pk,)]
+
+
+def test_the_task_waits_for_nobody_who_builds_already(source):
+    accept(source, group("u1", "a1", 1, plan="pro"))
+    with lake._alone(wait=True):
+        tasks.refresh_lake()
+        assert lake.current() is None
+    tasks.refresh_lake()
+    assert lake.current().accounts == 1

@@ -221,6 +221,7 @@ def test_a_generation_that_a_power_cut_left_broken_is_made_anew(source, spoil):
 
 def test_the_task_waits_for_nobody_who_builds_already(source):
     accept(source, group("u1", "a1", 1, plan="pro"))
+    lake.folder().mkdir(parents=True, exist_ok=True)
     with lake._alone(wait=True):
         tasks.refresh_lake()
         assert lake.current() is None

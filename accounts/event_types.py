@@ -12,6 +12,7 @@ from django.db import transaction
 from accounts import due, rebuild
 from accounts.models import EventType, StaffUser
 from accounts.team import audit
+from plgops.lib.db import retried
 
 _DESCRIBED = ("meaning", "description", "is_activity", "metered_property", "distinct_property")
 
@@ -24,6 +25,7 @@ class NotRaw(Exception):
     """A derived type is part of another event: it is not activity of its own."""
 
 
+@retried
 def describe(
     *,
     event_type_id: int,
@@ -70,6 +72,7 @@ def describe(
     return kind
 
 
+@retried
 def derive(
     *, name: str, base: EventType, property_name: str, values: Collection[Any], by: StaffUser | None, now: dt.datetime
 ) -> EventType:

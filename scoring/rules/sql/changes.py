@@ -16,6 +16,9 @@ from scoring.rules.sql.value_changes import against_limits, greatest_or_last, sp
 from scoring.rules.windows import Subject
 
 
+_COUNTED = (tree.Count, tree.Distinct, tree.Users, tree.Days, tree.UsersWho)
+
+
 def flips(plan: Plan, node: Leafy, subject: Subject) -> str:
     """Rows (account_id, user_id, day, delta): +1 where the answer becomes yes, -1 where it becomes no.
 
@@ -58,6 +61,7 @@ def at_zero(node: Leafy) -> bool:
                 return False
             compare = node.against
         case _:
+            assert isinstance(node, _COUNTED)
             compare = node.compare
     if compare.op == "in":
         return 0 in compare.values
@@ -76,7 +80,7 @@ def _answer(node: Leafy, column: str) -> str:
         case tree.Value():
             assert isinstance(node.against, tree.Compare)
             return f"({column} IS NOT NULL AND {judged(column, node.against)})"
-    assert not isinstance(node, tree.Change)  # two numbers, judged by themselves
+    assert isinstance(node, _COUNTED)
     return judged(column, node.compare)
 
 

@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def stories(*, seed: int, until: dt.datetime, accounts: int) -> Iterator[Story]:
     """As `world.simulate`. Raises CalledProcessError when the simulation fails."""
     command = [sys.executable, "-m", __name__, str(seed), until.isoformat(), str(accounts)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as process:  # noqa: S603  our own
         assert process.stdout is not None
         try:
             while process.stdout.peek(1):  # type: ignore[attr-defined]  # a BufferedReader, by Popen's default

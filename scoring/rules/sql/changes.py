@@ -15,7 +15,6 @@ from scoring.rules.sql.terms import FAR, Leafy, judged, needs_person, truth, win
 from scoring.rules.sql.value_changes import against_limits, greatest_or_last, span_against_span
 from scoring.rules.windows import Subject
 
-
 _COUNTED = (tree.Count, tree.Distinct, tree.Users, tree.Days, tree.UsersWho)
 
 

@@ -129,7 +129,7 @@ def valued(
 
 def trait(whose: Account | ProductUser, name: str, value, from_day: int = 0, to_day: int = FOREVER) -> TraitValue:
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    text = {True: "true", False: "false", None: "null"}[value] if value is None or isinstance(value, bool) else str(value)
+    text = "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
     return TraitValue.objects.create(
         account_id=whose.pk if isinstance(whose, Account) else 0,
         user_id=whose.pk if isinstance(whose, ProductUser) else 0,

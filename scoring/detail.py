@@ -32,19 +32,23 @@ class Detail:
     activities: tuple[HandoffActivity, ...]
     audit: tuple[AuditLine, ...]
     evidence_users: frozenset[int] = field(default_factory=frozenset)
+    assigned_by: str = ""  # the person who gave it to its owner last; empty where plgops did, or nobody
 
 
 def detail(handoff: Handoff) -> Detail:
     """The handoff with its reasons told from their frozen evidence, its activity and its audit trail."""
     found = reasons.of_handoff(handoff)
     trail = AuditEntry.objects.filter(object_type="handoff", object_id=handoff.pk)
+    entries = list(trail.order_by("-at", "-id")[:MOST_LINES])
+    given = next((entry for entry in entries if entry.action == "handoff.assigned"), None)
     activities = HandoffActivity.objects.filter(handoff=handoff).select_related("by")
     return Detail(
         handoff=handoff,
         reasons=reasons.told(found),
         activities=tuple(activities.order_by("-at", "-id")[:MOST_LINES]),
-        audit=tuple(_audit_line(entry) for entry in trail.order_by("-at", "-id")[:MOST_LINES]),
+        audit=tuple(_audit_line(entry) for entry in entries),
         evidence_users=frozenset(i for q in found for i in why.people_of(q.evidence)),
+        assigned_by=given.actor_label if given and given.actor_id else "",
     )
 
 
@@ -60,17 +64,23 @@ _AUDIT_WORDS = {
     "lost": "closed it as lost",
     "dismissed": "dismissed it",
     "returned": "returned it to self-serve",
+    "reopened": "took the outcome back",
     "withdrawn": "withdrew it",
     "lapsed": "marked it: no reason holds any more",
     "held_again": "took the mark back: a reason holds again",
     "paid": "saw that the account paid",
     "moved": "moved it with its account",
 }
+_TOUCHES = {kind: label.lower() for kind, label in HandoffActivity.Kind.choices}
 
 
 def _audit_line(entry: AuditEntry) -> AuditLine:
     verb = entry.action.removeprefix("handoff.")
     detail = entry.detail
-    told = [detail.get("kind"), f"to {detail['to']}" if detail.get("to") else "", detail.get("reason")]
+    told = [
+        _TOUCHES.get(detail.get("kind", "")),
+        f"to {detail['to']}" if detail.get("to") else "",
+        detail.get("reason"),
+    ]
     more = ", ".join(str(word).replace("_", " ") for word in told if word)
     return AuditLine(entry.at, entry.actor_label, _AUDIT_WORDS.get(verb, verb.replace("_", " ")), more)

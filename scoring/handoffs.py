@@ -103,7 +103,23 @@ TRANSITIONS: dict[tuple[str, str], str] = {
     (Status.CONTACTED, "lost"): Status.LOST,
     (Status.CONTACTED, "dismissed"): Status.DISMISSED,
     (Status.CONTACTED, "returned"): Status.RETURNED,
+    # as it was before it was closed: contacted when there was a touch, unclaimed when nobody had it
+    (Status.WON, "reopen"): Status.CLAIMED,
+    (Status.LOST, "reopen"): Status.CLAIMED,
+    (Status.DISMISSED, "reopen"): Status.CLAIMED,
+    (Status.RETURNED, "reopen"): Status.CLAIMED,
 }
+
+# the columns that closing writes, and taking an outcome back clears
+CLOSING = (
+    "status",
+    "closed_at",
+    "closed_by",
+    "outcome_reason",
+    "outcome_note",
+    "cooldown_until",
+    "evidence_watermark",
+)
 
 
 class HandoffError(Exception):
@@ -271,8 +287,49 @@ def close(
     return handoff
 
 
+@retried
+def reopen(*, handoff_id: int, by: StaffUser, now: dt.datetime) -> Handoff:
+    """Take back an outcome that was recorded by mistake: as if it had not been, but for the audit.
+
+    By who recorded it, or a manager; Refused when the company has been handed over again meanwhile.
+    """
+    handoff = _locked(handoff_id)
+    status = _next(handoff, "reopen")
+    if not _may_reopen(handoff, by):
+        raise NotAllowed("Only who recorded the outcome or a sales manager can take it back.")
+    if Handoff.objects.filter(company_id=handoff.company_id, closed_at=None).exists():
+        raise Refused(f"{handoff.company.name} has been handed over again meanwhile; work that one.")
+    outcome = handoff.status
+    if handoff.owner_id is None:
+        status = Status.UNCLAIMED
+    elif handoff.first_touch_at:
+        status = Status.CONTACTED
+    handoff.status, handoff.closed_at, handoff.closed_by = status, None, None
+    handoff.outcome_reason, handoff.outcome_note = "", ""
+    handoff.cooldown_until, handoff.evidence_watermark = None, None
+    handoff.save(update_fields=CLOSING)
+    if handoff.owner_id:
+        group = Q(pk=handoff.company_id) | Q(parent_id=handoff.company_id)
+        Account.objects.filter(group, owner=None).update(owner=handoff.owner_id)
+    StageEntry.objects.filter(stage=Stage.RETURNED, reference=_reference(handoff)).delete()
+    due.mark_changed([handoff.company_id], now=now)
+    billing.set_motion(company_id=handoff.company_id, now=now)
+    audit.record(
+        action="handoff.reopened",
+        obj=handoff,
+        by=by,
+        now=now,
+        account_id=handoff.company_id,
+        detail={"outcome": str(outcome)},
+    )
+    return handoff
+
+
 def allowed(handoff: Handoff, by: StaffUser) -> frozenset[str]:
     """The verbs that this user can use on this handoff as it was read: which buttons to show."""
+    if handoff.closed_at:
+        back = (handoff.status, "reopen") in TRANSITIONS and _may_reopen(handoff, by)
+        return frozenset({"reopen"} if back else ())
     verbs = {verb for status, verb in TRANSITIONS if status == handoff.status} - {"withdraw"}
     if not access.may(by, "handoffs.manage"):
         verbs.discard("assign")
@@ -325,17 +382,7 @@ def end(
     if cooldown_days:
         handoff.cooldown_until = now + dt.timedelta(days=cooldown_days)
         handoff.evidence_watermark = now
-    handoff.save(
-        update_fields=[
-            "status",
-            "closed_at",
-            "closed_by",
-            "outcome_reason",
-            "outcome_note",
-            "cooldown_until",
-            "evidence_watermark",
-        ]
-    )
+    handoff.save(update_fields=CLOSING)
 
 
 def _locked(handoff_id: int) -> Handoff:
@@ -374,9 +421,15 @@ def _may(handoff: Handoff, by: StaffUser) -> bool:
     return access.may(by, "handoffs.manage") or (handoff.owner_id == by.pk and access.may(by, "handoffs.work"))
 
 
+def _may_reopen(handoff: Handoff, by: StaffUser) -> bool:
+    """Whether `by` may take the outcome back: their own while they still work handoffs, a manager any."""
+    own = handoff.closed_by_id == by.pk and access.may(by, "handoffs.work")
+    return own or access.may(by, "handoffs.manage")
+
+
 def _require(by: StaffUser, capability: str) -> None:
     if not access.may(by, capability):
-        raise NotAllowed(f"This needs the right “{capability}”.")
+        raise NotAllowed(access.refusal(capability))
 
 
 def _let_go(handoff: Handoff) -> None:

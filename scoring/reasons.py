@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import F
+from django.db.models import F, Q
 
 from accounts.models import Account, EventType, ProductUser
 from scoring import series, why
@@ -88,13 +88,18 @@ def event_type_names(ids: set[int]) -> dict[int, str]:
 
 
 def episodes(account: Account) -> dict[str, Any]:
-    """An account's episodes for its page: the open ones told, the past ones listed, and its company's handoff."""
+    """An account's episodes for its page: the open ones told, the past ones listed, and its company's handoff.
+
+    A company's page has the reasons of its handoff too, whichever of its accounts they are of.
+    """
+    ours = Q(account_id=account.pk) | Q(handoff__in=Handoff.objects.filter(company_id=account.pk))
     found = list(
-        Qualification.objects.filter(account_id=account.pk)
+        Qualification.objects.filter(ours)
         .select_related("definition", "version", "account")
         .order_by(F("closed_at").desc(nulls_first=True), F("since_at").desc(nulls_last=True), "-id")[:PAST_EPISODES]
     )
     return {
+        "account_id": account.pk,
         "reasons": told([q for q in found if q.closed_at is None]),
         "past": [q for q in found if q.closed_at is not None],
         "handoff": Handoff.objects.filter(company_id=account.company_id)

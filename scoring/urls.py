@@ -15,6 +15,7 @@ urlpatterns = [
     path("inbox/<int:handoff_id>/touch/", inbox_actions.touch, name="inbox_touch"),
     path("inbox/<int:handoff_id>/note/", inbox_actions.note, name="inbox_note"),
     path("inbox/<int:handoff_id>/close/", inbox_actions.close, name="inbox_close"),
+    path("inbox/<int:handoff_id>/reopen/", inbox_actions.reopen, name="inbox_reopen"),
     path("definitions/", definitions.catalogue_page, name="definitions"),
     path("definitions/new/", definitions.new, name="definition_new"),
     path("definitions/<slug:slug>/", definitions.definition, name="definition"),

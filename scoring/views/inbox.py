@@ -46,8 +46,10 @@ def handoff(request: HttpRequest, handoff_id: int) -> HttpResponse:
     context = parts.pane(found, user, filters) | {"selected": found.pk}
     if htmx.wants(request, "detail"):
         gone = filters.tab == "unclaimed" and found.status != Handoff.Status.UNCLAIMED
-        extra = {"tabs": parts.tabs(user, filters)} if gone else {}
-        response = render(request, "inbox/pane.html", context | extra | {"gone": gone})
+        if gone:
+            tabs = parts.tabs(user, filters)
+            context |= {"tabs": tabs, "unclaimed": tabs[0]["count"]}
+        response = render(request, "inbox/pane.html", context | {"gone": gone})
         if gone:
             response["HX-Trigger"] = json.dumps({"row-gone": f"#row-{handoff_id}"})
         return response

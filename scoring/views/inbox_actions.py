@@ -96,7 +96,17 @@ def close(request: HttpRequest, handoff_id: int) -> HttpResponse:
         )
         return f"{done.company.name}: {done.get_status_display().lower()}"
 
-    return _acted(request, handoff_id, act, left=("unclaimed", "mine", "team"))
+    return _acted(request, handoff_id, act, undo="inbox_reopen", left=("unclaimed", "mine", "team"))
+
+
+@login_required
+@require_POST
+def reopen(request: HttpRequest, handoff_id: int) -> HttpResponse:
+    def act(user: StaffUser) -> str:
+        done = handoffs.reopen(handoff_id=handoff_id, by=user, now=timezone.now())
+        return f"{done.company.name} is open again"
+
+    return _acted(request, handoff_id, act, redraw=True)
 
 
 # --- one way through every action --------------------------------------------------------------------------
@@ -113,8 +123,8 @@ def _acted(
 ) -> HttpResponse:
     """Do it once, then say so: the changed parts for htmx, a redirect with a message for a plain form.
 
-    `left` names the tabs whose queue the account is no longer in, `undo` the URL that takes the action back,
-    `redraw` asks for the whole queue.
+    `left` names the tabs whose queue the account is no longer in, `undo` the URL that takes the action back.
+    `redraw` asks for the whole queue with the account open beside it: an undo may come when another one is.
     """
     user = parts.reader(request)
     filters = queue.Filters.read(request.GET.dict())
@@ -131,8 +141,10 @@ def _acted(
     found = parts.found(handoff_id)
     gone = filters.tab in left
     tabs = parts.tabs(user, filters)
-    context = parts.work(found, user, filters) | {
+    told = parts.pane if redraw else parts.work
+    context = told(found, user, filters) | {
         "tabs": tabs,
+        "shown": redraw,
         "text": said,
         "undo": reverse(undo, args=[handoff_id]) + filters.here if undo else "",
         "gone": gone,
@@ -146,6 +158,7 @@ def _acted(
     if gone:
         response["HX-Trigger"] = json.dumps({"row-gone": f"#row-{handoff_id}"})
     if redraw:
+        response["HX-Push-Url"] = here
         response["HX-Trigger-After-Settle"] = json.dumps({"focus-on": f"#row-{handoff_id} [data-row]"})
     return response
 

@@ -107,6 +107,7 @@ def queue(user: StaffUser, filters: queues.Filters, items: list[Handoff], cursor
         "tab_label": queues.TABS[filters.tab],
         "cleared": filters.url(definition="", plan="", seats=None, owner=None, q=""),
         "definitions": definitions,
+        "owners": _sellers() if filters.tab in ("team", "done") else (),
         "plans": [(code, code[:1].upper() + code[1:]) for code in listing.plans()],
         "kept": filters.kept,
         "news": f"{filters.here}&after={queues.newest_id(filters, user=user)}",

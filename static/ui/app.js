@@ -7,6 +7,7 @@
 //   data-open="id"          opens the dialog with that id
 //   data-act="…"            close, close-toast, theme, density, keys
 //   data-pref="name"        an input whose value is saved to the profile at once
+//   data-submit             a text that ⌘ Enter sends
 //   data-optimistic="…"     claim or leave: the row dims at once and comes back if the server says no
 //   data-tip="…"            words shown on hover and focus
 //   hx-trigger="tick from:body"   polled while the tab is visible
@@ -21,6 +22,15 @@ const TICK_SECONDS = 20;
 const visible = (element) => Boolean(element) && element.checkVisibility() && !element.disabled;
 const typing = (event) =>
   event.target.closest?.("input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]");
+
+/* ---- shortcuts are written for a Mac; elsewhere the key is called Ctrl */
+
+function nameKeys(part) {
+  if (isMac) return;
+  for (const key of $$("kbd", part)) if (key.textContent === "⌘") key.textContent = "Ctrl";
+}
+nameKeys(document);
+document.addEventListener("htmx:load", ({ target }) => nameKeys(target));
 
 /* ---- preferences: painted at once, saved to the profile */
 
@@ -53,17 +63,27 @@ document.addEventListener("change", (event) => {
 /* ---- queue: j and k move at once; the detail loads after a short rest, so holding j stays cheap */
 
 let rest;
+let acting; // what a button of the detail asks for, while it is not answered: the answer needs the detail it came from
 
-function select(row, load = true) {
+document.addEventListener("htmx:beforeSend", ({ detail: { xhr, requestConfig } }) => {
+  if (requestConfig.verb !== "post" || !requestConfig.elt.closest("#detail")) return;
+  acting = xhr;
+  xhr.addEventListener("loadend", () => (acting = acting === xhr ? undefined : acting));
+});
+
+function load(row) {
+  if (acting) rest = setTimeout(load, 30, row);
+  else htmx.trigger(row, "click");
+}
+
+function select(row, opens = true) {
   if (!row) return;
   $$("[data-row][aria-current]").forEach((other) => other.removeAttribute("aria-current"));
   row.setAttribute("aria-current", "true");
   row.focus({ preventScroll: true });
   row.scrollIntoView({ block: "nearest" });
   clearTimeout(rest);
-  if (load && row.hasAttribute("hx-get") && !phone.matches) {
-    rest = setTimeout(() => htmx.trigger(row, "click"), 90);
-  }
+  if (opens && row.hasAttribute("hx-get") && !phone.matches) rest = setTimeout(load, 90, row);
 }
 
 function move(step) {
@@ -108,7 +128,10 @@ document.addEventListener("keydown", (event) => {
   if (hit || own) {
     event.preventDefault();
     if (!hit) return own();
-    return press(hit);
+    // whoever knows that the page is not ready for it can say so
+    const early = new CustomEvent("before-key", { detail: event.key, bubbles: true, cancelable: true });
+    if (hit.dispatchEvent(early)) press(hit);
+    return;
   }
   if (event.key === "g") {
     prefix = "g";
@@ -254,6 +277,15 @@ document.addEventListener("click", (event) => {
   else prefers[act]?.();
 });
 
+/* ---- ⌘ Enter (Ctrl Enter) sends the text it is pressed in, as its form's first button would */
+
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || !(event.metaKey || event.ctrlKey) || !event.target.matches?.("[data-submit]")) return;
+  event.preventDefault();
+  const first = $("button:not([type=button])", event.target.form);
+  if (event.target.form.reportValidity()) first?.click();
+});
+
 document.addEventListener("submit", (event) => {
   const button = event.submitter;
   if (!button?.matches(".btn") || event.target.matches("[hx-post], [hx-get], [method=dialog]")) return;
@@ -304,6 +336,11 @@ if (toasts) {
     }
   }).observe(toasts, { childList: true });
 }
+
+// An undo that was taken is not offered a second time: its message goes, and what came of it is said in a new one.
+document.addEventListener("htmx:afterRequest", ({ detail }) => {
+  if (detail.successful) detail.requestConfig?.elt.closest?.("#toasts .toast")?.remove();
+});
 
 /* ---- requests that fail say so, and leave the page as it was */
 

@@ -1,4 +1,4 @@
-// What the inbox adds to app.js: digits in an open menu, ⌘ Enter in a text, and where the focus goes.
+// What the inbox adds to app.js: digits in an open menu, keys that come early, and where the focus goes.
 
 const $ = (selector, root = document) => root.querySelector(selector);
 
@@ -17,17 +17,33 @@ document.addEventListener("keydown", (event) => {
   else target.click();
 });
 
-/* ---- ⌘ Enter (Ctrl Enter) sends the text it is pressed in; Escape leaves it, so that the keys work again */
+/* ---- Escape leaves a text or the search, so that the keys work again */
 
 document.addEventListener("keydown", (event) => {
-  if (!event.target.matches?.("[data-submit], [type=search]")) return;
-  if (event.key === "Enter" && (event.metaKey || event.ctrlKey) && event.target.matches("[data-submit]")) {
-    event.preventDefault();
-    event.target.form.requestSubmit();
-  } else if (event.key === "Escape") {
-    event.target.blur();
-    ($("[data-row][aria-current]") ?? $("[data-row]"))?.focus();
-  }
+  if (event.key !== "Escape" || !event.target.matches?.("[data-submit], [type=search]")) return;
+  event.target.blur();
+  ($("[data-row][aria-current]") ?? $("[data-row]"))?.focus();
+});
+
+/* ---- a key that comes while the selected account is still loading waits for it: it is not meant for the one before */
+
+const loading = () => {
+  const row = $("[data-row][aria-current]")?.closest("li");
+  const open = $("#det-top")?.dataset.of;
+  return Boolean(row && open && row.id !== `row-${open}`);
+};
+let waiting = "";
+
+document.addEventListener("before-key", (event) => {
+  if (!event.target.closest("#detail") || !loading()) return;
+  event.preventDefault();
+  waiting = event.detail;
+});
+document.addEventListener("htmx:afterSettle", ({ detail }) => {
+  if (!waiting || detail.target.id !== "detail" || loading()) return;
+  const key = waiting;
+  waiting = "";
+  document.body.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
 });
 
 /* ---- the server says that a row has left (it may not be drawn here: then nothing happens) */

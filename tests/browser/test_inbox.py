@@ -91,6 +91,59 @@ def test_the_whole_work_by_keyboard_alone(open_page, rep, queue):
     expect(page.locator("#shortcuts")).to_contain_text("Claim")
 
 
+def test_undo_opens_what_it_takes_back(open_page, rep, queue):
+    page = open_page(rep, "/inbox/")
+    first, second = "Lumen Analytics", "Kestrel Robotics"
+    expect(current(page)).to_have_text(first)
+    page.keyboard.press("c")
+    expect(page.locator("#det-top")).to_contain_text("Yours")
+
+    # the next account is open when the claim is taken back: head and body are of the one that came back
+    page.keyboard.press("j")
+    page.keyboard.press("k")
+    expect(page.locator("#det-h")).to_have_text(second)
+    page.keyboard.press("z")
+    expect(page.locator("#det-h")).to_have_text(first)
+    expect(page.get_by_role("region", name=f"{first} details")).to_be_visible()
+    expect(page).to_have_url(f"{page.url.split('/inbox/')[0]}/inbox/{queue[0].pk}/?tab=unclaimed")
+    expect(page.locator("#toasts [data-key=z]")).to_have_count(0)  # and is not offered a second time
+
+    # an outcome too
+    page.keyboard.press("d")
+    page.keyboard.press("2")
+    expect(page.locator("#toasts")).to_contain_text(f"{first}: dismissed")
+    expect(page.locator("#det-h")).to_have_text(second)
+    page.keyboard.press("z")
+    expect(page.locator("#det-h")).to_have_text(first)
+    queue[0].refresh_from_db()
+    assert (queue[0].status, queue[0].cooldown_until) == ("unclaimed", None)
+
+
+def test_keys_that_are_faster_than_the_server(open_page, rep, queue):
+    page = open_page(rep, "/inbox/")
+    first, second = "Lumen Analytics", "Kestrel Robotics"
+    expect(current(page)).to_have_text(first)
+
+    # a claim that comes while the next account loads is a claim of that one
+    page.keyboard.press("j")
+    page.keyboard.press("c")
+    expect(page.locator("#toasts")).to_contain_text(f"Claimed {second}")
+    expect(page.locator("#det-h")).to_have_text(second)
+
+    # the account that was touched stays open until the touch is answered
+    held = []
+    page.route("**/touch/**", lambda route: held.append(route))  # playwright wants a function of its own
+    page.keyboard.press("e")
+    page.keyboard.press("j")
+    expect(current(page)).to_have_text("Harbor & Pine")
+    page.wait_for_timeout(300)  # three times the rest after which an account opens
+    expect(page.locator("#det-h")).to_have_text(second)
+    held[0].continue_()
+    expect(page.locator("#toasts")).to_contain_text("Recorded: e-mailed")
+    expect(page.locator("#det-h")).to_have_text("Harbor & Pine")
+    assert list(queue[1].activities.values_list("kind", flat=True)) == ["emailed"]
+
+
 def test_search_and_filter_by_keyboard(open_page, rep, queue):
     page = open_page(rep, "/inbox/")
     page.keyboard.press("/")

@@ -31,9 +31,10 @@ def actions(handoff) -> list[str]:
 def test_transitions_name_every_status_and_only_verbs_that_exist():
     reached = {status for status, _ in handoffs.TRANSITIONS} | set(handoffs.TRANSITIONS.values())
     assert reached == set(Handoff.Status)
-    assert {status for status, _ in handoffs.TRANSITIONS} == set(Handoff.OPEN)
+    assert {status for status, verb in handoffs.TRANSITIONS if verb != "reopen"} == set(Handoff.OPEN)
+    assert {status for status, verb in handoffs.TRANSITIONS if verb == "reopen"} == set(handoffs.OUTCOMES)
     verbs = {verb for _, verb in handoffs.TRANSITIONS}
-    assert verbs == {"claim", "unclaim", "assign", "touch", "note", "withdraw", *handoffs.OUTCOMES}
+    assert verbs == {"claim", "unclaim", "assign", "touch", "note", "withdraw", "reopen", *handoffs.OUTCOMES}
     for verb in verbs - {"withdraw", *handoffs.OUTCOMES}:
         assert inspect.isfunction(getattr(handoffs, verb))
     for outcome in handoffs.OUTCOMES:
@@ -219,6 +220,63 @@ def test_closed_handoff_takes_nothing_more(rep):
     ):
         with pytest.raises(handoffs.NotOpen):
             call(handoff_id=handoff.pk, by=rep, now=NOW, **values)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reason"), [("won", ""), ("lost", "timing"), ("dismissed", "student"), ("returned", "")]
+)
+@pytest.mark.parametrize("touched", [False, True])
+def test_outcome_taken_back_is_as_if_it_had_not_been_recorded(outcome, reason, touched, rep, other_rep):
+    root = make_account("Root")
+    free, taken = make_account("Free", parent=root), make_account("Taken", parent=root, owner=other_rep)
+    handoff = make_handoff(root)
+    handoffs.claim(handoff_id=handoff.pk, by=rep, now=NOW)
+    if touched:
+        handoffs.touch(handoff_id=handoff.pk, kind="met", by=rep, now=NOW)
+    before = Handoff.objects.values().get()
+    stages, owners = list(StageEntry.objects.values()), dict(Account.objects.values_list("pk", "owner"))
+    handoffs.close(handoff_id=handoff.pk, outcome=outcome, reason=reason, note="Oops", by=rep, now=NOW + HOUR)
+    handoffs.reopen(handoff_id=handoff.pk, by=rep, now=NOW + 2 * HOUR)
+    assert Handoff.objects.values().get() == before
+    assert (list(StageEntry.objects.values()), dict(Account.objects.values_list("pk", "owner"))) == (stages, owners)
+    assert owners == {root.pk: rep.pk, free.pk: rep.pk, taken.pk: other_rep.pk}
+    assert actions(handoff)[-2:] == [f"handoff.{outcome}", "handoff.reopened"]
+
+
+def test_dismissal_of_an_unclaimed_handoff_taken_back_leaves_it_unclaimed(rep):
+    handoff = make_handoff()
+    handoffs.close(handoff_id=handoff.pk, outcome="dismissed", reason="student", by=rep, now=NOW)
+    handoffs.reopen(handoff_id=handoff.pk, by=rep, now=NOW)
+    handoff.refresh_from_db()
+    assert (handoff.status, handoff.owner, handoff.closed_by) == ("unclaimed", None, None)
+
+
+def test_outcome_is_taken_back_by_who_recorded_it_or_a_manager(rep, other_rep, manager, viewer):
+    handoff = make_handoff()
+    handoffs.claim(handoff_id=handoff.pk, by=rep, now=NOW)
+    with pytest.raises(handoffs.Refused):
+        handoffs.reopen(handoff_id=handoff.pk, by=rep, now=NOW)
+    handoff = handoffs.close(handoff_id=handoff.pk, outcome="won", by=rep, now=NOW)
+    for nobody in (other_rep, viewer):
+        assert handoffs.allowed(handoff, nobody) == frozenset()
+        with pytest.raises(handoffs.NotAllowed):
+            handoffs.reopen(handoff_id=handoff.pk, by=nobody, now=NOW)
+    assert handoffs.allowed(handoff, rep) == handoffs.allowed(handoff, manager) == {"reopen"}
+    handoffs.reopen(handoff_id=handoff.pk, by=manager, now=NOW)
+    assert Handoff.objects.get().owner == rep
+
+
+def test_outcome_stays_when_the_company_was_handed_over_again(rep):
+    account = make_account()
+    handoff = make_handoff(account)
+    handoffs.close(handoff_id=handoff.pk, outcome="dismissed", reason="student", by=rep, now=NOW)
+    make_handoff(account)
+    with pytest.raises(handoffs.Refused, match="handed over again"):
+        handoffs.reopen(handoff_id=handoff.pk, by=rep, now=NOW)
+    withdrawn = make_handoff(make_account("Other"), status="withdrawn", closed_at=NOW)
+    assert handoffs.allowed(withdrawn, rep) == frozenset()
+    with pytest.raises(handoffs.NotOpen):
+        handoffs.reopen(handoff_id=withdrawn.pk, by=rep, now=NOW)
 
 
 def test_manager_assigns_and_reassigns(rep, other_rep, manager, viewer):

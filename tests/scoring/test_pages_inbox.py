@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from accounts.models import AuditEntry
 from scoring import company, handoffs, queue
-from scoring.models import Handoff, HandoffActivity
+from scoring.models import Handoff, HandoffActivity, Qualification
 from tests.factories import desk
 
 pytestmark = pytest.mark.django_db
@@ -150,8 +150,11 @@ def test_marks_of_a_handoff(client_of, rep, now):
         status="claimed", owner=rep, claimed_at=now, paid_at=now, rule_lapsed_at=now, assigned=True
     )
     marked = client_of(rep).get(f"/inbox/{one.pk}/").content.decode()
-    for words in ("They paid", "Confirm as won", "No reason holds any more", "who already owns this account"):
+    for words in ("They paid", "Confirm as won", "who already owns this account"):
         assert words in marked
+    assert "No reason holds any more" not in marked  # of one that paid it goes without saying
+    Handoff.objects.filter(pk=one.pk).update(paid_at=None)
+    assert "No reason holds any more" in client_of(rep).get(f"/inbox/{one.pk}/").content.decode()
     plain = client_of(rep).get(f"/inbox/{two.pk}/").content.decode()
     assert "They paid" not in plain and "No reason holds" not in plain
 
@@ -197,15 +200,15 @@ def test_the_queue_costs_the_same_at_any_length(client_of, rep, now, size, djang
         client.get("/inbox/", HTTP_HX_TARGET="more-rows", **HTMX)
 
 
-@pytest.mark.parametrize("tab", ["mine", "team", "done"])
-def test_every_tab_costs_the_same(client_of, manager, now, tab, django_assert_num_queries):
+@pytest.mark.parametrize(("tab", "filtered"), [("mine", 0), ("team", 1), ("done", 1)])  # by owner, where they differ
+def test_every_tab_costs_the_same(client_of, manager, now, tab, filtered, django_assert_num_queries):
     one, _ = desk.desk(2, now=now)
     handoffs.claim(handoff_id=one.pk, by=manager, now=now)
     if tab == "done":
         handoffs.close(handoff_id=one.pk, outcome="won", by=manager, now=now)
     client = client_of(manager)
     # to whom a manager can give it; or those without the time that they are ordered by, after the last of the others
-    with django_assert_num_queries(QUEUE + DETAIL + 1):
+    with django_assert_num_queries(QUEUE + DETAIL + 1 + filtered):
         assert names(client.get(f"/inbox/?tab={tab}")) == [one.company.name]
 
 
@@ -324,6 +327,45 @@ def test_work_from_touch_to_outcome(client_of, rep, now):
         "recorded a touch",
         "claimed it",
     ]
+    assert [line.more for line in trail[:3]] == ["timing", "", "met"]
+
+
+def test_an_outcome_is_taken_back_from_its_message_and_from_its_page(client_of, rep, other_rep, now):
+    (one,) = desk.desk(1, now=now)
+    client = client_of(rep)
+    handoffs.claim(handoff_id=one.pk, by=rep, now=now)
+    said = client.post(f"/inbox/{one.pk}/close/?tab=mine", {"outcome": "won"}, **HTMX).content.decode()
+    assert f'hx-post="/inbox/{one.pk}/reopen/?tab=mine"' in said
+    assert 'id="act-reopen"' in client.get(f"/inbox/{one.pk}/").content.decode()
+    others = client_of(other_rep)
+    assert 'id="act-reopen"' not in others.get(f"/inbox/{one.pk}/").content.decode()
+    assert others.post(f"/inbox/{one.pk}/reopen/", **HTMX).status_code == 403
+    back = client_of(rep).post(f"/inbox/{one.pk}/reopen/?tab=mine", **HTMX)
+    assert f'id="row-{one.pk}"' in back.content.decode() and "Lumen Analytics is open again" in back.content.decode()
+    one.refresh_from_db()
+    assert (one.status, one.owner, one.closed_at) == ("claimed", rep, None)
+
+
+def test_a_reason_of_another_account_of_the_company_says_which(client_of, rep, now):
+    (one,) = desk.desk(1, now=now)
+    child = desk.company(1, now=now, parent=one.company)
+    pages = (f"/inbox/{one.pk}/", f"/accounts/{one.company_id}/panels/qualification/")
+    for page in pages:
+        assert f"in {child.name}" not in client_of(rep).get(page).content.decode()
+    Qualification.objects.filter(handoff=one, definition__slug="team-expansion").update(account=child)
+    for page in pages:
+        assert f"in {child.name}" in client_of(rep).get(page).content.decode()
+
+
+def test_the_owner_is_a_filter_where_owners_differ(client_of, manager, rep, other_rep, now):
+    one, two = desk.desk(2, now=now)
+    handoffs.claim(handoff_id=one.pk, by=rep, now=now)
+    handoffs.claim(handoff_id=two.pk, by=other_rep, now=now)
+    client = client_of(manager)
+    page = client.get(f"/inbox/?tab=team&owner={rep.pk}")
+    assert names(page) == [one.company.name]
+    assert f'<option value="{rep.pk}" selected>' in page.content.decode()
+    assert "<span>Owner</span>" not in client.get("/inbox/?tab=unclaimed").content.decode()
 
 
 def test_an_outcome_without_its_reason_is_refused_in_words(client_of, rep, now):
@@ -355,6 +397,8 @@ def test_a_manager_assigns(client_of, manager, rep, now):
     client_of(manager).post(f"/inbox/{one.pk}/assign/", {"owner": rep.pk})
     one.refresh_from_db()
     assert (one.owner, one.assigned) == (rep, True)
+    page = client_of(rep).get(f"/inbox/{one.pk}/").content.decode()
+    assert "assigned it to" in page and "who already owns this account" not in page
 
 
 # --- who may -----------------------------------------------------------------------------------------------
@@ -366,6 +410,7 @@ ACTIONS = (
     ("touch", {"kind": "called"}),
     ("note", {"text": "Hello"}),
     ("close", {"outcome": "dismissed", "reason": "student"}),
+    ("reopen", {}),
 )
 
 
@@ -390,7 +435,7 @@ def test_a_rep_cannot_work_what_somebody_else_has(client_of, rep, other_rep, now
     handoffs.claim(handoff_id=one.pk, by=other_rep, now=now)
     client = client_of(rep)
     assert client.get(f"/inbox/{one.pk}/").context["allowed"] == frozenset()
-    for path, data in ACTIONS[3:]:
+    for path, data in ACTIONS[3:6]:
         assert client.post(f"/inbox/{one.pk}/{path}/", data, **HTMX).status_code == 403, path
         assert client.post(f"/inbox/{one.pk}/{path}/", data).status_code == 403, path
     one.refresh_from_db()

@@ -13,6 +13,7 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, HttpResponseServerError
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.text import capfirst
 
 from accounts import workspace
 from accounts.models import StaffUser
@@ -116,7 +117,7 @@ def shell(request: HttpRequest) -> dict[str, Any]:
             "nav": nav,
             "tabbar": [item for item in items if item.name in TABBAR],
             "active": f"/{first}/" if first else "/",
-            "roles": "Superuser" if user.is_superuser else ", ".join(sorted(roles)).capitalize() or "No role yet",
+            "roles": "Superuser" if user.is_superuser else capfirst(", ".join(sorted(roles))) or "No role yet",
             "is_staff": access.may(user, "workspace.admin"),
             "finds_accounts": access.may(user, "accounts.view"),
         }

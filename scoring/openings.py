@@ -152,7 +152,7 @@ def release(*, definition_id: int, largest: int | None, by: StaffUser, now: dt.d
     due in its own transaction: the next sweep opens the handoffs, and after a crash the rest still waits.
     """
     if not access.may(by, "definitions.release"):
-        raise NotAllowed("This needs the right “definitions.release”.")
+        raise NotAllowed(access.refusal("definitions.release"))
     definition = Definition.objects.get(pk=definition_id)
     done, seen = 0, 0
     while largest is None or seen < largest:

@@ -47,36 +47,12 @@ class PasswordView(auth_views.PasswordChangeView):
         return response
 
 
-# What a person reads for a capability; kept complete by a test.
-ABILITIES = {
-    "accounts.view": "See accounts, their people and what they did",
-    "definitions.view": "See PQL definitions and who qualifies",
-    "handoffs.view": "See the PQL inbox",
-    "tickets.view": "See tickets, articles and support tiers",
-    "handoffs.claim": "Claim accounts from the inbox",
-    "handoffs.work": "Work what you claimed: touches, notes, outcomes",
-    "handoffs.manage": "Work or reassign what others own",
-    "definitions.edit": "Publish PQL definitions",
-    "definitions.release": "Release waiting accounts to the inbox",
-    "sources.manage": "Create sources and revoke write keys",
-    "data.import": "Import CSV files",
-    "accounts.merge": "Merge accounts and take merges back",
-    "quarantine.replay": "Replay quarantined messages",
-    "event_types.edit": "Describe event types",
-    "tickets.work": "Answer tickets",
-    "tickets.assign": "Assign tickets",
-    "tiers.edit": "Change support tiers",
-    "articles.edit": "Write articles",
-    "workspace.admin": "Administer the workspace",
-}
-
-
 @require_GET
 @login_required
 def profile(request: StaffRequest) -> HttpResponse:
     """Who I am here, what I may do, and how pages should look."""
     roles = access.roles_of(request.user)
-    may = [ABILITIES[capability] for capability, allowed in access.CAPABILITIES.items() if allowed & roles]
+    may = [access.ABILITIES[capability] for capability, allowed in access.CAPABILITIES.items() if allowed & roles]
     return render(
         request,
         "auth/profile.html",

@@ -53,6 +53,29 @@ CAPABILITIES: dict[str, frozenset[str]] = {
     "workspace.admin": frozenset({ADMIN}),
 }
 
+# What a person reads for a capability; kept complete by a test.
+ABILITIES = {
+    "accounts.view": "See accounts, their people and what they did",
+    "definitions.view": "See PQL definitions and who qualifies",
+    "handoffs.view": "See the PQL inbox",
+    "tickets.view": "See tickets, articles and support tiers",
+    "handoffs.claim": "Claim accounts from the inbox",
+    "handoffs.work": "Work what you claimed: touches, notes, outcomes",
+    "handoffs.manage": "Work or reassign what others own",
+    "definitions.edit": "Publish PQL definitions",
+    "definitions.release": "Release waiting accounts to the inbox",
+    "sources.manage": "Create sources and revoke write keys",
+    "data.import": "Import CSV files",
+    "accounts.merge": "Merge accounts and take merges back",
+    "quarantine.replay": "Replay quarantined messages",
+    "event_types.edit": "Describe event types",
+    "tickets.work": "Answer tickets",
+    "tickets.assign": "Assign tickets",
+    "tiers.edit": "Change support tiers",
+    "articles.edit": "Write articles",
+    "workspace.admin": "Administer the workspace",
+}
+
 
 def roles_of(user: Any) -> frozenset[str]:
     """The names of the user's roles; read once per user object (one query), then kept on it."""
@@ -75,4 +98,10 @@ def may(user: Any, capability: str) -> bool:
 def require(user: Any, capability: str) -> None:
     """Raise PermissionDenied (a 403 page) unless `user` may do `capability`."""
     if not may(user, capability):
-        raise PermissionDenied(f"This needs the right “{capability}”.")
+        raise PermissionDenied(refusal(capability))
+
+
+def refusal(capability: str) -> str:
+    """What a person is told who may not do `capability`."""
+    words = ABILITIES[capability]
+    return f"Your role does not include this: {words[:1].lower()}{words[1:]}."

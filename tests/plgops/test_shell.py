@@ -97,7 +97,7 @@ def test_errors_are_pages_for_people_and_words_for_htmx(client_of, rep, path, st
 def test_a_403_says_what_is_missing(client_of, stranger):
     response = client_of(stranger).get("/accounts/")
     assert response.status_code == 403
-    assert "This needs the right" in response.content.decode()
+    assert "does not include this: see accounts, their people and what they did." in response.content.decode()
 
 
 @pytest.mark.django_db
@@ -132,3 +132,9 @@ def test_a_missing_token_is_explained(rep):
 def test_the_style_guide_is_for_who_is_signed_in(client, client_of, viewer):
     assert client.get("/kit/").status_code == 302
     assert "Component kit" in client_of(viewer).get("/kit/").content.decode()
+
+
+@pytest.mark.parametrize(("role", "words"), [(access.CS, "CS"), (access.SALES_REP, "Sales rep")])
+def test_the_frame_names_the_role_as_it_is_written(client_of, role, words):
+    page = client_of(make_staff("somebody", role)).get("/")
+    assert page.context["shell"]["roles"] == words

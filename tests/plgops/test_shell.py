@@ -134,6 +134,7 @@ def test_the_style_guide_is_for_who_is_signed_in(client, client_of, viewer):
     assert "Component kit" in client_of(viewer).get("/kit/").content.decode()
 
 
+@pytest.mark.django_db
 @pytest.mark.parametrize(("role", "words"), [(access.CS, "CS"), (access.SALES_REP, "Sales rep")])
 def test_the_frame_names_the_role_as_it_is_written(client_of, role, words):
     page = client_of(make_staff("somebody", role)).get("/")

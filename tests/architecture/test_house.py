@@ -184,6 +184,12 @@ def test_no_template_has_inline_style_or_script():
     assert found == []
 
 
+def test_comments_of_templates_end_on_their_line():
+    """Django shows the two halves of any other as text."""
+    lines = (line for path in sources(".html", "templates") for line in path.read_text().splitlines())
+    assert [line for line in lines if line.count("{#") != line.count("#}")] == []
+
+
 def test_nothing_comes_from_another_host():
     elsewhere = re.compile(
         r"src=\"https?://|<link[^>]*href=\"https?://|url\(\s*[\"']?https?://|@import\s+[\"']https?://"

@@ -20,7 +20,7 @@ from scoring.models import Definition, DefinitionVersion, Handoff, HandoffActivi
 
 @admin.register(Definition)
 class DefinitionAdmin(DeskAdmin):
-    list_display = ("name", "slug", "purpose", "level", "live_version", "archived_at", "last_full_run_at", "page")
+    list_display = ("name", "slug", "purpose", "level", "live", "archived_at", "last_full_run_at", "page")
     list_select_related = ("live_version",)
     list_filter = (
         "purpose",
@@ -31,6 +31,10 @@ class DefinitionAdmin(DeskAdmin):
     )
     search_fields = ("slug", "name")
     actions = ("release", "archive")
+
+    @admin.display(description="live version", empty_value="-")
+    def live(self, definition: Definition) -> str | None:
+        return f"v{definition.live_version.number}" if definition.live_version else None
 
     @admin.display(description="page")
     def page(self, definition: Definition) -> SafeString:

@@ -134,7 +134,7 @@ def first_steps(user: StaffUser) -> list[Step]:
             "definitions.edit",
             "Publish a definition",
             "A rule that a person can read, such as: invited 3 teammates within 14 days, and not paying yet.",
-            "/definitions/",
+            "/definitions/new/",
             "Write a definition",
         ),
         step(

@@ -123,7 +123,7 @@ def sparkline(values: Sequence[float], label: str = "", threshold: float | None 
 @register.simple_tag
 def hbar(percent: float, tone: str = "", label: str = "") -> SafeString:
     """A share as a bar; more than all of it is drawn as all of it."""
-    width = _f(min(max(percent, 0.4), 100))
+    width = _f(min(max(percent, 0.4), 100) if percent > 0 else 0)  # a sliver shows that there is some
     return mark_safe(  # noqa: S308 - numbers and escaped words
         f'<svg class="hbar" {_named(label)} data-tone="{escape(tone)}">'
         '<rect class="hb-track" width="100%" height="100%" rx="3"/>'

@@ -95,3 +95,12 @@ def test_a_phone_opens_an_account_from_the_list(open_page, rep):
     page = open_page(rep, "/accounts/", phone=True)
     page.get_by_role("link", name="Alder").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Alder")
+
+
+def test_the_menu_opens_at_its_button(open_page, admin):
+    page = open_page(admin, f"/accounts/{an_account('Alder').pk}/")
+    button = page.get_by_role("button", name="More actions")
+    button.click()
+    menu, opener = page.locator("#acct-menu").bounding_box(), button.bounding_box()
+    assert 0 <= menu["y"] - (opener["y"] + opener["height"]) <= 8
+    assert menu["x"] + menu["width"] >= opener["x"]

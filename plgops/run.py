@@ -141,6 +141,11 @@ def parts(host: str, port: int, var: Path, environment: dict[str, str]) -> list[
         + ["--concurrency", environment.get("WORKER_PROCESSES", "2"), "--loglevel", environment["LOG_LEVEL"]]
         + ["--without-gossip", "--without-mingle"],
     )
+    lake = Part(
+        "lake",
+        [*python, "celery", "--app", "plgops", "--quiet", "worker", "--queues", "lake", "--concurrency", "1"]
+        + ["--hostname", "lake@%h", "--loglevel", environment["LOG_LEVEL"], "--without-gossip", "--without-mingle"],
+    )
     # Beat inside the worker would be a grandchild, which nobody ends when the supervisor is killed.
     beat = Part(
         "beat", [*python, "celery", "--app", "plgops", "--quiet", "beat", "--loglevel", environment["LOG_LEVEL"]]
@@ -152,7 +157,7 @@ def parts(host: str, port: int, var: Path, environment: dict[str, str]) -> list[
         + ["--log-level", environment["LOG_LEVEL"].lower(), "--graceful-timeout", "5", "--no-control-socket"],
     )
     embedded = broker(var, environment)
-    return [part for part in (embedded, worker, beat, web) if part]
+    return [part for part in (embedded, worker, lake, beat, web) if part]
 
 
 def answers(host: str, port: int) -> bool:

@@ -149,12 +149,16 @@ CELERY_BROKER_CONNECTION_TIMEOUT = 2
 if BROKER_URL.startswith("redis"):
     # nobody waits long for a broker that hangs
     CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 2, "socket_timeout": 5}
+# What reads or writes the whole usage lake has a queue, and a worker, of its own: it takes minutes and LAKE_MEMORY, and
+# what has just happened must not wait behind it.
+CELERY_TASK_ROUTES = {name: {"queue": "lake"} for name in ("accounts.refresh_lake", "scoring.follow")}
 # A task is only a doorbell: it expires rather than pile up, and sending it never hangs a request.
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "evaluate": {"task": "scoring.evaluate_due", "schedule": 1.0, "options": {"expires": 5}},
     "assign-tiers": {"task": "support.assign_due", "schedule": 5.0, "options": {"expires": 10}},
+    "follow": {"task": "scoring.follow", "schedule": 10.0, "options": {"expires": 10}},
     "refresh-lake": {"task": "accounts.refresh_lake", "schedule": 60.0, "options": {"expires": 60}},
     "run-imports": {"task": "accounts.run_imports", "schedule": 5.0, "options": {"expires": 10}},
     "recount": {"task": "accounts.recount", "schedule": 5.0, "options": {"expires": 10}},

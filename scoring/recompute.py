@@ -22,6 +22,7 @@ from scoring import definitions
 from scoring.definitions import CONSUMER, LiveRule
 from scoring.engines import appdb, columnar
 from scoring.evaluate import Swept, evaluate_due
+from scoring.follow import follow
 from scoring.models import Definition, Qualification
 
 MARK_CHUNK = 1000
@@ -93,6 +94,7 @@ def _rules(slug: str | None) -> list[LiveRule]:
 
 def _drain(*, now: dt.datetime) -> Swept:
     total = Swept()
+    follow(now=now)
     while (swept := evaluate_due(now=now)).claimed:
         total.add(swept)
     total.add(swept)

@@ -8,7 +8,7 @@ from typing import Any
 from celery import shared_task
 from django.utils import timezone
 
-from scoring import evaluate
+from scoring import evaluate, follow
 
 BUDGET = 20.0  # seconds; what is left then is found by the next sweep
 
@@ -19,3 +19,9 @@ def evaluate_due(**kwargs: Any) -> None:
     until = time.monotonic() + BUDGET
     while evaluate.evaluate_due(now=timezone.now()).claimed and time.monotonic() < until:
         pass
+
+
+@shared_task(name="scoring.follow", time_limit=3600)
+def follow_many(**kwargs: Any) -> None:
+    """Where very many accounts wait, finish those about which nothing changes; sweeps take the others meanwhile."""
+    follow.follow(now=timezone.now())

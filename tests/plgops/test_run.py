@@ -135,11 +135,11 @@ def test_everything_starts_comes_back_and_stops(tmp_path, stop_with):
         answer = until(lambda: health(port), "an answer")
         assert (answer["status"], answer["broker"]) == ("ok", True)
         parts = children(process.pid)
-        assert len(parts) == 4  # broker, worker, beat, web
+        assert len(parts) == 5  # broker, worker, lake, beat, web
         if stop_with == signal.SIGINT:
             (broker,) = (pid for pid, command in parts.items() if "valkey-server" in command)
             os.kill(broker, signal.SIGKILL)
-            until(lambda: broker not in children(process.pid) and len(children(process.pid)) == 4, "a new broker")
+            until(lambda: broker not in children(process.pid) and len(children(process.pid)) == 5, "a new broker")
             second = subprocess.run(
                 [sys.executable, "-m", "plgops.run"],
                 cwd=ROOT,

@@ -5,7 +5,7 @@ forced colours and a policy without inline styles.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from django import template
@@ -53,11 +53,12 @@ class Bar:
 
     parts: Sequence[tuple[float, str]]
     tip: str
+    link: Mapping[str, str] = field(default_factory=dict)  # attributes of what a click opens; its table holds the same
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnChart:
-    """What `{% columns %}` draws."""
+    """What `{% columns %}` draws. `beside` is a second column to the right of each bar, in the same order."""
 
     title: str
     description: str
@@ -66,6 +67,20 @@ class ColumnChart:
     top: float
     ticks: Sequence[float]
     tick_text: Callable[[float], str] = field(default=lambda value: f"{value:,.0f}")
+    beside: Sequence[Bar] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """What `{% whisker %}` draws: a value with its bounds and a mark to hold it against, all of one scale from 0 to
+    `top`. Without a value only the scale is drawn."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    top: float
+    mark: float | None = None
+    css: str = "c1"
 
 
 def nice_top(highest: float) -> tuple[float, list[float]]:
@@ -192,28 +207,65 @@ def area(chart: AreaChart) -> SafeString:
 
 @register.simple_tag
 def columns(chart: ColumnChart) -> SafeString:
-    """Stacked columns from zero, each with its numbers on hover."""
+    """Stacked columns from zero, each with its numbers on hover; those with a link open it on a click.
+
+    The keyboard gets to the same through the table that belongs to such a chart.
+    """
     count = len(chart.bars) or 1
     step = 100 / count
-    width = step * 0.66
+    width = step * (0.4 if chart.beside else 0.66)
     drawn = [_axis(chart.ticks, chart.top, chart.tick_text)]
     for i, bar in enumerate(chart.bars):
-        x = i * step + (step - width) / 2
-        y = 100.0
-        parts = []
-        for value, css in bar.parts:
-            height = value * 100 / chart.top
-            y -= height
-            parts.append(
-                f'<rect class="{escape(css)}" x="{_f(x)}%" y="{_f(y)}%" width="{_f(width)}%" height="{_f(height)}%"/>'
-            )
-        drawn.append(
-            f'<g class="col" data-tip="{escape(bar.tip)}"><rect class="col-hit" x="{_f(i * step)}%" y="0"'
-            f' width="{_f(step)}%" height="100%"/>{"".join(parts)}</g>'
+        if not chart.beside:
+            drawn.append(_column(bar, i * step, step, i * step + (step - width) / 2, width, chart.top))
+            continue
+        drawn.append(_column(bar, i * step, step / 2, i * step + step / 2 - width, width, chart.top))
+        drawn.append(_column(chart.beside[i], (i + 0.5) * step, step / 2, (i + 0.5) * step, width, chart.top))
+    words = f"{chart.title}. {chart.description}"
+    named = f'role="group" aria-label="{escape(words)}"' if any(bar.link for bar in chart.bars) else _named(words)
+    return mark_safe(  # noqa: S308 - numbers and escaped words
+        f'<div class="plot"><svg class="chart" {named}>{"".join(drawn)}</svg>{_x_labels(chart.labels)}</div>'
+    )
+
+
+def _column(bar: Bar, left: float, room: float, x: float, width: float, top: float) -> str:
+    """A bar at `x` within the room that its pointer has, all in percent."""
+    y = 100.0
+    parts = []
+    for value, css in bar.parts:
+        height = value * 100 / top
+        y -= height
+        parts.append(
+            f'<rect class="{escape(css)}" x="{_f(x)}%" y="{_f(y)}%" width="{_f(width)}%" height="{_f(height)}%"/>'
+        )
+    hit = f'<rect class="col-hit" x="{_f(left)}%" y="0" width="{_f(room)}%" height="100%"/>'
+    inner = f'data-tip="{escape(bar.tip)}">{hit}{"".join(parts)}'
+    if not bar.link:
+        return f'<g class="col" {inner}</g>'
+    link = "".join(f' {escape(name)}="{escape(value)}"' for name, value in bar.link.items())
+    return f'<a class="col" tabindex="-1" aria-hidden="true"{link} {inner}</a>'
+
+
+@register.simple_tag
+def whisker(interval: Interval) -> SafeString:
+    """A value as a dot on its interval, on a scale from zero; decoration: the numbers stand beside it."""
+
+    def at(value: float) -> str:
+        return _f(min(max(value / (interval.top or 1), 0), 1) * 100)
+
+    drawn = '<line class="wh-track" x1="0" x2="100%" y1="50%" y2="50%"/>'
+    if interval.mark is not None:
+        drawn += f'<line class="wh-mark" x1="{at(interval.mark)}%" x2="{at(interval.mark)}%" y1="0" y2="100%"/>'
+    if interval.value is not None and interval.low is not None and interval.high is not None:
+        low, high = at(interval.low), at(interval.high)
+        drawn += (
+            f'<line class="wh-bar" x1="{low}%" x2="{high}%" y1="50%" y2="50%"/>'
+            f'<line class="wh-bar" x1="{low}%" x2="{low}%" y1="25%" y2="75%"/>'
+            f'<line class="wh-bar" x1="{high}%" x2="{high}%" y1="25%" y2="75%"/>'
+            f'<circle class="wh-dot" cx="{at(interval.value)}%" cy="50%" r="4"/>'
         )
     return mark_safe(  # noqa: S308 - numbers and escaped words
-        f'<div class="plot"><svg class="chart" {_named(f"{chart.title}. {chart.description}")}>{"".join(drawn)}</svg>'
-        f"{_x_labels(chart.labels)}</div>"
+        f'<svg class="whisker {escape(interval.css)}" aria-hidden="true">{drawn}</svg>'
     )
 
 

@@ -15,9 +15,10 @@ from scoring.rules.sql.behind import Look
 from scoring.rules.sql.terms import FAR, Leafy
 
 
-def look_behind(question: Question, found: Sequence[Found]) -> None:
-    """Fill in windows, people, days and newest facts of what was measured, of all accounts."""
-    usage = [item for item in found if isinstance(item.leaf.node, tree.UsageCondition)]
+def look_behind(question: Question, found: Sequence[Found], *, measures_only: bool = False) -> None:
+    """Fill in windows, people, days and newest facts of what was measured, of all accounts; `measures_only`: only how
+    many days ago a stage was reached."""
+    usage = [item for item in found if isinstance(item.leaf.node, tree.UsageCondition) and not measures_only]
     _windows(question, usage)
     if usage:
         _behind(question, usage)

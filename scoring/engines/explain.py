@@ -34,15 +34,22 @@ def evidence(doc: tree.DefinitionDoc, *, account_id: int, as_of_day: int) -> dic
     return evidence_many(doc, account_ids=[account_id], as_of_day=as_of_day)[account_id]
 
 
-def evidence_many(doc: tree.DefinitionDoc, *, account_ids: Sequence[int], as_of_day: int) -> dict[int, dict[str, Any]]:
-    """`evidence` of several accounts, by account id: a fixed number of queries for each TOGETHER of them."""
+def evidence_many(
+    doc: tree.DefinitionDoc, *, account_ids: Sequence[int], as_of_day: int, measures_only: bool = False
+) -> dict[int, dict[str, Any]]:
+    """`evidence` of several accounts, by account id: a fixed number of queries for each TOGETHER of them.
+
+    `measures_only`: without the people and days behind conditions about usage, for whoever asks how far they are off.
+    """
     found: dict[int, dict[str, Any]] = {}
     for start in range(0, len(account_ids), TOGETHER):
-        found |= _explain(doc, account_ids[start : start + TOGETHER], as_of_day)
+        found |= _explain(doc, account_ids[start : start + TOGETHER], as_of_day, measures_only)
     return found
 
 
-def _explain(doc: tree.DefinitionDoc, account_ids: Sequence[int], as_of_day: int) -> dict[int, dict[str, Any]]:
+def _explain(
+    doc: tree.DefinitionDoc, account_ids: Sequence[int], as_of_day: int, measures_only: bool
+) -> dict[int, dict[str, Any]]:
     explained: dict[int, dict[str, Any]] = {
         account_id: {"as_of_day": as_of_day, "newest_us": None, "users": [], "users_total": 0, "conditions": []}
         for account_id in account_ids
@@ -56,7 +63,7 @@ def _explain(doc: tree.DefinitionDoc, account_ids: Sequence[int], as_of_day: int
     found = {pk: [Found(pk, place, leaf) for place, leaf in enumerate(leaves)] for pk in signup_days}
     every = [item for items in found.values() for item in items]
     qualifying = _measure(question, doc, found)
-    look_behind(question, every)
+    look_behind(question, every, measures_only=measures_only)
     read = known(question, every)
     same = [alike(question, leaf) for leaf in leaves]
     for account_id, items in found.items():

@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scoring import stats
-from scoring.backtest import NEVER, History, score
+from scoring.backtest import lists
+from scoring.backtest.lists import Wanted
+from scoring.backtest.score import NEVER, History, Week, score
 
 
 def run(*histories, first=100, last=160, within=30, until=200):
@@ -29,14 +31,16 @@ def test_a_flag_is_right_wrong_or_open():
         (1, 110, "right"), (2, 110, "wrong"), (3, 110, "wrong"), (4, 159, "open"), (5, 101, "wrong"),
     ]  # fmt: skip
     assert (result.precision.hits, result.precision.of) == (1, 4)
-    assert result.missed == (2,)  # flagged, but 45 days before: not within 30
+    assert [(m.account_id, m.outcome_day, m.flag_day) for m in result.missed] == [
+        (2, 155, 110)
+    ]  # flagged, but 45 days before: not within 30
     assert (result.recall.hits, result.recall.of) == (1, 2)
     assert result.lead_days == (15, 15, 15)
 
 
 def test_a_rule_that_holds_from_the_day_of_paying_on_warns_nobody():
     result = run(History(1, 90, outcomes=[125], held=[(125, 500)]))
-    assert (result.flags, result.missed) == ((), (1,))
+    assert (result.flags, [m.account_id for m in result.missed]) == ((), [1])
 
 
 def test_who_paid_before_the_period_or_qualified_before_it_is_left_out():
@@ -45,24 +49,27 @@ def test_who_paid_before_the_period_or_qualified_before_it_is_left_out():
         History(2, 50, held=[(90, 130)], outcomes=[140]),
         History(3, 50, held=[(90, 95), (105, 130)]),  # lapsed before: may be flagged again
     )
-    assert (result.at_risk, result.standing) == (1, 1)
+    assert (list(result.at_risk.account_ids), list(result.standing.account_ids)) == ([3], [2])
     assert [flag.account_id for flag in result.flags] == [3]
 
 
 def test_who_signs_up_in_the_period_is_at_risk_from_then_on():
     result = run(History(1, 120, held=[(120, 500)]), History(2, 161, held=[(161, 500)]))
     assert [(flag.account_id, flag.day) for flag in result.flags] == [(1, 120)]
-    assert result.at_risk == 1
+    assert len(result.at_risk) == 1
 
 
 def test_flags_that_sales_worked_are_told_apart():
     result = run(
         History(1, 90, outcomes=[125], held=[(110, 120)], claims=[112]),
         History(2, 90, held=[(110, 120)], claims=[150]),  # claimed after the 30 days
-        History(3, 90, outcomes=[125], held=[(110, 120)], claims=[105]),  # claimed before the flag
+        History(3, 90, outcomes=[125], held=[(110, 120)], claims=[80]),  # claimed 30 days before the flag
+        History(4, 90, outcomes=[125], held=[(110, 120)], claims=[79]),  # longer ago than that
+        History(5, 90, outcomes=[125], held=[(110, 120)], claims=[126]),  # claimed after it paid
     )
-    assert (result.worked.hits, result.worked.of) == (1, 1)
-    assert (result.untouched.hits, result.untouched.of) == (1, 2)
+    assert [flag.account_id for flag in result.flags if flag.worked] == [1, 3]
+    assert (result.worked.hits, result.worked.of) == (2, 2)
+    assert (result.untouched.hits, result.untouched.of) == (2, 3)
 
 
 def test_weeks_and_months():
@@ -71,9 +78,106 @@ def test_weeks_and_months():
         History(2, 130, held=[(137, 140)]),
         last=140,
     )
-    assert result.weeks == ((100, 1, 1), (107, 0, 0), (114, 0, 0), (121, 0, 0), (128, 0, 0), (135, 1, 0))
-    assert [(c.month, c.at_risk) for c in result.cohorts] == [("1970-04", 1), ("1970-05", 1)]
+    empty = [Week(first, 0, 0, 0) for first in (107, 114, 121, 128)]
+    assert result.weeks == (Week(100, 1, 0, 0), *empty, Week(135, 0, 1, 0))
+    assert [(c.month, c.at_risk, c.flags) for c in result.cohorts] == [("1970-04", 1, 1), ("1970-05", 1, 1)]
+    assert [(c.precision.hits, c.precision.of, c.recall.hits, c.recall.of) for c in result.cohorts] == [
+        (1, 1, 1, 1), (0, 1, 0, 0),
+    ]  # fmt: skip
     assert result.per_week == pytest.approx(7 * 2 / 41)
+    assert result.lift == pytest.approx(0.5 / result.base_rate)
+
+
+def test_a_customers_outcome_is_possible_from_its_first_payment_on():
+    result = run(
+        History(1, 80, outcomes=[130], held=[(85, 400)], risk_day=90),  # it held before the period already
+        History(2, 80, outcomes=[130], held=[(105, 400)], risk_day=110),  # it held on the day before the payment
+        History(3, 80, outcomes=[130], held=[(112, 400)], risk_day=110),
+        History(4, 80, held=[(105, 400)], risk_day=161),  # paid after the period
+        History(5, 110, outcomes=[130], held=[(110, 400)], risk_day=110),  # signed up with a payment
+    )
+    assert list(result.standing.account_ids) == [1, 2]
+    assert [(flag.account_id, flag.day) for flag in result.flags] == [(3, 112), (5, 110)]
+    # at risk 110 to 129: each day's next 30 days hold the outcome
+    assert result.base_rate == 1
+
+
+# --- the accounts behind the numbers ---------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def mixed():
+    return run(
+        History(1, 90, outcomes=[125], held=[(110, 120)], claims=[112]),
+        History(2, 90, outcomes=[155], held=[(110, 500)]),  # flagged 45 days before
+        History(3, 95, held=[(111, 500)]),
+        History(4, 90, held=[(159, 500)]),
+        History(5, 120, outcomes=[120]),  # paid on the day of its sign-up
+        History(6, 121, outcomes=[150], held=[(150, 400)]),
+        History(7, 50, held=[(90, 500)]),
+        History(8, 90),
+        until=188,
+    )
+
+
+@pytest.mark.parametrize(
+    ("of", "expected"),
+    [
+        ("at_risk", [1, 2, 3, 4, 5, 6, 8]),
+        ("standing", [7]),
+        ("flagged", [4, 3, 1, 2]),  # the newest first
+        ("judged", [3, 1, 2]),
+        ("right", [1]),
+        ("wrong", [3, 2]),
+        ("open", [4]),
+        ("outcomes", [2, 6, 1, 5]),
+        ("caught", [1]),
+        ("missed", [2, 6, 5]),
+        ("early", [2]),
+        ("sudden", [5]),
+        ("lacking", [6]),
+        ("worked", [1]),
+        ("worked_right", [1]),
+        ("untouched", [3, 2]),
+        ("untouched_right", []),
+    ],
+)
+def test_every_number_leads_to_its_accounts(mixed, of, expected):
+    assert [row.account_id for row in lists.rows(mixed, Wanted(of))] == expected
+    numbers = {
+        "at_risk": len(mixed.at_risk), "standing": len(mixed.standing), "flagged": len(mixed.flags),
+        "judged": mixed.precision.of, "right": mixed.right, "wrong": mixed.wrong, "open": mixed.open,
+        "outcomes": mixed.recall.of, "caught": mixed.recall.hits, "missed": len(mixed.missed),
+        "worked": mixed.worked.of, "worked_right": mixed.worked.hits,
+        "untouched": mixed.untouched.of, "untouched_right": mixed.untouched.hits,
+    }  # fmt: skip
+    assert numbers.get(of, len(expected)) == len(expected)
+
+
+def test_lists_are_narrowed_by_week_month_and_lead_time(mixed):
+    def ids(**narrowed):
+        return [row.account_id for row in lists.rows(mixed, Wanted("flagged", **narrowed))]
+
+    assert (ids(week=107), ids(week=156), ids(week=100)) == ([3, 1, 2], [4], [])
+    assert (ids(month="1970-04"), ids(month="1970-05")) == ([4, 3, 1, 2], [])
+    assert (ids(lead=(1, 15)), ids(lead=(16, 60))) == ([1], [2])
+    assert [row.account_id for row in lists.rows(mixed, Wanted("at_risk", month="1970-05"))] == [5, 6]
+
+
+def test_what_only_one_of_two_flags(mixed):
+    other = run(History(1, 90, outcomes=[125], held=[(101, 102)]), History(9, 90, held=[(101, 102)]))
+    assert [row.account_id for row in lists.rows(mixed, Wanted("only"), other=other)] == [4, 3, 2]
+    assert [row.account_id for row in lists.rows(other, Wanted("only"), other=mixed)] == [9]
+    assert [row.account_id for row in lists.rows(other, Wanted("both"), other=mixed)] == [1]
+    with pytest.raises(ValueError, match="only"):
+        lists.rows(mixed, Wanted("only"))
+
+
+def test_every_list_has_a_title_and_every_title_a_list(mixed):
+    for of in lists.TITLES:
+        lists.rows(mixed, Wanted(of), other=mixed)
+    with pytest.raises(ValueError, match="there is no list"):
+        lists.rows(mixed, Wanted("there is no list"))
 
 
 def test_a_period_after_the_data_is_refused():

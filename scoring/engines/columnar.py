@@ -40,9 +40,14 @@ def verdicts(
 def history(
     docs: Mapping[int, tree.DefinitionDoc], *, account_ids: Sequence[int] | None = None, until_day: int
 ) -> dict[int, list[tuple[int, int, int]]]:
-    """On which days each account held, as `verdicts.ask_history` says. Raises lake.NoLake."""
-    return ask_history(
-        docs,
+    """On which days each account held, as `verdicts.ask_history` says. Raises lake.NoLake.
+
+    Definitions that read the log are asked of the app database, as for verdicts.
+    """
+    of_log = {key: doc for key, doc in docs.items() if tree.reads_log(doc)}
+    found = appdb.history(of_log, account_ids=account_ids, until_day=until_day) if of_log else {}
+    return found | ask_history(
+        {key: doc for key, doc in docs.items() if key not in of_log},
         types=reading.event_types(),
         account_ids=account_ids,
         until_day=until_day,

@@ -3,41 +3,26 @@
 The other question of one tree (compile.py asks for one day). Each condition becomes the days on which its answer
 changes (`sql/changes`), the changes of all conditions of a subject are laid side by side and summed along the days,
 and the tree is a boolean expression over those sums: so every day on which anything changes has an answer, and no
-other day needs one. People are counted the same way. As of day D the history says what the verdict at D says.
+other day needs one. People are counted the same way. Whoever can never come to hold, by the changes that there are at
+all, is left out before that. As of day D the history says what the verdict at D says.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from scoring.rules import tree, windows
-from scoring.rules.sql.changes import at_zero, flips
+from scoring.rules.sql.booleans import answered
+from scoring.rules.sql.changes import flips
+from scoring.rules.sql.outset import could
 from scoring.rules.sql.plan import Plan
-from scoring.rules.sql.steps import BY_DAY, KEYS
-from scoring.rules.sql.terms import FAR, Dialect, EventTypes, Statement, truth, window_of
+from scoring.rules.sql.steps import KEYS, running
+from scoring.rules.sql.terms import FAR, Dialect, EventTypes, Leafy, Statement, truth, window_of
+from scoring.rules.sql.totals import states_of
 from scoring.rules.windows import Subject
 
 _MONTHS = 480  # forty years: nothing older is a product's usage
-
-
-class NoHistory(Exception):
-    """The rule asks something whose days cannot be told from the roll-up; says which condition."""
-
-
-_TOLD = (
-    tree.Count,
-    tree.Distinct,
-    tree.Users,
-    tree.Days,
-    tree.Recency,
-    tree.First,
-    tree.Value,
-    tree.Change,
-    tree.Trait,
-    tree.StageReached,
-    tree.StageSince,
-    tree.UsersWho,
-)
+_THERE = -1  # the part of the changes that says from when to when the subject is asked
 
 
 def compile_history(
@@ -50,24 +35,48 @@ def compile_history(
 ) -> Statement:
     """Rows (definition number, account id, from day, to day): the rule held at the end of the days from the first
     to before the last, FAR where it holds up to `until_day` and nothing known ends it. Numbers are positions in `docs`.
-    Raises NoHistory.
     """
-    for leaf in (leaf for doc in docs for leaf in tree.leaves(doc.rule, subject=doc.level)):
-        if not isinstance(leaf.node, _TOLD):
-            raise NoHistory(f"The days on which “{tree.kind_of(leaf.node)}” held cannot be told ({leaf.path}).")
     plan = Plan(types, until_day, account_ids, dialect)
     for doc in docs:
-        plan.register(doc.rule, doc.level)
+        if doc.level == "user":
+            _ask_people(plan, doc.rule)
+        else:
+            _ask(plan, doc.rule, "account")
     plan.add("acct", plan.accounts())
-    if any(isinstance(window_of(node), windows.BillingMonth) for nodes in plan.leaves.values() for node in nodes):
+    if any(isinstance(window, windows.BillingMonth) for window in _windows(plan)):
         _months(plan)
     if plan.people_rules:
         _members(plan)
-        _states(plan, "user")
+        _states(plan, "user", list(plan.people_rules))
         _people(plan)
     if plan.leaves["account"]:
-        _states(plan, "account")
+        _states(plan, "account", [doc.rule for doc in docs if doc.level == "account"])
     return plan.statement("\nUNION ALL ".join(_intervals(plan, doc, number) for number, doc in enumerate(docs)))
+
+
+def _ask(plan: Plan, rule: tree.Node, subject: Subject) -> None:
+    """Give each condition its number, what a score asks before the score."""
+    for node in answered(rule):
+        if isinstance(node, tree.Score):
+            for signal in node.signals:
+                if signal.when is not None:
+                    _ask(plan, signal.when, subject)
+        if isinstance(node, tree.UsersWho):
+            _ask_people(plan, node.rule)
+        plan.leaves[subject].setdefault(node, len(plan.leaves[subject]))
+
+
+def _ask_people(plan: Plan, rule: tree.Node) -> None:
+    plan.people_rules.setdefault(rule, len(plan.people_rules))
+    _ask(plan, rule, "user")
+
+
+def _windows(plan: Plan) -> Iterator[windows.Window]:
+    for nodes in plan.leaves.values():
+        for node in nodes:
+            yield window_of(node)
+            if isinstance(node, tree.Score):
+                yield from (window_of(signal.per) for signal in node.signals if signal.per is not None)
 
 
 def _months(plan: Plan) -> None:
@@ -91,80 +100,66 @@ def _members(plan: Plan) -> None:
     )
 
 
-def _states(plan: Plan, subject: Subject) -> None:
-    """`apart` and `states` of the subject: for each day with a change the sum of changes of each condition."""
-    name = "user" if subject == "user" else "account"
-    nodes = plan.leaves[subject]
+def _states(plan: Plan, subject: Subject, rules: Sequence[tree.Node]) -> None:
+    """The changes of each condition of the subject, and `…_states`: for each day with any, the conditions that the
+    rules name as running sums."""
+    for node, number in plan.leaves[subject].items():
+        plan.add(f"{subject}_{number}", flips(plan, node, subject))
+    numbers = dict.fromkeys(plan.leaves[subject][node] for rule in rules for node in answered(rule))
+    changes = [f"SELECT {KEYS}, day, {number} AS part, delta FROM {subject}_{number}" for number in numbers]
+    plan.add(f"{subject}_changes", " UNION ALL ".join(changes))
     if subject == "user":
-        there = (
-            f"SELECT -1 AS leaf, {KEYS}, from_day AS day, 1 AS delta FROM members"
-            f" UNION ALL SELECT -1, {KEYS}, to_day, -1 FROM members"
-        )
+        spans = f"SELECT {KEYS}, {{0}} AS day, {_THERE} AS part, {{1}} AS delta FROM members"
+        there = f"{spans.format('from_day', 1)} UNION ALL {spans.format('to_day', -1)}"
     else:
-        there = "SELECT -1 AS leaf, a.id AS account_id, 0 AS user_id, a.signup_day AS day, 1 AS delta FROM acct a"
-    rows = [there]
-    rows += [
-        f"SELECT {number}, {KEYS}, day, delta FROM ({flips(plan, node, subject)}) f{number}"
-        for node, number in nodes.items()
-    ]
-    plan.add(f"{name}_changes", " UNION ALL ".join(rows))
-    columns = [(-1, "there"), *((number, f"s{number}") for number in nodes.values())]
-    apart = ", ".join(f"SUM(CASE WHEN leaf = {number} THEN delta ELSE 0 END) AS {column}" for number, column in columns)
-    summed = ", ".join(f"SUM({column}) OVER ({BY_DAY}) AS {column}" for _, column in columns)
-    plan.add(
-        f"{name}_states",
-        f"SELECT {KEYS}, day, {summed} FROM (SELECT {KEYS}, day, {apart} FROM {name}_changes"
-        f" WHERE day <= {plan.day} GROUP BY {KEYS}, day) d",
-    )
+        there = f"SELECT id AS account_id, 0 AS user_id, signup_day AS day, {_THERE} AS part, 1 AS delta FROM acct"
+    rows = f"SELECT {KEYS}, day, part, delta FROM {subject}_changes UNION ALL {there}"
+    able = [could(rule, lambda node, wanted: _ever(plan, subject, node, wanted)) for rule in rules]
+    if None not in able:
+        some = " OR ".join(dict.fromkeys(part for part in able if part is not None))
+        plan.add(f"{subject}_able", f"SELECT {KEYS} FROM {subject}_changes GROUP BY {KEYS} HAVING {some}")
+        rows = f"SELECT {KEYS}, day, part, delta FROM ({rows}) e WHERE ({KEYS}) IN (SELECT {KEYS} FROM {subject}_able)"
+    columns = {_THERE: "there"} | {number: f"s{number}" for number in numbers}
+    plan.add(f"{subject}_states", running(rows, columns, plan.day))
+
+
+def _ever(plan: Plan, subject: Subject, node: Leafy, wanted: bool) -> str:
+    """Whether a condition ever becomes true, or false, in a group of changes."""
+    change = f"part = {plan.leaves[subject][node]} AND delta = {1 if wanted else -1}"
+    return f"MAX({truth(change)}) = 1"
 
 
 def _people(plan: Plan) -> None:
     """`flips_of_people`: when somebody begins or ceases to be one for whom a rule holds."""
-    parts = []
-    for rule, number in plan.people_rules.items():
-        answers = f"SELECT {KEYS}, day, {_holds(plan, rule, 'user')} AS t FROM user_states"
-        changes = f"SELECT {KEYS}, day, t - LAG(t, 1, 0) OVER ({BY_DAY}) AS delta FROM ({answers}) a{number}"
-        parts.append(f"SELECT {number} AS rule, account_id, day, delta FROM ({changes}) c{number} WHERE delta <> 0")
+    parts = [
+        f"SELECT {number} AS rule, account_id, day, t - t0 AS delta FROM ({_answers(plan, rule, 'user')}) a{number}"
+        " WHERE t <> t0"
+        for rule, number in plan.people_rules.items()
+    ]
     plan.add("flips_of_people", " UNION ALL ".join(parts))
+
+
+def _answers(plan: Plan, rule: tree.Node, subject: Subject) -> str:
+    """Rows (account_id, day, t, t0): whether the subject is there and the rule holds, and did before the day."""
+    now = truth(f"there > 0 AND {states_of(rule, plan, subject)}")
+    before = truth(f"there - d_there > 0 AND {states_of(rule, plan, subject, before=True)}")
+    return f"SELECT account_id, day, {now} AS t, {before} AS t0 FROM {subject}_states"
 
 
 def _intervals(plan: Plan, doc: tree.DefinitionDoc, number: int) -> str:
     if doc.level == "account":
-        answers = f"SELECT account_id, day, {_holds(plan, doc.rule, 'account')} AS t FROM account_states"
+        answers = _answers(plan, doc.rule, "account")
     else:
-        people = plan.people_rules[doc.rule]
         daily = (
-            f"SELECT account_id, day, SUM(delta) AS delta FROM flips_of_people WHERE rule = {people}"
-            " GROUP BY account_id, day"
+            "SELECT account_id, day, SUM(delta) AS delta FROM flips_of_people"
+            f" WHERE rule = {plan.people_rules[doc.rule]} GROUP BY account_id, day"
         )
-        running = (
-            f"SELECT account_id, day, SUM(delta) OVER (PARTITION BY account_id ORDER BY day) AS m FROM ({daily}) d"
-        )
-        answers = f"SELECT account_id, day, {truth(f'm >= {doc.users_at_least}')} AS t FROM ({running}) r"
-    before = "LAG(t, 1, 0) OVER (PARTITION BY account_id ORDER BY day)"
-    changes = (
-        f"SELECT account_id, day, t FROM (SELECT account_id, day, t, {before} AS t0 FROM ({answers}) a) b WHERE t <> t0"
-    )
+        over = "OVER (PARTITION BY account_id ORDER BY day)"
+        sums = f"SELECT account_id, day, delta, SUM(delta) {over} AS m FROM ({daily}) d"
+        now, before = (truth(f"{people} >= {doc.users_at_least}") for people in ("m", "m - delta"))
+        answers = f"SELECT account_id, day, {now} AS t, {before} AS t0 FROM ({sums}) r"
     ends = f"LEAD(day, 1, {FAR}) OVER (PARTITION BY account_id ORDER BY day)"
     return (
         f"SELECT {number} AS definition, account_id, day AS from_day, to_day"
-        f" FROM (SELECT account_id, day, t, {ends} AS to_day FROM ({changes}) c) i{number} WHERE t = 1"
+        f" FROM (SELECT account_id, day, t, {ends} AS to_day FROM ({answers}) c WHERE t <> t0) i{number} WHERE t = 1"
     )
-
-
-def _holds(plan: Plan, rule: tree.Node, subject: Subject) -> str:
-    """Whether the subject is there and the tree holds, as 1 or 0, on a row of its states."""
-    return truth(f"there > 0 AND {_tree(plan, rule, subject)}")
-
-
-def _tree(plan: Plan, rule: tree.Node, subject: Subject) -> str:
-    match rule:
-        case tree.All(of):
-            return "(" + " AND ".join(_tree(plan, part, subject) for part in of) + ")"
-        case tree.Any_(of):
-            return "(" + " OR ".join(_tree(plan, part, subject) for part in of) + ")"
-        case tree.Not(of=part):
-            return f"(NOT {_tree(plan, part, subject)})"
-        case tree.AtLeast(k, of):
-            return "(" + " + ".join(truth(_tree(plan, part, subject)) for part in of) + f" >= {k})"
-    return f"(s{plan.leaves[subject][rule]} = {0 if at_zero(rule) else 1})"

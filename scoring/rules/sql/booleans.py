@@ -2,29 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from scoring.rules import tree
 from scoring.rules.sql.plan import Plan
 from scoring.rules.sql.terms import Leafy, judged, truth
 from scoring.rules.windows import Subject
 
+Answer = Callable[[Leafy], str]
+
+
+def combined(rule: tree.Node, answer: Answer) -> str:
+    """The groups of a tree, and those of definitions that it nests, over what `answer` says of each other node."""
+    match rule:
+        case tree.All(of):
+            return "(" + " AND ".join(combined(part, answer) for part in of) + ")"
+        case tree.Any_(of):
+            return "(" + " OR ".join(combined(part, answer) for part in of) + ")"
+        case tree.Not(of=part):
+            return f"(NOT {combined(part, answer)})"
+        case tree.AtLeast(k, of):
+            return "(" + " + ".join(truth(combined(part, answer)) for part in of) + f" >= {k})"
+        case tree.Nested():
+            return combined(rule.looked_up(), answer)
+    return answer(rule)
+
+
+def answered(rule: tree.Node) -> Iterator[Leafy]:
+    """The nodes that `combined` asks about."""
+    match rule:
+        case tree.All(of) | tree.Any_(of) | tree.AtLeast(of=of):
+            for part in of:
+                yield from answered(part)
+        case tree.Not(of=part):
+            yield from answered(part)
+        case tree.Nested():
+            yield from answered(rule.looked_up())
+        case _:
+            yield rule
+
 
 def holds(plan: Plan, rule: tree.Node, subject: Subject) -> str:
     """The tree as a boolean expression that is never NULL."""
-    match rule:
-        case tree.All(of):
-            return "(" + " AND ".join(holds(plan, part, subject) for part in of) + ")"
-        case tree.Any_(of):
-            return "(" + " OR ".join(holds(plan, part, subject) for part in of) + ")"
-        case tree.Not(of=part):
-            return f"(NOT {holds(plan, part, subject)})"
-        case tree.AtLeast(k, of):
-            return "(" + " + ".join(truth(holds(plan, part, subject)) for part in of) + f" >= {k})"
-        case tree.Nested():
-            return holds(plan, rule.looked_up(), subject)
-        case tree.Score(compare=compare):
-            return judged(measured(plan, rule, subject), _in_32nds(compare))
+    return combined(rule, lambda node: _condition(plan, node, subject))
+
+
+def _condition(plan: Plan, rule: Leafy, subject: Subject) -> str:
+    if isinstance(rule, tree.Score):
+        return judged(measured(plan, rule, subject), in_32nds(rule.compare))
+    assert not isinstance(rule, tree.Nested), "combined looks into it"
     column = f"m{plan.leaves[subject][rule]}"
     match rule:
         case tree.Trait():
@@ -84,21 +110,33 @@ def soonest(plan: Plan, rule: tree.Node, subject: Subject) -> str:
 
 
 def _total(plan: Plan, signals: Sequence[tree.Signal], subject: Subject) -> str:
-    """The points of signals, in 32nds: whole numbers whatever the half-lives."""
-    return f"({' + '.join(_points(plan, signal, subject) for signal in signals)})" if signals else "0"
+    def weighed(signal: tree.Signal) -> str:
+        return " + ".join(f"{weight} * m{plan.leaves[subject][node]}" for weight, node in signal.measured_by())
+
+    return total(signals, lambda rule: holds(plan, rule, subject), weighed)
 
 
-def _points(plan: Plan, signal: tree.Signal, subject: Subject) -> str:
+def total(
+    signals: Sequence[tree.Signal], holds_for: Callable[[tree.Node], str], weighed: Callable[[tree.Signal], str]
+) -> str:
+    """The points of signals, in 32nds: whole numbers whatever the half-lives.
+
+    `holds_for` says whether a rule does, `weighed` what `per` adds up, in 32nds.
+    """
+    return f"({' + '.join(_points(signal, holds_for, weighed) for signal in signals)})" if signals else "0"
+
+
+def _points(signal: tree.Signal, holds_for: Callable[[tree.Node], str], weighed: Callable[[tree.Signal], str]) -> str:
     if signal.when is not None:
-        return f"CASE WHEN {holds(plan, signal.when, subject)} THEN {32 * signal.points} ELSE 0 END"
-    parts = [f"{weight} * m{plan.leaves[subject][node]}" for weight, node in signal.measured_by()]
-    points = f"{signal.points} * ({' + '.join(parts)})"
+        return f"CASE WHEN {holds_for(signal.when)} THEN {32 * signal.points} ELSE 0 END"
+    points = f"{signal.points} * ({weighed(signal)})"
     if signal.cap is None:
         return points
     most, past = (32 * signal.cap, ">") if signal.points > 0 else (-32 * signal.cap, "<")
     return f"CASE WHEN {points} {past} {most} THEN {most} ELSE {points} END"
 
 
-def _in_32nds(compare: tree.Compare) -> tree.Compare:
+def in_32nds(compare: tree.Compare) -> tree.Compare:
+    """What a score is compared with, as its total is told."""
     low, high = (None if bound is None else 32 * bound for bound in (compare.low, compare.high))
     return tree.Compare(compare.op, low, high, tuple(32 * value for value in compare.values))

@@ -8,9 +8,9 @@ between those; where an event happened more than twice on a day, its times are r
 
 from __future__ import annotations
 
-from scoring.rules import tree
+from scoring.rules import tree, windows
 from scoring.rules.sql.plan import Plan
-from scoring.rules.sql.terms import needs_person
+from scoring.rules.sql.terms import moves, needs_person
 from scoring.rules.windows import Subject
 
 _MICROS = {
@@ -43,29 +43,50 @@ def sequence_tables(plan: Plan) -> None:
 
 def _reached(plan: Plan, node: tree.Sequence, number: int, keys: str) -> str:
     last = len(node.steps)
-    rows = " UNION ALL ".join(
-        part for step, events in enumerate(node.steps, start=1) for part in _times(plan, node, step, events)
-    )
-    # a range takes in all rows of one instant: what happened at the same time is in order
-    over = f"OVER (PARTITION BY {keys} ORDER BY us)"
-    table = f"SELECT {keys}, day, us, step, MAX(CASE WHEN step = 1 THEN day END) {over} AS x1 FROM ({rows}) s1"
-    for step in range(2, last):
-        carried = f"MAX(CASE WHEN step = {step} THEN x{step - 1} END) {over} AS x{step}"
-        table = f"SELECT t{step}.*, {carried} FROM ({table}) t{step}"
     done = " ".join(
         f"WHEN step = {step} AND x{step - 1} > day - {node.within_days} THEN {step}" for step in range(2, last + 1)
     )
     began = f"CASE WHEN step = {last} AND x{last - 1} > day - {node.within_days} THEN x{last - 1} END"
     return (
         f"SELECT {keys}, {number} AS leaf, MAX(CASE WHEN step = 1 THEN 1 {done} ELSE 0 END) AS m, MAX({began}) AS l"
-        f" FROM ({table}) done{number} GROUP BY {keys}"
+        f" FROM ({_carried(plan, node, keys, node.window)}) done{number} GROUP BY {keys}"
     )
 
 
-def _times(plan: Plan, node: tree.Sequence, step: int, events: tuple[str, ...]) -> list[str]:
+def completed(plan: Plan, node: tree.Sequence, subject: Subject) -> str:
+    """Rows (account_id, user_id, ended, day): the days on which a sequence was completed, and the latest on which one
+    that was completed then had begun. Of windows that are anchored what lies in them."""
+    keys, user, people = ("account_id, user_id", "user_id", " AND user_id > 0")
+    if subject == "account":
+        keys, user, people = "account_id", "0 AS user_id", ""
+    last, began = len(node.steps), f"x{len(node.steps) - 1}"
+    window = windows.Ever() if moves(node.window) else node.window
+    return (
+        f"SELECT account_id, {user}, day AS ended, MAX({began}) AS day"
+        f" FROM ({_carried(plan, node, keys, window)}) s WHERE step = {last}"
+        f" AND {began} > day - {node.within_days}{people} GROUP BY {keys}, day"
+    )
+
+
+def _carried(plan: Plan, node: tree.Sequence, keys: str, window: windows.Window) -> str:
+    """The rows of all steps along time, each with the latest day on which what had come so far began: x1 for the first
+    step, x2 for the first two in order, and so on."""
+    rows = " UNION ALL ".join(
+        part for step, events in enumerate(node.steps, start=1) for part in _times(plan, node, step, events, window)
+    )
+    # a range takes in all rows of one instant: what happened at the same time is in order
+    over = f"OVER (PARTITION BY {keys} ORDER BY us)"
+    table = f"SELECT {keys}, day, us, step, MAX(CASE WHEN step = 1 THEN day END) {over} AS x1 FROM ({rows}) s1"
+    for step in range(2, len(node.steps)):
+        carried = f"MAX(CASE WHEN step = {step} THEN x{step - 1} END) {over} AS x{step}"
+        table = f"SELECT t{step}.*, {carried} FROM ({table}) t{step}"
+    return table
+
+
+def _times(plan: Plan, node: tree.Sequence, step: int, events: tuple[str, ...], window: windows.Window) -> list[str]:
     """Rows (account_id, user_id, day, us, step) of the times at which a step may have been taken."""
     ids = plan.types.resolve(events)
-    match, by_person = plan.match(ids, node.window, ids), needs_person(node)
+    match, by_person = plan.match(ids, window, ids), needs_person(node)
     head = "SELECT a.id AS account_id, u.user_id, u.day"
     scan = plan.usage_scan("accounts_usageday", ids, by_person=by_person)
     first, last = step == 1, step == len(node.steps)

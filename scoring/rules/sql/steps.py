@@ -1,25 +1,20 @@
-"""What the days on which an answer changes are made of: the rows of usage that a condition counts."""
+"""What the days on which an answer changes are made of: the rows of usage that a condition counts, from when to when
+each of them counts, and running sums along the days."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from scoring.rules import tree, windows
+from scoring.rules.nodes import DECAY
 from scoring.rules.sql.plan import Plan
-from scoring.rules.sql.terms import Leafy, in_list, needs_person, window_of
+from scoring.rules.sql.terms import FAR, Leafy, in_list, moves, needs_person, window_of
 from scoring.rules.windows import Subject
 
 KEYS = "account_id, user_id"
 BY_DAY = f"PARTITION BY {KEYS} ORDER BY day"
 # joins the month of a row's day (history.py makes the table)
 MONTH_OF = " JOIN months ON {0}.day >= first_day AND {0}.day < next_month"
-
-
-# twice each row: once for what begins, once for what ends
-TWICE = " CROSS JOIN (SELECT 1 AS sign UNION ALL SELECT -1) t"
-
-
-def moves(window: windows.Window) -> bool:
-    """Whether what is in the window leaves it again."""
-    return isinstance(window, windows.LastDays | windows.BillingMonth)
 
 
 def usage(plan: Plan, node: Leafy, subject: Subject, what: str) -> str:
@@ -66,3 +61,57 @@ def _within_reach(plan: Plan, node: Leafy, subject: Subject, table: str) -> str:
 def _least(compare: tree.Compare) -> int:
     """The lowest number that is accepted."""
     return min(compare.values) if compare.op == "in" else compare.low or 0
+
+
+def counted(rows: str, window: windows.Window, half_life: int | None = None) -> str:
+    """What the rows (account_id, user_id, day, delta) add on their day, and take back as they leave a window that
+    moves, or bit by bit as they grow older."""
+    if half_life is None and not moves(window):
+        return f"SELECT {KEYS}, day, delta FROM ({rows}) g"
+    leaves, month, ages = _leaving(window, half_life, "g")
+    return f"SELECT {KEYS}, {leaves} AS day, weight * delta AS delta FROM ({rows}) g{month}{ages}"
+
+
+def once(rows: str, window: windows.Window, half_life: int | None = None) -> str:
+    """Each thing of the rows (account_id, user_id, day, thing) from its first day on; where the window moves, or with a
+    half-life, as its newest day counts."""
+    if half_life is None and not moves(window):
+        first = f"SELECT {KEYS}, thing, MIN(day) AS day FROM ({rows}) u GROUP BY {KEYS}, thing"
+        return f"SELECT {KEYS}, day, 1 AS delta FROM ({first}) f"
+    leaves, month, ages = _leaving(window, half_life, "o")
+    days = (
+        f"SELECT {KEYS}, day, LEAD(day, 1, {FAR}) OVER (PARTITION BY {KEYS}, thing ORDER BY day) AS next_day"
+        f" FROM (SELECT DISTINCT {KEYS}, thing, day FROM ({rows}) u) d"
+    )
+    # a newer day takes over before the older one has left
+    day = f"CASE WHEN age > 0 AND next_day < {leaves} THEN next_day ELSE {leaves} END"
+    return f"SELECT {KEYS}, {day} AS day, weight AS delta FROM ({days}) o{month}{ages}"
+
+
+def _leaving(window: windows.Window, half_life: int | None, row: str) -> tuple[str, str, str]:
+    """On which days a day of the row changes its weight; the joins of its month, and of the ages (0: the day itself)
+    with the change of weight at each, which is in 32nds where there is a half-life."""
+    month = ""
+    if half_life is not None:
+        weights = {0: sum(DECAY)} | {half_life * step: -loss for step, loss in enumerate(DECAY, start=1)}
+    else:
+        weights = {0: 1, window.days if isinstance(window, windows.LastDays) else 1: -1}
+    leaves = f"{row}.day + age"
+    if half_life is None and isinstance(window, windows.BillingMonth):
+        leaves, month = f"CASE WHEN age = 0 THEN {row}.day ELSE next_month END", MONTH_OF.format(row)
+    ages = " UNION ALL ".join(f"SELECT {age} AS age, {weight} AS weight" for age, weight in weights.items())
+    return leaves, month, f" CROSS JOIN ({ages}) t"
+
+
+def running(rows: str, columns: Mapping[int, str], until_day: int) -> str:
+    """From rows (account_id, user_id, day, part, delta) one for each day with any: the running sum of each part in the
+    column named for its number, and what the day itself added in the same with `d_` before."""
+    apart = ", ".join(
+        f"CAST(SUM(CASE WHEN part = {number} THEN delta ELSE 0 END) AS BIGINT) AS d_{name}"
+        for number, name in columns.items()
+    )
+    sums = ", ".join(f"CAST(SUM(d_{name}) OVER ({BY_DAY}) AS BIGINT) AS {name}, d_{name}" for name in columns.values())
+    return (
+        f"SELECT {KEYS}, day, {sums} FROM (SELECT {KEYS}, day, {apart} FROM ({rows}) r"
+        f" WHERE day <= {until_day} GROUP BY {KEYS}, day) d"
+    )

@@ -75,6 +75,11 @@ def needs_person(node: Leafy) -> bool:
     return isinstance(window, windows.FirstDays) and window.of == "user"
 
 
+def moves(window: windows.Window) -> bool:
+    """Whether what is in the window leaves it again, by time alone."""
+    return isinstance(window, windows.LastDays | windows.BillingMonth)
+
+
 def in_list(numbers: Sequence[int]) -> str:
     """A list for IN; no number at all matches nothing."""
     return f"({', '.join(str(int(number)) for number in numbers)})" if numbers else "(NULL)"

@@ -6,8 +6,8 @@ from __future__ import annotations
 from scoring.rules import tree, windows
 from scoring.rules.sql.facts import HAS_VALUE
 from scoring.rules.sql.plan import Plan
-from scoring.rules.sql.steps import BY_DAY, KEYS, MONTH_OF, moves, usage
-from scoring.rules.sql.terms import FAR, truth
+from scoring.rules.sql.steps import BY_DAY, KEYS, MONTH_OF, usage
+from scoring.rules.sql.terms import FAR, moves, truth
 from scoring.rules.windows import Subject
 
 
@@ -45,7 +45,8 @@ def greatest_or_last(plan: Plan, node: tree.Value, subject: Subject) -> str:
 
 
 def span_against_span(plan: Plan, node: tree.Change, subject: Subject) -> str:
-    """Rows (account_id, user_id, day, t): whether the last days compare with those before as asked."""
+    """Rows (account_id, user_id, day, t, t0): whether the last days compare with those before as asked, and did before
+    what the day changes."""
     rows, n = usage(plan, node, subject, "u.count AS delta"), node.days
     points = (
         f"SELECT {KEYS}, day, delta AS m, 0 AS base FROM ({rows}) a"
@@ -53,20 +54,23 @@ def span_against_span(plan: Plan, node: tree.Change, subject: Subject) -> str:
         f" UNION ALL SELECT {KEYS}, day + {2 * n}, 0, -delta FROM ({rows}) c"
     )
     daily = (
-        f"SELECT {KEYS}, day, SUM(m) AS m, SUM(base) AS base FROM ({points}) p WHERE day <= {plan.day}"
-        f" GROUP BY {KEYS}, day"
+        f"SELECT {KEYS}, day, CAST(SUM(m) AS BIGINT) AS dm, CAST(SUM(base) AS BIGINT) AS db FROM ({points}) p"
+        f" WHERE day <= {plan.day} GROUP BY {KEYS}, day"
     )
-    sums = f"SELECT {KEYS}, day, SUM(m) OVER ({BY_DAY}) AS m, SUM(base) OVER ({BY_DAY}) AS base FROM ({daily}) d"
+    sums = ", ".join(f"d{name}, CAST(SUM(d{name}) OVER ({BY_DAY}) AS BIGINT) AS {name}" for name in "mb")
     sign = ">=" if node.op == "at_least" else "<="
-    reached = truth(
-        f"m >= {node.at_least} AND base >= {node.base_at_least} AND m * 1000 {sign} base * {node.thousandths}"
-    )
-    return f"SELECT {KEYS}, day, {reached} AS t FROM ({sums}) s"
+
+    def reached(m: str, base: str) -> str:
+        least = f"{m} >= {node.at_least} AND {base} >= {node.base_at_least}"
+        return truth(f"{least} AND {m} * 1000 {sign} {base} * {node.thousandths}")
+
+    now, before = reached("m", "b"), reached("(m - dm)", "(b - db)")
+    return f"SELECT {KEYS}, day, {now} AS t, {before} AS t0 FROM (SELECT {KEYS}, day, {sums} FROM ({daily}) d) s"
 
 
 def against_limits(plan: Plan, share: tree.Share, measured: str, subject: Subject) -> str:
-    """Rows (account_id, user_id, day, t): whether what was `measured` (rows with m) reaches its share of what the plan
-    allowed on that day."""
+    """Rows (account_id, user_id, day, t, t0): whether what was `measured` (rows with m) reaches its share of what the
+    plan allowed on that day, and did before what the day changes."""
     before = f"LAG({{0}}, 1, 0) OVER ({BY_DAY})"
     known = "CASE WHEN m IS NULL THEN 0 ELSE 1 END"
     of_value = (
@@ -88,9 +92,10 @@ def against_limits(plan: Plan, share: tree.Share, measured: str, subject: Subjec
         f" UNION ALL SELECT {KEYS}, day, 0, 0, delta, there FROM ({rows}) l) u WHERE day <= {plan.day}"
         f" GROUP BY {KEYS}, day"
     )
-    sums = ", ".join(f"SUM({name}) OVER ({BY_DAY}) AS {name}" for name in ("dm", "dk", "dx", "dl"))
-    reached = truth("dk > 0 AND dl > 0 AND dm >= dx")
-    return f"SELECT {KEYS}, day, {reached} AS t FROM (SELECT {KEYS}, day, {sums} FROM ({daily}) d) s"
+    sums = ", ".join(f"d{name}, SUM(d{name}) OVER ({BY_DAY}) AS {name}" for name in "mkxl")
+    now = truth("k > 0 AND l > 0 AND m >= x")
+    before = truth("k - dk > 0 AND l - dl > 0 AND m - dm >= x - dx")
+    return f"SELECT {KEYS}, day, {now} AS t, {before} AS t0 FROM (SELECT {KEYS}, day, {sums} FROM ({daily}) d) s"
 
 
 def _limit_spans(plan: Plan, share: tree.Share) -> str:

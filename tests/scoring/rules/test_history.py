@@ -8,13 +8,11 @@ from hypothesis import strategies as st
 
 from accounts import lake
 from scoring.engines import appdb, columnar
-from scoring.rules.history import NoHistory, compile_history
 from scoring.rules.parse import parse_definition
-from scoring.rules.sql.terms import EventTypes
 from tests.conftest import NOW
 
 from . import strategies
-from .test_agreement import HORIZON, stored
+from .test_agreement import FIRST, HORIZON, read, stored
 from .test_agreement import quick as shrinking
 
 pytestmark = pytest.mark.django_db
@@ -22,18 +20,8 @@ pytestmark = pytest.mark.django_db
 quick = settings(shrinking, phases=[Phase.explicit, Phase.generate])
 
 
-def told(documents):
-    """The documents whose history can be told, by number."""
-    docs = {number: parse_definition(document) for number, document in enumerate(documents)}
-    return {number: doc for number, doc in docs.items() if can_be_told(doc)}
-
-
-def can_be_told(doc) -> bool:
-    try:
-        compile_history([doc], types=EventTypes({}, ()), until_day=1, account_ids=None, dialect="duckdb")
-    except NoHistory:
-        return False
-    return True
+def parsed(documents):
+    return {number: parse_definition(document) for number, document in enumerate(documents)}
 
 
 def from_verdicts(docs, until):
@@ -61,28 +49,95 @@ def from_history(history, until):
 @settings(quick, max_examples=25)
 @given(facts=strategies.histories(), documents=st.lists(strategies.documents(), min_size=3, max_size=4))
 def test_history_says_what_the_verdicts_of_all_days_say(facts, documents):
-    docs = told(documents)
+    docs = parsed(documents)
     with stored(facts):
         history = appdb.history(docs, account_ids=None, until_day=HORIZON)
         assert from_history(history, HORIZON) == from_verdicts(docs, HORIZON)
 
 
 @settings(quick, max_examples=15)
-@given(facts=strategies.histories(), documents=st.lists(strategies.documents(), min_size=4, max_size=5))
-def test_the_lake_has_the_same_history(facts, documents):
-    docs = told(documents)
+@given(
+    facts=strategies.histories(),
+    documents=st.lists(strategies.documents(), min_size=4, max_size=5),
+    more=st.lists(strategies.documents(strategies.single), min_size=3, max_size=3),
+    nests=strategies.nests(),
+)
+def test_the_lake_has_the_same_history(facts, documents, more, nests):
+    facts.definitions = {document["slug"]: document for document in nests[1:]}
+    docs = {number: read(facts, document) for number, document in enumerate([*documents, *more, nests[0]])}
     with stored(facts):
         lake.refresh(now=NOW, whole=True)
         history = appdb.history(docs, account_ids=None, until_day=HORIZON)
         assert columnar.history(docs, until_day=HORIZON) == history
+        some = [FIRST + 1]
+        assert columnar.history(docs, account_ids=some, until_day=HORIZON) == {
+            key: [span for span in spans if span[0] in some] for key, spans in history.items()
+        }
 
 
-@settings(quick, max_examples=25)
+@settings(quick, max_examples=30)
 @given(
     facts=strategies.histories(), documents=st.lists(strategies.documents(strategies.single), min_size=6, max_size=6)
 )
 def test_history_of_each_condition(facts, documents):
-    docs = told(documents)
+    docs = parsed(documents)
+    with stored(facts):
+        history = appdb.history(docs, account_ids=None, until_day=HORIZON)
+        assert from_history(history, HORIZON) == from_verdicts(docs, HORIZON)
+
+
+def scored(level):
+    return strategies.scores(level)
+
+
+def ordered(level):
+    return st.builds(lambda body: {"sequence": body}, strategies.sequences(level))
+
+
+def changed(level):
+    names, lengths = st.sampled_from(strategies.TRAITS), strategies.lengths
+    return st.builds(lambda name, days: {"trait": {"name": name, "changed_within_days": days}}, names, lengths)
+
+
+@pytest.mark.parametrize("kind", [scored, ordered, changed])
+@settings(quick, max_examples=20)
+@given(data=st.data(), facts=strategies.histories())
+def test_history_of_what_is_worked_out_along_the_days(kind, data, facts):
+    documents = data.draw(st.lists(strategies.documents(kind), min_size=6, max_size=6))
+    docs = parsed(documents)
+    with stored(facts):
+        history = appdb.history(docs, account_ids=None, until_day=HORIZON)
+        assert from_history(history, HORIZON) == from_verdicts(docs, HORIZON)
+
+
+@settings(quick, max_examples=20)
+@given(facts=strategies.histories(), documents=strategies.nests())
+def test_history_of_definitions_inside_definitions(facts, documents):
+    facts.definitions = {document["slug"]: document for document in documents[1:]}
+    docs = {0: read(facts, documents[0])}
+    with stored(facts):
+        history = appdb.history(docs, account_ids=None, until_day=HORIZON)
+        assert from_history(history, HORIZON) == from_verdicts(docs, HORIZON)
+
+
+@settings(quick, max_examples=20)
+@given(
+    facts=strategies.busy_days(),
+    documents=st.lists(strategies.documents(strategies.in_order), min_size=6, max_size=6),
+)
+def test_history_of_steps_in_between(facts, documents):
+    docs = parsed(documents)
+    with stored(facts):
+        lake.refresh(now=NOW, whole=True)
+        history = appdb.history(docs, account_ids=None, until_day=HORIZON)
+        assert from_history(history, HORIZON) == from_verdicts(docs, HORIZON)
+        assert columnar.history(docs, until_day=HORIZON) == history
+
+
+@settings(quick, max_examples=2)
+@given(facts=strategies.histories(), document=strategies.documents(strategies.wide_rules))
+def test_history_of_64_conditions(facts, document):
+    docs = parsed([document])
     with stored(facts):
         history = appdb.history(docs, account_ids=None, until_day=HORIZON)
         assert from_history(history, HORIZON) == from_verdicts(docs, HORIZON)

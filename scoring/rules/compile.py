@@ -134,7 +134,7 @@ def distinct_conditions(docs: Iterable[tree.DefinitionDoc]) -> set[tuple[Subject
 def _verdicts(plan: Plan, docs: Sequence[tree.DefinitionDoc]) -> Statement:
     for doc in docs:
         plan.register(doc.rule, doc.level)
-    _tables(plan)
+    tables(plan)
     rows: list[str] = []
     for number, doc in enumerate(docs):
         if doc.level == "account":
@@ -160,14 +160,14 @@ def _verdicts(plan: Plan, docs: Sequence[tree.DefinitionDoc]) -> Statement:
 
 def _people(plan: Plan, doc: tree.DefinitionDoc) -> Statement:
     plan.register(doc.rule, "user")
-    _tables(plan)
+    tables(plan)
     rule = plan.people_rules[doc.rule]
     return plan.statement(f"SELECT account_id, user_id FROM people WHERE h{rule} = 1")
 
 
 def _measures(plan: Plan, rule: tree.Node, subject: Subject, best: int | None) -> Statement:
     plan.register(rule, subject)
-    _tables(plan)
+    tables(plan)
     nodes = [leaf.node for leaf in tree.leaves(rule, subject=subject) if leaf.subject == subject]
     answers = [truth(holds(plan, node, subject)) for node in nodes]
     columns = [
@@ -184,7 +184,7 @@ def _measures(plan: Plan, rule: tree.Node, subject: Subject, best: int | None) -
     return plan.statement(f"SELECT * FROM ({ranked}) r WHERE place <= {int(best)} ORDER BY account_id, place")
 
 
-def _tables(plan: Plan) -> None:
+def tables(plan: Plan) -> None:
     """Everything that the conditions asked so far are judged by."""
     plan.add("acct", plan.accounts())
     if plan.people_rules:

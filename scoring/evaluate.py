@@ -179,7 +179,8 @@ def _settle(case: Case, rules: Sequence[LiveRule], *, now: dt.datetime, today: i
                 apply(Decision(Step.CLOSE, CloseCause.RENEWED), episode, now=now, today=today)
                 swept.closed[rule.slug] += 1
             paid_at = newest_payment(case.payments)
-            opening = Opening(account, rule, case.cause(rule), case.evidence[rule.version_id], paid_at)
+            began = case.since.get(rule.version_id)
+            opening = Opening(account, rule, case.cause(rule), case.evidence[rule.version_id], paid_at, began)
             (open_now[rule.definition_id],) = open_episodes([opening], now=now)
             swept.opened[rule.slug] += 1
         elif step.step is not Step.NOTHING:

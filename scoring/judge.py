@@ -17,7 +17,7 @@ from accounts import due
 from accounts.models import Account, StageEntry
 from accounts.workspace import day_of
 from plgops.lib import days
-from scoring import openings
+from scoring import openings, since
 from scoring.definitions import LiveRule
 from scoring.engines import appdb as engine
 from scoring.models import Handoff, Purpose, Qualification
@@ -54,6 +54,7 @@ class Case:
     held_before: frozenset[int] = frozenset()  # versions that held yesterday; asked only where changes are mixed
     steps: dict[int, Decision] = field(default_factory=dict)  # by version
     evidence: dict[int, dict[str, Any]] = field(default_factory=dict)  # by version
+    since: dict[int, since.Since] = field(default_factory=dict)  # by version, of what opens
     hand_over: set[int] = field(default_factory=set)  # definitions whose open episode may need a handoff
     review: bool = False  # the company's handoff may no longer fit its reasons, or its owner
     moved: bool = False  # the account is not the company that its open handoff stands on
@@ -185,7 +186,7 @@ def judge(claimed: Sequence[due.Claimed], rules: Sequence[LiveRule], *, now: dt.
                 held_before=frozenset(held_before[account.pk]),
             )
         )
-    _decide_all(cases, rules, today=today)
+    _decide_all(cases, rules, now=now, today=today)
     _look_at_handoffs(cases, rules, now=now, today=today)
     return cases
 
@@ -224,8 +225,8 @@ def _soonest(given: Sequence[int | None], today: int) -> int | None:
     return min(known, default=None)
 
 
-def _decide_all(cases: Sequence[Case], rules: Sequence[LiveRule], *, today: int) -> None:
-    """Every definition's step, with the evidence of what opens: from the snapshot of the verdict."""
+def _decide_all(cases: Sequence[Case], rules: Sequence[LiveRule], *, now: dt.datetime, today: int) -> None:
+    """Every definition's step, with evidence and beginning of what opens: from the snapshot of the verdict."""
     for rule in rules:
         for case in cases:
             case.steps[rule.version_id] = case.decide(rule, case.episodes.get(rule.definition_id), today=today)
@@ -237,6 +238,11 @@ def _decide_all(cases: Sequence[Case], rules: Sequence[LiveRule], *, today: int)
                 case.steps[rule.version_id] = NOTHING
             else:
                 case.evidence[rule.version_id] = evidence
+        opens = [case for case in opening if rule.version_id in case.evidence]
+        began = since.of(rule.doc, account_ids=[case.account.pk for case in opens], as_of_day=today, now=now)
+        for case in opens:
+            if case.account.pk in began:
+                case.since[rule.version_id] = began[case.account.pk]
         for case in cases:
             step, episode = case.steps[rule.version_id].step, case.episodes.get(rule.definition_id)
             lapsing = episode.lapsing_since_day if episode is not None else None

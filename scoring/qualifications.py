@@ -23,11 +23,12 @@ from typing import Any
 
 from accounts import lifecycle
 from accounts.models import Account
-from accounts.workspace import day_of, zone
+from accounts.workspace import day_of
 from plgops.lib import days
 from scoring.definitions import LiveRule
 from scoring.models import Purpose, Qualification
 from scoring.rules import tree
+from scoring.since import Since
 
 Cause = Qualification.Cause
 CloseCause = Qualification.CloseCause
@@ -123,22 +124,25 @@ def newest_of(evidence: dict[str, Any]) -> dt.datetime | None:
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """An episode that is about to open, with what it freezes: its evidence, the newest payment that stands."""
+    """An episode that is about to open, with what it freezes: its evidence, the newest payment that stands.
+
+    `since`: when the rule came true; None for one that goes on from a closed one: it begins with its newest evidence.
+    """
 
     account: Account
     rule: LiveRule
     cause: str
     evidence: dict[str, Any]
     paid_at: dt.datetime | None
+    since: Since | None = None
 
 
 def open_episodes(opening: Sequence[Opening], *, now: dt.datetime) -> list[Qualification]:
     """Open episodes with their frozen evidence, and write the stages that the purposes stand for, all together.
 
-    A stage's time is that of the newest event; where there is none, the start of today or the sign-up.
+    A stage's time is that since when the rule has held.
     """
     episodes = Qualification.objects.bulk_create(_episode(one, now=now) for one in opening)
-    start = days.start_of(day_of(now), zone())
     stages: dict[str, list[lifecycle.Reached]] = {}  # by cause
     for one, episode in zip(opening, episodes, strict=True):
         stage = tree.stage_written(one.rule.doc)
@@ -147,7 +151,7 @@ def open_episodes(opening: Sequence[Opening], *, now: dt.datetime) -> list[Quali
                 lifecycle.Reached(
                     account_id=one.account.pk,
                     stage=stage,
-                    at=episode.since_at or min(now, max(start, one.account.signed_up_at)),
+                    at=episode.since_at or now,
                     reference=f"qualification:{episode.pk}",
                     definition_version_id=one.rule.version_id,
                 )
@@ -159,15 +163,15 @@ def open_episodes(opening: Sequence[Opening], *, now: dt.datetime) -> list[Quali
 
 
 def _episode(one: Opening, *, now: dt.datetime) -> Qualification:
-    newest_at = newest_of(one.evidence)
+    since_at = one.since.at if one.since is not None else newest_of(one.evidence)
     waits = one.cause in QUIET_CAUSES and one.rule.purpose == Purpose.PQL
     return Qualification(
         account=one.account,
         definition_id=one.rule.definition_id,
         version_id=one.rule.version_id,
         opened_at=now,
-        since_at=newest_at,
-        since_day=day_of(newest_at or now),
+        since_at=since_at,
+        since_day=one.since.day if one.since is not None else day_of(since_at or now),
         cause=one.cause,
         release=Release.WAITING if waits else Release.LIVE,
         evidence=one.evidence if one.paid_at is None else one.evidence | {"paid_us": days.micros(one.paid_at)},

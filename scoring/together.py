@@ -56,6 +56,7 @@ def settle_quiet(
             cause=case.cause(rule),
             evidence=case.evidence[rule.version_id],
             paid_at=newest_payment(case.payments),
+            since=case.since.get(rule.version_id),
         )
         for case in ours
         for rule in rules

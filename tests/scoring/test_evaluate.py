@@ -272,11 +272,12 @@ def test_payment_from_before_the_episode_converts_nothing():
 
 
 def test_stage_without_an_event_behind_it_dates_from_the_start_of_its_day():
-    publish(NOW - 10 * DAY, rule={"trait": {"name": "country", "in": ["DE"]}})
+    publish(NOW - 10 * DAY, rule={"recency": {"event": "Built", "not_for_days": 3}})
     account = make_account(recorded_at=NOW - DAY)
-    make_trait(account, "country", "DE", at=NOW)
+    use(account, "Built", at=NOW - 3 * DAY)
+    sweep(NOW - DAY)
     sweep(NOW)
-    assert only(account).since_at is None
+    assert (only(account).since_at, only(account).since_day) == (NOW.replace(hour=0), day_of(NOW))
     assert StageEntry.objects.get(account=account, stage="pql").at == NOW.replace(hour=0)
 
 

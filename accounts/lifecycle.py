@@ -88,6 +88,15 @@ def reach_many(entries: Sequence[Reached], *, now: dt.datetime, cause: str, impo
     return changed
 
 
+def redate(moments: Mapping[str, dt.datetime], *, account_ids: Collection[int], stage: str) -> None:
+    """Give these accounts' entries of a stage other times, by reference. Whoever calls marks the accounts changed."""
+    rows = list(StageEntry.objects.filter(origin_id__in=account_ids, stage=stage, reference__in=moments))
+    for row in rows:
+        row.at = moments[row.reference]
+        row.day = day_of(row.at)
+    StageEntry.objects.bulk_update(rows, ["at", "day"])
+
+
 def sign_up(signups: Mapping[int, dt.datetime], *, tombs: Collection[int], now: dt.datetime) -> None:
     """Write when these accounts signed up, wherever that was before; `tombs`, which are merged away, never did.
 

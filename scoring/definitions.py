@@ -90,7 +90,7 @@ def _republish_dependents(version: DefinitionVersion, *, by: StaffUser | None, n
         except RuleError as error:
             told = "; ".join(problem.message for problem in error.problems)
             raise RuleError([Problem("", f"“{rule.doc.name}” asks for this definition, and then: {told}")]) from error
-        (live[slug],) = _read([again])
+        (live[slug],) = read([again])
 
 
 def _publish(
@@ -153,16 +153,16 @@ def archive(*, definition_id: int, by: StaffUser | None, now: dt.datetime) -> No
 
 
 def live_rules() -> list[LiveRule]:
-    """What is live, in order of slug, with the rules of nested definitions in place (of one that is
-    archived meanwhile, a query more).
+    """What is live, in order of slug."""
+    return read(live_versions())
+
+
+def read(versions: Sequence[DefinitionVersion]) -> list[LiveRule]:
+    """Versions with the rules of nested definitions in place (a query more for those that are not among them).
 
     A text that this program cannot read is left out and logged. That can only be one written by a newer program;
     its open episodes stay as they are.
     """
-    return _read(live_versions())
-
-
-def _read(versions: Sequence[DefinitionVersion]) -> list[LiveRule]:
     docs: dict[int, tree.DefinitionDoc] = {}
     for version in versions:
         try:

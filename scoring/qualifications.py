@@ -3,7 +3,7 @@
 `decide` is pure. The writers need a transaction in which the account's company and AccountDue row are locked.
 
 An episode *converts* by a payment (stage paid or expanded) that is newer than any that stood when it was
-opened, and no older than its evidence; where the rule no longer holds, a payment of the same day counts too,
+opened, and no older than what made its rule true; where the rule no longer holds, a payment of the same day counts too,
 since the payment is what ended it. What stood is kept with the evidence (`paid_us`): which of two clocks was
 ahead, or when the import began that brought the payment, decides nothing. Only `pql` episodes convert. After a
 conversion the same definition opens again only for evidence newer than the last payment.

@@ -3,11 +3,13 @@
 import datetime as dt
 
 import pytest
+from django.core.management import call_command
+from django.db.models import F
 
 from accounts import lifecycle
-from accounts.models import StageEntry
+from accounts.models import AccountDue, StageEntry, UsageDay
 from accounts.workspace import day_of
-from scoring import since
+from scoring import backdating, since
 from scoring.models import Qualification
 from scoring.rules.parse import parse_definition
 from tests.conftest import NOW
@@ -94,3 +96,35 @@ def test_the_cost_does_not_grow_with_the_accounts(accounts, django_assert_num_qu
     with django_assert_num_queries(5):  # the catalogue twice, the history, the events, the sign-ups
         found = since.of(doc, account_ids=[a.pk for a in made], as_of_day=day_of(NOW), now=NOW)
     assert len(found) == accounts
+
+
+def test_earlier_episodes_and_their_stages_are_dated_back_once(capsys):
+    account, other = make_account("Acme", recorded_at=NOW - 30 * DAY), make_account("Other", recorded_at=NOW - 30 * DAY)
+    came_true = NOW - 12 * DAY
+    for one in (account, other):
+        use(one, "Invite Sent", at=came_true, count=3)
+    use(account, "Invite Sent", at=NOW - 2 * DAY)
+    publish(NOW - DAY, rule={"count": {"event": "Invite Sent", "at_least": 3}})
+    sweep(NOW)
+    # as they were written before
+    newest = NOW - 2 * DAY
+    Qualification.objects.filter(account=account).update(since_at=newest, since_day=day_of(newest))
+    StageEntry.objects.filter(account=account, stage="pql").update(at=newest, day=day_of(newest))
+    assert [backdating.fill(now=NOW), backdating.fill(now=NOW)] == [1, 0]
+    assert set(Qualification.objects.values_list("since_at", "since_day")) == {(came_true, day_of(came_true))}
+    assert set(StageEntry.objects.filter(stage="pql").values_list("at", "day")) == {(came_true, day_of(came_true))}
+    assert AccountDue.objects.get(account=account, consumer="evaluation").is_behind  # a stage is a fact that rules read
+    assert not AccountDue.objects.get(account=other, consumer="evaluation").is_behind
+    call_command("fill_since")
+    assert capsys.readouterr().out == "0 episodes dated otherwise than before.\n"
+
+
+def test_an_episode_that_its_history_does_not_have_any_more_keeps_its_date():
+    account = make_account(recorded_at=NOW - 30 * DAY)
+    use(account, "Invite Sent", at=NOW - 2 * DAY, count=3)
+    publish(NOW - DAY)
+    sweep(NOW)
+    UsageDay.objects.update(count=1)
+    AccountDue.objects.update(changed_seq=F("changed_seq") + 1)
+    assert backdating.fill(now=NOW) == 0
+    assert Qualification.objects.get().since_at == NOW - 2 * DAY

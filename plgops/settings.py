@@ -161,6 +161,7 @@ CELERY_BEAT_SCHEDULE = {
     "follow": {"task": "scoring.follow", "schedule": 10.0, "options": {"expires": 10}},
     "refresh-lake": {"task": "accounts.refresh_lake", "schedule": 60.0, "options": {"expires": 60}},
     "run-imports": {"task": "accounts.run_imports", "schedule": 5.0, "options": {"expires": 10}},
+    "discover": {"task": "scoring.discover", "schedule": 5.0, "options": {"expires": 10}},
     "recount": {"task": "accounts.recount", "schedule": 5.0, "options": {"expires": 10}},
 }
 

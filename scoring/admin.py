@@ -15,7 +15,7 @@ from accounts.models import StaffUser
 from plgops.lib.desk import DeskAdmin, LogAdmin, page_link, state_filter, tell
 from plgops.templatetags.ui import day_month
 from scoring import definitions, handoffs, openings
-from scoring.models import Definition, DefinitionVersion, Handoff, HandoffActivity, Qualification
+from scoring.models import Definition, DefinitionVersion, Discovery, Handoff, HandoffActivity, Qualification
 
 
 @admin.register(Definition)
@@ -125,3 +125,15 @@ class HandoffActivityAdmin(LogAdmin):
     list_select_related = ("handoff", "by")
     found_by = {"handoff__company_id": account_ids}
     search_help_text = "An account, exactly"
+
+
+@admin.register(Discovery)
+class DiscoveryAdmin(DeskAdmin):
+    list_display = ("outcome", "first_days", "within", "level", "status", "asked_at", "asked_by", "seconds", "attempts")
+    list_select_related = ("asked_by",)
+    list_filter = ("status", "level")
+    search_fields = ("outcome",)
+    exclude = ("lease_token", "result")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Discovery]:
+        return super().get_queryset(request).defer("result")

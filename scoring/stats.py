@@ -125,8 +125,10 @@ def odds_ratio(table: Table, *, design: float = 1.0) -> Ratio:
 def mutual_information(table: Table) -> float:
     """What doing it or not tells about the outcome, in bits (Shannon 1948): 0 if nothing, at most 1."""
     of = table.of
-    rows = ((table.doing, table.with_hits, table.with_misses),)
-    rows += ((of - table.doing, table.without_hits, table.without_misses),)
+    rows = (
+        (table.doing, table.with_hits, table.with_misses),
+        (of - table.doing, table.without_hits, table.without_misses),
+    )
     told = 0.0
     for row, hits, misses in rows:
         for cell, column in ((hits, table.hits), (misses, of - table.hits)):

@@ -8,7 +8,8 @@ from typing import Any
 from celery import shared_task
 from django.utils import timezone
 
-from scoring import evaluate, follow
+from plgops.lib.doorbell import ring
+from scoring import discover, evaluate, follow
 
 BUDGET = 20.0  # seconds; what is left then is found by the next sweep
 
@@ -25,3 +26,10 @@ def evaluate_due(**kwargs: Any) -> None:
 def follow_many(**kwargs: Any) -> None:
     """Where very many accounts wait, finish those about which nothing changes; sweeps take the others meanwhile."""
     follow.follow(now=timezone.now())
+
+
+@shared_task(name=discover.TASK)
+def answer_discoveries(**kwargs: Any) -> None:
+    """Answer one question to history, if any waits; then ring for the next, behind what waits for the worker."""
+    if discover.run_next(clock=timezone.now) is not None:
+        ring(discover.TASK)

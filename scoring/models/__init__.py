@@ -1,7 +1,17 @@
 """The scoring floor's tables."""
 
 from .definitions import Definition, DefinitionVersion, Level, Purpose
+from .discoveries import Discovery
 from .handoffs import Handoff, HandoffActivity
 from .qualifications import Qualification
 
-__all__ = ["Definition", "DefinitionVersion", "Handoff", "HandoffActivity", "Level", "Purpose", "Qualification"]
+__all__ = [
+    "Definition",
+    "DefinitionVersion",
+    "Discovery",
+    "Handoff",
+    "HandoffActivity",
+    "Level",
+    "Purpose",
+    "Qualification",
+]

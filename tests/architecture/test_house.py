@@ -58,6 +58,7 @@ PAIRS = {
     ("AccountMerge", "undone"),
     ("Article", "updated"),
     ("DefinitionVersion", "published"),
+    ("Discovery", "asked"),
     ("Handoff", "closed"),
     ("ImportJob", "created"),
     ("Source", "created"),

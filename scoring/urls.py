@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from scoring.views import definitions, inbox, inbox_actions, panels
+from scoring.views import definitions, inbox, inbox_actions, panels, preview
 
 urlpatterns = [
     path("inbox/", inbox.index, name="inbox"),
@@ -18,7 +18,9 @@ urlpatterns = [
     path("inbox/<int:handoff_id>/reopen/", inbox_actions.reopen, name="inbox_reopen"),
     path("definitions/", definitions.catalogue_page, name="definitions"),
     path("definitions/new/", definitions.new, name="definition_new"),
+    path("definitions/preview/", preview.draft, name="definition_preview"),
     path("definitions/<slug:slug>/", definitions.definition, name="definition"),
+    path("definitions/<slug:slug>/near-misses/", preview.near, name="definition_near_misses"),
     path("definitions/<slug:slug>/edit/", definitions.edit, name="definition_edit"),
     path("definitions/<slug:slug>/archive/", definitions.archive, name="definition_archive"),
     path("definitions/<slug:slug>/release/", definitions.release, name="definition_release"),

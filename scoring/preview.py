@@ -1,0 +1,233 @@
+"""A draft before it is published: who would qualify, who enters and leaves, which handoffs it touches, how many a week.
+
+Everything is asked of the usage lake, as of its generation. Where there are many accounts the first answer comes from a
+sample that stays the same (by a hash of the account's id) and says so, with its interval; asked for `exact`, everybody
+is asked. Names and handoffs come from the app database by id, a bounded number of them.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from accounts import lake
+from accounts.models import Account
+from scoring import definitions, dependencies, near_misses, stats
+from scoring.definitions import LiveRule
+from scoring.engines import asked, reading
+from scoring.models import Handoff, Qualification
+from scoring.rules import counts, tree
+from scoring.rules.parse import parse_definition
+
+SMALL = 20_000  # so many accounts are asked at once
+SAMPLE = 5_000  # accounts in a sample, about
+NAMED = 10
+HANDOFFS = 1_000  # open handoffs of a definition that are looked at
+# a multiplicative hash (Knuth, TAOCP 6.4): its high bits choose, so that no pattern in the ids does
+_HASH = "(({column} % 2147483648) * 2654435761) % 4294967296 // 65536 % {every} = 0"
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A document that is a definition, with those that it nests in place, and what is live under its slug."""
+
+    doc: tree.DefinitionDoc
+    live: LiveRule | None
+
+    @property
+    def hands_over(self) -> bool:
+        """Whether sales is concerned at all."""
+        return self.doc.purpose == "pql"
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """Who was asked: one account in `every`, `asked` of `accounts` (those that have signed up and are counted)."""
+
+    every: int
+    asked: int
+    accounts: int
+    built_at: dt.datetime  # the moment that the lake's data is of
+    ids: tuple[int, ...] | None = None  # None: everybody
+
+    @property
+    def exact(self) -> bool:
+        return self.every == 1
+
+    def estimate(self, hits: int) -> Estimate:
+        """How many of all accounts that makes."""
+        if self.exact:
+            return Estimate(hits, hits, hits)
+        part = stats.share(hits, self.asked)
+        if part.value is None or part.low is None or part.high is None:
+            return Estimate(0, 0, self.accounts)
+        return Estimate(*(round(share * self.accounts) for share in (part.value, part.low, part.high)))
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A number of accounts with its 95% interval (Wilson); the three are the same where everybody was asked."""
+
+    value: int
+    low: int
+    high: int
+
+
+@dataclass(frozen=True, slots=True)
+class PartCount:
+    """A node of the document: the accounts that it holds for by itself, and that are `left` so far in its group."""
+
+    path: str
+    alone: int
+    left: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Handoffs:
+    """Open handoffs that would lose their last reason: unclaimed ones close, the others stay and are marked."""
+
+    closing: tuple[Handoff, ...]
+    marked: tuple[Handoff, ...]
+    more: bool  # there are more open ones than were looked at
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """Who qualifies under a draft today. `worth` are those that are worth a person (None: it has no motion rule)."""
+
+    basis: Basis
+    matching: Estimate
+    worth: Estimate | None
+    live: Estimate | None
+    enters: Estimate
+    leaves: Estimate
+    entering: tuple[Account, ...]  # at most NAMED each, of those asked, the newest sign-ups first
+    leaving: tuple[Account, ...]
+    parts: tuple[PartCount, ...]
+    handoffs: Handoffs | None
+
+
+def read(document: object, *, slug: str) -> Draft:
+    """The draft of a definition (`slug`: that of the one it changes, empty: none). Two queries, and one for each depth
+    of nested ones. RuleError."""
+    rules = {rule.slug: rule for rule in definitions.live_rules()}
+    _, doc = dependencies.pinned(parse_definition(document), {name: rule.number for name, rule in rules.items()})
+    return Draft(doc, rules.get(slug))
+
+
+def basis(*, day: int, exact: bool) -> Basis:
+    """Whom to ask: everybody, or a sample where there are many and `exact` is not asked for. Raises lake.NoLake."""
+    there = f"FROM accounts_account WHERE merged_into_id IS NULL AND NOT is_internal AND signup_day <= {int(day)}"
+    with lake.connection() as db:
+        generation = lake.current()
+        if generation is None:  # the pointer was there a moment ago
+            raise lake.NoLake("The usage lake has not been built yet.")
+        ((accounts,),) = db.execute(f"SELECT COUNT(*) {there}").fetchall()
+        if exact or accounts < SMALL:
+            return Basis(1, accounts, accounts, generation.built_at)
+        every = -(-accounts // SAMPLE)
+        rows = db.execute(f"SELECT id {there} AND {_sampled('id', every)} ORDER BY id").fetchall()
+    return Basis(every, len(rows), accounts, generation.built_at, tuple(account_id for (account_id,) in rows))
+
+
+def who(draft: Draft, base: Basis, *, day: int) -> Who:
+    """Who qualifies at the end of `day`: one pass over the lake, and five queries. Raises lake.NoLake."""
+    open_reasons = _open_reasons(draft)
+    found = counts.parts(draft.doc)
+    others = {} if draft.live is None else {"live": draft.live.doc}
+    ids = None if base.ids is None else sorted({*base.ids, *open_reasons})
+    statement = counts.compile_counts(
+        draft.doc, others, types=reading.event_types(), as_of_day=day, account_ids=ids, dialect="duckdb"
+    )
+    sampled = "TRUE" if base.exact else _sampled("account_id", base.every)
+    live = "live" if others else "0"
+    with asked.table(statement, "draft") as db:
+        sums = ["COUNT(*)", "SUM(holds)", f"SUM({live})", f"SUM(holds * (1 - {live}))", f"SUM((1 - holds) * {live})"]
+        motion = [place for place, part in enumerate(found) if part.path == "/motion/rule"]
+        sums += [f"SUM(holds * n{place})" for place in motion]
+        for place, part in enumerate(found):
+            sums += [f"SUM(n{place})", "NULL" if part.so_far is None else f"SUM(s{place})"]
+        row = db.execute(f"SELECT {', '.join(sums)} FROM draft WHERE {sampled}").fetchall()[0]
+
+        def newest(condition: str) -> list[int]:
+            query = f"SELECT account_id FROM draft WHERE {sampled} AND {condition}"
+            found = db.execute(f"{query} ORDER BY signup_day DESC, account_id DESC LIMIT {NAMED}").fetchall()
+            return [account_id for (account_id,) in found]
+
+        entering, leaving = newest(f"holds = 1 AND {live} = 0"), newest(f"holds = 0 AND {live} = 1")
+        lost = set(open_reasons)
+        if open_reasons:
+            listed = ", ".join(map(str, open_reasons))
+            held = db.execute(f"SELECT account_id FROM draft WHERE holds = 1 AND account_id IN ({listed})").fetchall()
+            lost -= {account_id for (account_id,) in held}
+    _, matching, live_now, enters, leaves, *rest = [number or 0 for number in row]
+    worth = base.estimate(rest.pop(0)) if motion else None
+    names = _named([*entering, *leaving])
+    return Who(
+        basis=base,
+        matching=base.estimate(matching),
+        worth=worth,
+        live=base.estimate(live_now) if others else None,
+        enters=base.estimate(enters),
+        leaves=base.estimate(leaves),
+        entering=tuple(names[pk] for pk in entering if pk in names),
+        leaving=tuple(names[pk] for pk in leaving if pk in names),
+        parts=tuple(
+            PartCount(
+                part.path,
+                base.estimate(rest[2 * place]).value,
+                None if part.so_far is None else base.estimate(rest[2 * place + 1]).value,
+            )
+            for place, part in enumerate(found)
+        ),
+        handoffs=_touched(draft, lost, len(open_reasons)) if draft.hands_over else None,
+    )
+
+
+def near(draft: Draft, base: Basis, *, day: int, limit: int) -> tuple[near_misses.NearMisses, dict[int, Account]]:
+    """The near misses of those asked, and the accounts of the nearest `limit` by id. Raises lake.NoLake."""
+    found = near_misses.of_definition(draft.doc, day, limit, account_ids=base.ids)
+    return found, _named([one.account_id for one in found.nearest])
+
+
+def _sampled(column: str, every: int) -> str:
+    return _HASH.format(column=column, every=int(every))
+
+
+def _named(ids: Collection[int]) -> dict[int, Account]:
+    rows = Account.objects.filter(pk__in=set(ids)).only("id", "name", "plan", "seats")
+    return {account.pk: account for account in rows}
+
+
+def _open_reasons(draft: Draft) -> list[int]:
+    """The accounts whose open episode under the live version is a reason of an open handoff, at most HANDOFFS."""
+    if draft.live is None or not draft.hands_over:
+        return []
+    rows = Qualification.objects.filter(
+        definition_id=draft.live.definition_id, closed_at=None, handoff__closed_at=None, handoff__isnull=False
+    )
+    return list(rows.order_by("account_id").values_list("account_id", flat=True)[:HANDOFFS])
+
+
+def _touched(draft: Draft, lost: Collection[int], looked_at: int) -> Handoffs:
+    """The handoffs all of whose open reasons are this definition's, for accounts that are `lost`."""
+    if draft.live is None or not lost:
+        return Handoffs((), (), more=looked_at >= HANDOFFS)
+    mine = Qualification.objects.filter(
+        definition_id=draft.live.definition_id, closed_at=None, account_id__in=lost, handoff__closed_at=None
+    )
+    touched = set(mine.filter(handoff__isnull=False).values_list("handoff_id", flat=True))
+    reasons = Qualification.objects.filter(handoff_id__in=touched, closed_at=None)
+    kept = {
+        handoff_id
+        for handoff_id, definition_id, account_id in reasons.values_list("handoff_id", "definition_id", "account_id")
+        if definition_id != draft.live.definition_id or account_id not in lost
+    }
+    rows = Handoff.objects.filter(pk__in=touched - kept).select_related("company", "owner").order_by("-opened_at", "pk")
+    found = list(rows)
+    return Handoffs(
+        closing=tuple(one for one in found if one.status == Handoff.Status.UNCLAIMED),
+        marked=tuple(one for one in found if one.status != Handoff.Status.UNCLAIMED),
+        more=looked_at >= HANDOFFS,
+    )

@@ -1,0 +1,475 @@
+"""The preview of a draft: counts against brute force, samples, handoffs, alerts a week, and the fragment itself."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from accounts import lake
+from accounts.models import Stage
+from accounts.workspace import day_of
+from scoring import capacity, definitions, preview
+from scoring.models import Handoff
+from scoring.rules import tree
+from scoring.rules.parse import parse_definition
+from tests.conftest import NOW, make_staff
+from tests.factories import desk
+
+from .rules import reference, strategies, world
+from .rules.test_agreement import FIRST, quick, stored
+
+pytestmark = pytest.mark.django_db
+TODAY = 40
+
+
+# --- the numbers, against the reference ----------------------------------------------------------------------
+
+
+def nodes(part, subject, path="/rule", so_far=None):
+    """(path, rule, whose, so far) of every node of a document."""
+    yield path, part, subject, so_far
+    if "of" in part and "at_least" in part:
+        for number, item in enumerate(part["of"]):
+            yield from nodes(item, subject, f"{path}/of/{number}")
+        return
+    ((kind, body),) = part.items()
+    if kind in ("all", "any"):
+        for number, item in enumerate(body):
+            before = {"all": body[: number + 1]} if kind == "all" else None
+            yield from nodes(item, subject, f"{path}/{kind}/{number}", before)
+    elif kind == "not":
+        yield from nodes(body, subject, f"{path}/not")
+    elif kind == "users_who":
+        yield from nodes(body["rule"], "user", f"{path}/users_who/rule")
+    elif kind == "score":
+        for number, signal in enumerate(body["signals"]):
+            here = f"{path}/score/signals/{number}"
+            if "when" in signal:
+                yield from nodes(signal["when"], subject, f"{here}/when")
+            else:
+                ((counted, inner),) = signal["per"].items()
+                decays = {"window": {"last_days": 6 * signal["half_life_days"]}} if "half_life_days" in signal else {}
+                yield f"{here}/per", {counted: inner | {"at_least": 1} | decays}, subject, None
+
+
+def number_of(facts, rule, subject, day):
+    """For how many accounts it holds, or for one of their people."""
+
+    def there(account):
+        who = reference.people(facts, account, day) if subject == "user" else [None]
+        return any(reference.holds(facts, rule, day, account, user) for user in who)
+
+    return sum(there(account) for account in reference.population(facts, day))
+
+
+@settings(quick, max_examples=40, phases=[Phase.explicit, Phase.generate])
+@given(
+    facts=strategies.histories(),
+    document=strategies.documents(),
+    other=strategies.documents(),
+    motion=st.none() | strategies.rules("account"),
+    day=st.sampled_from([29, 32, 35, 37, 38]),
+)
+def test_counts_are_those_of_the_reference(facts, document, other, motion, day):
+    document |= {"motion": {"rule": motion}} if motion else {}
+    doc, live = parse_definition(document), parse_definition(other)
+    if tree.reads_log(doc) or tree.reads_log(live):
+        return
+    draft = preview.Draft(doc, definitions.LiveRule(1, 1, "a", "risk", NOW, 3, live))
+    everybody = sorted(reference.population(facts, day))
+    now, then = (
+        {account for account in everybody if reference.verdict(facts, asked, account, day)[0]}
+        for asked in (document, other)
+    )
+    asked = list(nodes(document["rule"], document["level"]))
+    asked += list(nodes(motion, "account", "/motion/rule")) if motion else []
+    with stored(facts):
+        lake.refresh(now=NOW, whole=True)
+        base = preview.basis(day=day, exact=True)
+        found = preview.who(draft, base, day=day)
+        assert (base.every, base.asked, base.accounts) == (1, len(everybody), len(everybody))
+        assert [found.matching.value, found.live.value] == [len(now), len(then)]
+        assert [found.enters.value, found.leaves.value] == [len(now - then), len(then - now)]
+        assert {account.pk for account in found.entering} == {FIRST + account for account in now - then}
+        assert {account.pk for account in found.leaving} == {FIRST + account for account in then - now}
+        assert [(part.path, part.alone, part.left) for part in found.parts] == [
+            (
+                path,
+                number_of(facts, rule, subject, day),
+                None if so_far is None else number_of(facts, so_far, subject, day),
+            )
+            for path, rule, subject, so_far in asked
+        ]
+        if motion:
+            worth = {account for account in now if reference.holds(facts, motion, day, account)}
+            assert found.worth.value == len(worth)
+        else:
+            assert found.worth is None
+
+
+@settings(quick, max_examples=15, phases=[Phase.explicit, Phase.generate])
+@given(facts=strategies.histories(), document=strategies.documents())
+def test_alerts_are_the_first_days_on_which_the_rule_held(facts, document):
+    doc = parse_definition(document)
+    if tree.reads_log(doc):
+        return
+    first = {}
+    for account in facts.accounts:
+        held = [day for day in range(TODAY + 1) if reference.verdict(facts, document, account, day)[0]]
+        if held:
+            first[account] = held[0]
+    with stored(facts):
+        lake.refresh(now=NOW, whole=True)
+        base = preview.basis(day=TODAY, exact=True)
+        found = capacity.rate(preview.Draft(doc, None), base, day=TODAY, given=capacity.Room(0, None))
+    weeks = {week: sum(1 for day in first.values() if week <= day < week + 7) for week, _ in found.weeks}
+    assert {week: estimate.value for week, estimate in found.weeks} == weeks
+    assert found.total.value == sum(weeks.values())
+    assert [week for week, _ in found.weeks] == [TODAY - 6 - 7 * ago for ago in range(7, -1, -1)]
+    assert found.steps == () and found.per_rep is None  # a rule about risk hands nothing over
+
+
+# --- a sample first ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def many():
+    """400 accounts, every fourth of which sent an invite today."""
+    kind = world.event_type("Invite Sent")
+    accounts = [world.account(10) for _ in range(400)]
+    for number, account in enumerate(accounts):
+        if number % 4 == 0:
+            world.used(account, None, kind, TODAY)
+    lake.refresh(now=NOW, whole=True)
+    return accounts
+
+
+INVITED = {"count": {"event": "Invite Sent", "at_least": 1, "window": {"last_days": 7}}}
+
+
+def a_draft(rule, **more):
+    return preview.Draft(parse_definition(world.document(rule, **more)), None)
+
+
+def test_where_there_are_many_a_sample_is_asked_first(many, monkeypatch):
+    monkeypatch.setattr(preview, "SMALL", 400)
+    monkeypatch.setattr(preview, "SAMPLE", 100)
+    base = preview.basis(day=TODAY, exact=False)
+    assert (base.every, base.accounts, base.exact) == (4, 400, False)
+    assert 60 <= base.asked <= 140 and base.asked == len(base.ids)
+    assert base == preview.basis(day=TODAY, exact=False)  # the same ones each time
+    found = preview.who(a_draft(INVITED), base, day=TODAY)
+    assert found.matching.low < found.matching.value < found.matching.high
+    assert found.matching.low <= 100 <= found.matching.high
+    assert {account.pk for account in found.entering} <= set(base.ids)
+    exact = preview.who(a_draft(INVITED), preview.basis(day=TODAY, exact=True), day=TODAY)
+    assert exact.matching == exact.enters == preview.Estimate(100, 100, 100)
+    assert len(exact.entering) == preview.NAMED
+
+
+def test_few_are_counted_at_once(many):
+    assert preview.basis(day=TODAY, exact=False).exact
+    assert preview.basis(day=9, exact=False).accounts == 0  # before anybody signed up
+
+
+def test_an_estimate_of_nobody_still_has_an_interval(many, monkeypatch):
+    monkeypatch.setattr(preview, "SMALL", 1)
+    monkeypatch.setattr(preview, "SAMPLE", 100)
+    base = preview.basis(day=TODAY, exact=False)
+    none = base.estimate(0)
+    assert none.value == none.low == 0 and 0 < none.high < 30
+    monkeypatch.setattr(preview, "SAMPLE", 1)
+    nobody = preview.Basis(400, 0, 400, NOW, ())
+    assert nobody.estimate(0) == preview.Estimate(0, 0, 400)
+
+
+# --- handoffs ------------------------------------------------------------------------------------------------
+
+
+def test_handoffs_that_would_lose_their_last_reason(rep, admin):
+    now = timezone.now()
+    team, steady = desk.staff_definitions(now - dt.timedelta(days=30))
+    companies = [desk.company(number, now=now) for number in range(4)]
+    alone, claimed, both, other = companies
+    closing = desk.handoff(alone, steady, now=now)
+    marked = desk.handoff(claimed, steady, now=now, owner=rep)
+    desk.handoff(both, steady, team, now=now)
+    desk.handoff(other, team, now=now)
+    lake.refresh(now=now, whole=True)
+    never = {**desk.STEADY_USE, "rule": {"days": {"event": "*", "at_least": 14, "window": {"last_days": 1}}}}
+    base = preview.basis(day=day_of(now), exact=True)
+    found = preview.who(preview.read(never, slug="steady-use"), base, day=day_of(now))
+    assert (found.handoffs.closing, found.handoffs.marked) == ((closing,), (marked,))
+    assert found.leaves.value == 4 and {account.pk for account in found.leaving} == {c.pk for c in companies}
+    same = preview.who(preview.read(desk.STEADY_USE, slug="steady-use"), base, day=day_of(now))
+    assert (same.handoffs.closing, same.handoffs.marked, same.enters.value, same.leaves.value) == ((), (), 0, 0)
+    # a new one touches nothing, and one that is not for sales says nothing of handoffs
+    assert preview.who(preview.read(never, slug=""), base, day=day_of(now)).handoffs.closing == ()
+    risk = preview.read({**never, "purpose": "risk"}, slug="steady-use")
+    assert preview.who(risk, base, day=day_of(now)).handoffs is None
+
+
+def test_handoffs_outside_the_sample_are_looked_at_too(rep, monkeypatch):
+    now = timezone.now()
+    _, steady = desk.staff_definitions(now - dt.timedelta(days=30))
+    made = [desk.handoff(desk.company(number, now=now), steady, now=now) for number in range(6)]
+    lake.refresh(now=now, whole=True)
+    monkeypatch.setattr(preview, "SMALL", 1)
+    monkeypatch.setattr(preview, "SAMPLE", 2)
+    base = preview.basis(day=day_of(now), exact=False)
+    assert base.asked < 6
+    never = {**desk.STEADY_USE, "rule": {"days": {"event": "*", "at_least": 14, "window": {"last_days": 1}}}}
+    found = preview.who(preview.read(never, slug="steady-use"), base, day=day_of(now))
+    assert set(found.handoffs.closing) == set(made)
+    assert found.leaves.value == (6 if base.asked else 0)
+    monkeypatch.setattr(preview, "HANDOFFS", 4)
+    some = preview.who(preview.read(never, slug="steady-use"), base, day=day_of(now))
+    assert len(some.handoffs.closing) == 4 and some.handoffs.more
+
+
+# --- what sales has room for ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def growing():
+    """In each of the last eight weeks some accounts sent their first invites: as many as the account's number."""
+    kind = world.event_type("Invite Sent")
+    for number in range(1, 17):
+        account = world.account(0)
+        world.used(account, None, kind, 100 - 3 * number, count=number)
+        world.trait(account, "seats", number)
+    lake.refresh(now=NOW, whole=True)
+    return preview.basis(day=100, exact=True)
+
+
+SCORE = {
+    "score": {
+        "signals": [{"part": "usage", "points": 10, "per": {"count": {"event": "Invite Sent"}}}],
+        "at_least": 40,
+    }
+}
+
+
+@pytest.mark.parametrize(
+    ("rule", "path", "values"),
+    [
+        (SCORE, "/rule/score/at_least", [10, 20, 30, 40, 50, 60, 70, 80]),
+        ({"all": [INVITED, SCORE]}, "/rule/all/1/score/at_least", [10, 20, 30, 40, 50, 60, 70, 80]),
+        (
+            {"any": [INVITED]},
+            None,
+            [],
+        ),
+        (
+            {"count": {"event": "Invite Sent", "at_least": 1}},
+            "/rule/count/at_least",
+            [1, 2, 3, 4, 5, 6, 7, 8],
+        ),
+        (
+            {"value": {"event": "Invite Sent", "measure": "sum", "at_least": 0.5}},
+            "/rule/value/at_least",
+            [0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9],
+        ),
+    ],
+)
+def test_the_thresholds_that_are_tried(growing, rule, path, values):
+    found = capacity.rate(a_draft(rule, purpose="pql"), growing, day=100, given=capacity.Room(2, 1))
+    assert (found.lever and found.lever.path) == path
+    assert [step.value for step in found.steps] == values
+
+
+def test_the_threshold_is_the_lowest_that_sales_has_room_for(growing):
+    draft = a_draft({"count": {"event": "Invite Sent", "at_least": 5}}, purpose="pql")
+    found = capacity.rate(draft, growing, day=100, given=capacity.Room(1, 1))
+    assert found.per_week == 12 / 8  # the accounts 5 to 16 first had so many within the 56 days
+    assert found.per_rep == 12 / 8
+    assert [(step.value, step.per_week * 8) for step in found.steps] == [(n, 17 - n) for n in range(2, 10)]
+    assert found.pick.value == 9 and [step.value for step in found.steps if step.is_now] == [5]
+    assert capacity.rate(draft, growing, day=100, given=capacity.Room(2, 1)).pick.value == 2
+    assert capacity.rate(draft, growing, day=100, given=capacity.Room(2, None)).pick is None
+    crowded = capacity.rate(draft, growing, day=100, given=capacity.Room(0, None))
+    assert crowded.pick is None and crowded.per_rep is None
+
+
+def test_only_what_is_worth_a_person_is_an_alert(growing):
+    rule = {"count": {"event": "Invite Sent", "at_least": 5}}
+    motion = {"rule": {"trait": {"name": "seats", "at_least": 10}}}
+    found = capacity.rate(a_draft(rule, purpose="pql", motion=motion), growing, day=100, given=capacity.Room(1, 1))
+    assert found.total.value == 7
+    people = a_draft({"count": {"event": "Invite Sent", "at_least": 5}}, purpose="pql", motion=motion, level="user")
+    assert capacity.rate(people, growing, day=100, given=capacity.Room(1, 1)).total.value == 0  # nobody in particular
+
+
+def test_another_threshold_can_be_turned(growing):
+    rule = {"all": [{"count": {"event": "Invite Sent", "at_least": 3}}, SCORE, {"not": SCORE}]}
+    draft = a_draft(rule, purpose="pql")
+    assert [lever.path for lever in capacity.levers(draft.doc)] == [
+        "/rule/all/1/score/at_least",
+        "/rule/all/0/count/at_least",
+    ]
+    given = capacity.Room(1, 1)
+    found = capacity.rate(draft, growing, day=100, given=given, path="/rule/all/0/count/at_least")
+    assert found.lever.value == 3
+    assert capacity.rate(draft, growing, day=100, given=given, path="/nowhere").lever.unit == "points"
+
+
+def test_the_room_is_what_the_reps_claimed(rep, other_rep, manager):
+    make_staff("gone", "sales rep", is_active=False)
+    assert capacity.room(day=100) == capacity.Room(2, None)
+    account = world.account(0)
+    for day in (44, 45, 60, 90, 100, 101):  # the first is too long ago, the last has not come
+        world.stage(account, Stage.CLAIMED, day)
+    assert capacity.room(day=100) == capacity.Room(2, 1)  # 4 in 8 weeks is less than one a week, but not none
+    assert capacity.room(day=100, reps=3, each=7).per_week == 21
+
+
+# --- the fragment --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def desk_of_three(admin):
+    now = timezone.now()
+    for number in range(3):
+        desk.company(number, now=now)
+    lake.refresh(now=now, whole=True)
+    return now
+
+
+def post(client, document, **more):
+    text = document if isinstance(document, str) else json.dumps(document)
+    return client.post(reverse("definition_preview"), {"text": text, "slug": "", "exact": ""} | more)
+
+
+NEW = {**desk.STEADY_USE, "slug": "new-one"}
+
+
+def test_the_fragment_has_a_number_for_each_part(client_of, admin, desk_of_three):
+    document = {**NEW, "rule": {"all": [NEW["rule"], {"not": {"stage": {"reached": "paid"}}}]}}
+    response = post(client_of(admin), document)
+    page = response.content.decode()
+    data = re.findall(r'<data class="cond-n" data-path="([^"]*)" value="(\d+)"(?: data-left="(\d+)")?>', page)
+    assert data == [
+        ("/rule", "3", ""),
+        ("/rule/all/0", "3", "3"),
+        ("/rule/all/1", "3", "3"),
+        ("/rule/all/1/not", "0", ""),
+    ]
+    assert response.status_code == 200
+    assert "Counted: all 3 accounts" in page and "Lumen Analytics" in page
+    assert page.count('hx-trigger="load"') == 2  # the rate and the near misses; who qualifies is exact already
+
+
+def test_who_is_estimated_is_counted_next(client_of, admin, desk_of_three, monkeypatch):
+    monkeypatch.setattr(preview, "SMALL", 1)
+    client = client_of(admin)
+    page = post(client, NEW).content.decode()
+    assert "Estimated from 1 in 1 accounts" not in page
+    monkeypatch.setattr(preview, "SAMPLE", 1)
+    page = post(client, NEW).content.decode()
+    assert "Estimated from 1 in 3 accounts" in page and "data-estimated" in page
+    assert page.count('hx-trigger="load"') == 3
+    exact = post(client, NEW, part="who", exact="1").content.decode()
+    assert "Counted: all 3 accounts" in exact and 'hx-trigger="load"' not in exact and 'id="pv-rate"' not in exact
+
+
+def test_each_part_by_itself(client_of, admin, rep, desk_of_three):
+    client = client_of(admin)
+    rate = post(client, NEW, part="rate", reps="2", each="3")
+    assert 'data-apply-path="/rule/days/at_least" data-value="6"' in rate.content.decode()
+    assert 'name="reps"' in rate.content.decode() and "for each of 2 reps" in rate.content.decode()
+    assert "Live preview" not in rate.content.decode()
+    near = {**NEW, "rule": {"days": {"event": "*", "at_least": 14, "window": {"last_days": 14}}}}
+    page = post(client, near, part="near").content.decode()
+    assert 'id="pv-near"' in page and "more day" in page
+    about = post(client, {**NEW, "purpose": "risk"}, part="rate").content.decode()
+    assert "New accounts a week" in about and "rep" not in re.sub(r"<[^>]*>", "", about)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "required"),
+        ("{", "Expected a key in double quotes here."),
+        ("[1]", "expected an object"),
+        (json.dumps({**NEW, "rule": {"all": []}}), "expected"),
+        (json.dumps({**NEW, "rule": {"definition": "not-there"}}), "not-there"),
+        (json.dumps({**NEW, "rule": {"definition": "new-one"}}), "a definition cannot ask for itself"),
+    ],
+)
+def test_what_is_no_definition_says_what_is_missing(client_of, admin, text, says):
+    response = post(client_of(admin), text)
+    assert response.status_code == 422
+    assert says in response.content.decode().replace("&#x27;", "'")
+    assert "as soon as the definition is complete" in response.content.decode()
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"part": "all"}, {"reps": "0"}, {"each": "many"}, {"slug": "no slug"}, {"exact": "x"}]
+)
+def test_bad_questions_are_refused(client_of, admin, desk_of_three, wrong):
+    assert post(client_of(admin), NEW, **wrong).status_code == 422
+
+
+def test_before_the_first_generation_it_says_so(client_of, admin):
+    client = client_of(admin)
+    for part in ("", "who", "rate", "near"):
+        response = post(client, NEW, part=part)
+        assert response.status_code == 200
+        assert "is being prepared" in response.content.decode() and "Try again" in response.content.decode()
+
+
+def test_it_is_for_those_who_edit(client_of, rep, desk_of_three):
+    assert post(client_of(rep), NEW).status_code == 403
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_its_cost_does_not_grow(client_of, admin, rep, size, django_assert_num_queries):
+    now = timezone.now()
+    _, steady = desk.staff_definitions(now - dt.timedelta(days=30))
+    for number in range(size):
+        desk.handoff(desk.company(number, now=now), steady, now=now)
+    lake.refresh(now=now, whole=True)
+    client = client_of(admin)
+    draft = {**desk.STEADY_USE, "rule": {"days": {"event": "*", "at_least": 14, "window": {"last_days": 1}}}}
+    # session, user, roles, live versions; open reasons, event types, names, touched handoffs, their reasons, handoffs
+    with django_assert_num_queries(10):
+        response = post(client, draft, slug="steady-use")
+    assert len(response.context["who"].handoffs.closing) == Handoff.objects.count() == size
+    with django_assert_num_queries(7):  # session, user, roles, live versions; reps, claims, event types
+        assert post(client, draft, slug="steady-use", part="rate").status_code == 200
+    with django_assert_num_queries(6):  # session, user, roles, live versions; event types, names
+        assert post(client, draft, slug="steady-use", part="near").status_code == 200
+
+
+# --- near misses on the definition's page --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_near_misses_of_what_is_live(client_of, viewer, size, django_assert_num_queries):
+    now = timezone.now()
+    rule = {"days": {"event": "*", "at_least": 14, "window": {"last_days": 14}}}
+    definitions.publish(document={**NEW, "rule": rule}, by=None, now=now)
+    for number in range(size):
+        desk.company(number, now=now)
+    lake.refresh(now=now, whole=True)
+    client = client_of(viewer)
+    # session, user, roles, definition, live versions; event types, names
+    with django_assert_num_queries(7):
+        response = client.get(reverse("definition_near_misses", args=["new-one"]))
+    assert len(response.context["rows"]) == size
+    assert "more day" in response.content.decode()
+
+
+def test_near_misses_wait_for_the_lake(client_of, viewer, stranger):
+    definitions.publish(document=NEW, by=None, now=timezone.now())
+    page = client_of(viewer).get(reverse("definition_near_misses", args=["new-one"]))
+    assert page.status_code == 200 and "is being prepared" in page.content.decode()
+    assert client_of(viewer).get(reverse("definition_near_misses", args=["none"])).status_code == 404
+    assert client_of(stranger).get(reverse("definition_near_misses", args=["new-one"])).status_code == 403

@@ -40,7 +40,7 @@ class Qualification(models.Model):
     definition = models.ForeignKey(Definition, on_delete=models.PROTECT, related_name="qualifications")
     version = models.ForeignKey(DefinitionVersion, on_delete=models.PROTECT, related_name="+")
     opened_at = models.DateTimeField(help_text="When plgops found out.")
-    since_at = models.DateTimeField(null=True, blank=True, help_text="Newest event in the evidence.")
+    since_at = models.DateTimeField(null=True, blank=True, help_text="When the rule came true.")
     since_day = models.IntegerField(null=True, blank=True)
     cause = models.CharField(max_length=20, choices=Cause.choices)
     release = models.CharField(max_length=20, choices=Release.choices, default=Release.LIVE)

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from scoring.views import definitions, inbox, inbox_actions, panels, preview
+from scoring.views import backtest, definitions, inbox, inbox_actions, panels, preview
 
 urlpatterns = [
     path("inbox/", inbox.index, name="inbox"),
@@ -19,7 +19,13 @@ urlpatterns = [
     path("definitions/", definitions.catalogue_page, name="definitions"),
     path("definitions/new/", definitions.new, name="definition_new"),
     path("definitions/preview/", preview.draft, name="definition_preview"),
+    path("definitions/backtest/", backtest.draft, name="backtest_draft"),
+    path("definitions/backtest/result/", backtest.draft_result, name="backtest_draft_result"),
+    path("definitions/backtest/accounts/", backtest.draft_accounts, name="backtest_draft_accounts"),
     path("definitions/<slug:slug>/", definitions.definition, name="definition"),
+    path("definitions/<slug:slug>/backtest/", backtest.page, name="backtest"),
+    path("definitions/<slug:slug>/backtest/result/", backtest.result, name="backtest_result"),
+    path("definitions/<slug:slug>/backtest/accounts/", backtest.accounts, name="backtest_accounts"),
     path("definitions/<slug:slug>/near-misses/", preview.near, name="definition_near_misses"),
     path("definitions/<slug:slug>/edit/", definitions.edit, name="definition_edit"),
     path("definitions/<slug:slug>/archive/", definitions.archive, name="definition_archive"),

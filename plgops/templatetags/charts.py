@@ -53,7 +53,7 @@ class Bar:
 
     parts: Sequence[tuple[float, str]]
     tip: str
-    link: Mapping[str, str] = field(default_factory=dict)  # attributes of what a click opens; its table holds the same
+    link: Mapping[str, str] = field(default_factory=dict)  # what a click asks for, as `{% behind %}` takes it
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,10 +221,9 @@ def columns(chart: ColumnChart) -> SafeString:
             continue
         drawn.append(_column(bar, i * step, step / 2, i * step + step / 2 - width, width, chart.top))
         drawn.append(_column(chart.beside[i], (i + 0.5) * step, step / 2, (i + 0.5) * step, width, chart.top))
-    words = f"{chart.title}. {chart.description}"
-    named = f'role="group" aria-label="{escape(words)}"' if any(bar.link for bar in chart.bars) else _named(words)
     return mark_safe(  # noqa: S308 - numbers and escaped words
-        f'<div class="plot"><svg class="chart" {named}>{"".join(drawn)}</svg>{_x_labels(chart.labels)}</div>'
+        f'<div class="plot"><svg class="chart" {_named(f"{chart.title}. {chart.description}")}>{"".join(drawn)}</svg>'
+        f"{_x_labels(chart.labels)}</div>"
     )
 
 
@@ -239,11 +238,31 @@ def _column(bar: Bar, left: float, room: float, x: float, width: float, top: flo
             f'<rect class="{escape(css)}" x="{_f(x)}%" y="{_f(y)}%" width="{_f(width)}%" height="{_f(height)}%"/>'
         )
     hit = f'<rect class="col-hit" x="{_f(left)}%" y="0" width="{_f(room)}%" height="100%"/>'
-    inner = f'data-tip="{escape(bar.tip)}">{hit}{"".join(parts)}'
-    if not bar.link:
-        return f'<g class="col" {inner}</g>'
-    link = "".join(f' {escape(name)}="{escape(value)}"' for name, value in bar.link.items())
-    return f'<a class="col" tabindex="-1" aria-hidden="true"{link} {inner}</a>'
+    # a plain element: a link in it would be a stop of the keyboard for every bar
+    asked = {name: value for name, value in bar.link.items() if name.startswith(("hx-", "data-"))}
+    return f'<g class="col"{_attributes(asked)} data-tip="{escape(bar.tip)}">{hit}{"".join(parts)}</g>'
+
+
+def _attributes(given: Mapping[str, str]) -> str:
+    return "".join(f' {escape(name)}="{escape(value)}"' for name, value in given.items())
+
+
+@register.filter
+def as_percent(value: float | None, places: int = 1) -> str:
+    """A share from 0 to 1 in percent; a dash where there is none."""
+    return "–" if value is None else f"{100 * value:.{places}f}%"
+
+
+@register.simple_tag
+def behind(text: str, link: Mapping[str, str]) -> SafeString:
+    """A number that opens what is behind it: a link where `link` has an address (`href`), a button of a form where it
+    is posted (`form` and `formaction`), plain text where there is nothing to open."""
+    if not link:
+        return format_html('<span class="num">{}</span>', text)
+    tag, css = ("a", "link num") if "href" in link else ("button", "link plain num")
+    return mark_safe(  # noqa: S308 - attributes and words are escaped
+        f'<{tag} class="{css}"{_attributes(link)}>{escape(text)}</{tag}>'
+    )
 
 
 @register.simple_tag

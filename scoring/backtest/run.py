@@ -54,6 +54,10 @@ class Answer:
     reading_seconds: float  # the statement and the facts beside it
     scoring_seconds: float
 
+    @property
+    def seconds(self) -> float:
+        return self.reading_seconds + self.scoring_seconds
+
 
 def known_until() -> int:
     """The last whole day that the usage lake knows. Raises lake.NoLake."""

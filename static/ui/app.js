@@ -378,8 +378,9 @@ function panelFailed(panel) {
 }
 
 document.addEventListener("click", (event) => {
-  const panel = event.target.closest("[data-retry]")?.closest("[data-panel][hx-get]");
-  if (panel) htmx.ajax("GET", panel.getAttribute("hx-get"), { source: panel, target: panel, swap: "innerHTML" });
+  const panel = event.target.closest("[data-retry]")?.closest("[data-panel]");
+  const verb = ["get", "post"].find((name) => panel?.hasAttribute(`hx-${name}`));
+  if (verb) htmx.ajax(verb, panel.getAttribute(`hx-${verb}`), { source: panel, target: panel, swap: "innerHTML" });
 });
 
 /* ---- optimistic: paint the outcome at once, put it back if the server says no */

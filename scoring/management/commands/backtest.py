@@ -34,7 +34,7 @@ class Command(BaseCommand):
         parser.add_argument("--against", metavar="SLUG[@VERSION]", help="a second one for the same period")
         date = dt.date.fromisoformat
         parser.add_argument("--from", dest="first", type=date, metavar="YYYY-MM-DD", help="default: a year ago")
-        parser.add_argument("--to", dest="last", type=date, metavar="YYYY-MM-DD", help="default: --within days ago")
+        parser.add_argument("--to", dest="last", type=date, metavar="YYYY-MM-DD", help="default: yesterday")
         parser.add_argument("--outcome", default="paid", help="a stage, or the name of an event (paid)")
         parser.add_argument("--within", type=int, default=60, help="days in which the outcome must come (60)")
         parser.add_argument("--lacking", action="store_true", help="also say what missed conversions lacked")
@@ -53,7 +53,7 @@ class Command(BaseCommand):
         question = run.Question(
             docs=tuple(doc for _, doc in asked),
             from_day=days.day_number(options["first"]) if options["first"] else until - 365,
-            to_day=days.day_number(options["last"]) if options["last"] else until - within,
+            to_day=days.day_number(options["last"]) if options["last"] else until,
             outcome=options["outcome"],
             within=within,
         )

@@ -4,7 +4,7 @@ from django.contrib.auth.views import LogoutView
 from django.urls import URLPattern, path, re_path
 
 from accounts import api
-from accounts.views import accounts, auth, event_types, imports, quarantine, sources
+from accounts.views import accounts, auth, data_quality, event_types, imports, quarantine, sources
 
 urlpatterns: list[URLPattern] = [
     path("login/", auth.LoginView.as_view(), name="login"),
@@ -37,6 +37,8 @@ urlpatterns: list[URLPattern] = [
     ),
     path("v1/<path:rest>", api.unknown),
     path("v1/", api.unknown, {"rest": ""}),
+    path("data-quality/", data_quality.quality, name="data-quality"),
+    path("data-quality/summary/", data_quality.summary, name="data-quality-summary"),
     path("imports/", imports.import_list, name="imports"),
     path("imports/<int:job_id>/", imports.import_page, name="import"),
     path("imports/<int:job_id>/discard/", imports.import_discard, name="import-discard"),

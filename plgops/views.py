@@ -78,6 +78,7 @@ NAV = (
     NavGroup(
         "Data",
         (
+            NavItem("data-quality", "Data quality", "Quality", "/data-quality/", "activity", "g y", "data.quality"),
             NavItem("sources", "Sources", "Sources", "/sources/", "plug", "g s", "sources.manage"),
             NavItem("imports", "Imports", "Imports", "/imports/", "file-up", "g u", "data.import"),
             NavItem(
@@ -252,5 +253,6 @@ def home(request: HttpRequest) -> HttpResponse:
         "done_percent": 100 * done / len(steps) if steps else 0,
         "figures": today.this_week(now=now) if access.may(user, "accounts.view") else [],
         "cards": today.cards(user, now=now),
+        "sees_quality": access.may(user, "data.quality"),
     }
     return render(request, "home.html", context)

@@ -14,7 +14,8 @@ from django.db.models import QuerySet
 
 from accounts.models import AuditEntry
 from plgops.lib.paging import Page, keyset
-from scoring import definitions, reasons, why
+from scoring import freshness, reasons, why
+from scoring.freshness import Freshness
 from scoring.models import Definition, DefinitionVersion, Qualification
 from scoring.rules import describe, tree
 from scoring.rules.parse import parse_definition
@@ -57,6 +58,7 @@ class Listed:
 
     definition: Definition
     counts: Counts
+    to_follow: int = 0  # accounts that its live version has still to reach
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +81,14 @@ class Qualifier:
     more: int
 
 
-def listed(*, now: dt.datetime, archived: bool = False, cursor: str = "") -> Page[Listed]:
-    """A page of the definitions by name, with their counts: two queries."""
+def listed(*, now: dt.datetime, archived: bool = False, cursor: str = "") -> tuple[Page[Listed], Freshness]:
+    """A page of the definitions by name with their counts, and how far evaluation is: three queries."""
     rows = Definition.objects.filter(archived_at__isnull=not archived).select_related("live_version")
     page = keyset(rows, by="name", cursor=cursor)
     counted = counts([d.pk for d in page.items], now=now)
-    return Page([Listed(d, counted.get(d.pk, Counts())) for d in page.items], page.next_cursor)
+    fresh = freshness.of([d.pk for d in page.items], now=now)
+    found = [Listed(d, counted.get(d.pk, Counts()), fresh.to_follow.get(d.pk, 0)) for d in page.items]
+    return Page(found, page.next_cursor), fresh
 
 
 def counts(definition_ids: Sequence[int], *, now: dt.datetime) -> dict[int, Counts]:
@@ -168,11 +172,6 @@ def branches(rule: tree.Node, *, subject: Subject) -> Branch:
                 people=True,
             )
     return Branch(_capital(describe.describe_condition(rule, subject=subject)), _NODE_ICONS.get(type(rule), "circle"))
-
-
-def freshness(version: DefinitionVersion | None) -> int:
-    """How many accounts the version has still to be applied to (at most 1,000; 0: it has followed everybody)."""
-    return definitions.behind(version.pk) if version else 0
 
 
 def _capital(text: str) -> str:

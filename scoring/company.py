@@ -18,7 +18,6 @@ from accounts.models import Account, EventType, Membership, ProductUser, Stage, 
 from accounts.workspace import day_of, zone
 from plgops.lib import days
 from plgops.lib.paging import Capped
-from scoring.why import Signal
 
 CHART_DAYS = 60
 TIMELINE_DAYS = 90  # how far back the timeline reads from the newest activity
@@ -103,13 +102,11 @@ def company(root_id: int) -> Company:
     )
 
 
-def use_chart(company: Company, *, now: dt.datetime, signals: Sequence[Signal] = ()) -> UsageChart:
-    """People active a day over the last CHART_DAYS days, with a pin where a reason's newest evidence lies."""
+def use_chart(company: Company, *, now: dt.datetime, moments: Sequence[tuple[dt.datetime, str]] = ()) -> UsageChart:
+    """People active a day over the last CHART_DAYS days, with a pin at each of the moments: when, and what."""
     told: dict[int, list[str]] = {}
-    for signal in signals:
-        if signal.newest_at and signal.holds and not signal.negated:
-            label = f"{signal.english}, {signal.measured}" if signal.measured else signal.english
-            told.setdefault(day_of(signal.newest_at), []).append(label)
+    for at, words in moments:
+        told.setdefault(day_of(at), []).append(words)
     pins = [
         Pin(day, f"{short_date(days.date_of(day))}: {'; '.join(dict.fromkeys(labels))}")
         for day, labels in sorted(told.items())

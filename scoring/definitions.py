@@ -16,9 +16,8 @@ from dataclasses import dataclass
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Q
 
-from accounts.models import AccountDue, StaffUser, Workspace
+from accounts.models import StaffUser, Workspace
 from accounts.team import audit
 from plgops.lib.db import after_commit, is_postgres
 from plgops.lib.doorbell import ring
@@ -210,14 +209,6 @@ def still_stand(rules: Mapping[int, int]) -> bool:
         )
         live = dict(cursor.fetchall())
     return all(live.get(definition_id) == version_id for definition_id, version_id in rules.items())
-
-
-def behind(version_id: int, *, cap: int = 1000) -> int:
-    """How many accounts a version has not been applied to yet; at most `cap`."""
-    rows = AccountDue.objects.filter(
-        Q(followed_version__isnull=True) | Q(followed_version__lt=version_id), consumer=CONSUMER
-    )
-    return len(rows.values_list("pk", flat=True)[:cap])
 
 
 def _alone() -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from accounts.models import AuditEntry
 from scoring import reasons, why
 from scoring.models import Handoff, HandoffActivity
+from scoring.reasons import Reason
 
 OUTCOME_TONES = {"won": "ok", "lost": "bad", "returned": "accent"}
 MOST_LINES = 50  # of touches and notes, and of the audit trail
@@ -28,10 +29,11 @@ class Detail:
     """Everything that one handoff's page says of it and its reasons."""
 
     handoff: Handoff
-    reasons: tuple[reasons.Reason, ...]
+    reasons: tuple[Reason, ...]
     activities: tuple[HandoffActivity, ...]
     audit: tuple[AuditLine, ...]
     evidence_users: frozenset[int] = field(default_factory=frozenset)
+    left_under: Reason | None = None  # the reason that a publication ended, of a handoff without any other
     assigned_by: str = ""  # the person who gave it to its owner last; empty where plgops did, or nobody
 
 
@@ -42,12 +44,14 @@ def detail(handoff: Handoff) -> Detail:
     entries = list(trail.order_by("-at", "-id")[:MOST_LINES])
     given = next((entry for entry in entries if entry.action == "handoff.assigned"), None)
     activities = HandoffActivity.objects.filter(handoff=handoff).select_related("by")
+    told = reasons.told_of(found)
     return Detail(
         handoff=handoff,
-        reasons=reasons.told(found),
+        reasons=told,
         activities=tuple(activities.order_by("-at", "-id")[:MOST_LINES]),
         audit=tuple(_audit_line(entry) for entry in entries),
         evidence_users=frozenset(i for q in found for i in why.people_of(q.evidence)),
+        left_under=next((r for r in told if r.left_under), None) if handoff.rule_lapsed_at else None,
         assigned_by=given.actor_label if given and given.actor_id else "",
     )
 

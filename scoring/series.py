@@ -15,7 +15,6 @@ from django.db import connection
 from django.db.models import Count, Min, Model, Sum
 
 from accounts.models import UsageDay, UsageValue
-from scoring.why import Line
 
 SHOWN_DAYS = 30  # a line shows at most so many days
 NO_WINDOW_DAYS = 14  # and so many where the condition has no window
@@ -24,6 +23,15 @@ _RUNNING = {"count", "distinct", "days"}  # adds up to what was measured
 _DAILY = {"users", "recency"}
 # events; people; events that carried a value; values that came for the first time since `first`
 What = Literal["events", "people", "value_events", "new_values"]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line to draw; `threshold` is where the needed number lies, None where it is measured otherwise."""
+
+    values: tuple[int, ...]
+    label: str
+    threshold: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,15 @@
 
 from django.urls import path
 
-from scoring.views import backtest, definitions, inbox, inbox_actions, panels, preview
+from scoring import api
+from scoring.views import backtest, definitions, inbox, inbox_actions, panels, preview, states
 
 urlpatterns = [
     path("inbox/", inbox.index, name="inbox"),
     path("inbox/news/", inbox.news, name="inbox_news"),
+    path("inbox/freshness/", states.inbox_freshness, name="inbox_freshness"),
+    path("inbox/digest/", states.digest_lately, name="inbox_digest"),
+    path("inbox/digest/dismiss/", states.digest_dismiss, name="inbox_digest_dismiss"),
     path("inbox/<int:handoff_id>/", inbox.handoff, name="inbox_handoff"),
     path("inbox/<int:handoff_id>/use/", inbox.use, name="inbox_use"),
     path("inbox/<int:handoff_id>/claim/", inbox_actions.claim, name="inbox_claim"),
@@ -30,5 +34,10 @@ urlpatterns = [
     path("definitions/<slug:slug>/edit/", definitions.edit, name="definition_edit"),
     path("definitions/<slug:slug>/archive/", definitions.archive, name="definition_archive"),
     path("definitions/<slug:slug>/release/", definitions.release, name="definition_release"),
+    path("definitions/<slug:slug>/qualifiers.csv", states.qualifiers_csv, name="definition_csv"),
+    path("data-quality/definitions/", states.definition_health_panel, name="data_quality_definitions"),
+    path("api/v1/accounts/<path:external_id>/qualifications/", api.AccountQualifications.as_view(), name="api_account"),
+    path("api/v1/definitions/<slug:slug>/qualifiers/", api.DefinitionQualifiers.as_view(), name="api_definition"),
+    path("qualifications/<int:qualification_id>/today/", panels.today, name="qualification_today"),
     path("accounts/<int:account_id>/panels/qualification/", panels.qualification, name="panel_qualification"),
 ]

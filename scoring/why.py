@@ -1,21 +1,20 @@
-"""Why now: frozen evidence in words and numbers. Pure; `scoring/reasons.py` brings the names and the lines.
+"""Evidence in words: what was measured, what was needed, how far apart they are. Pure.
 
-A qualification's evidence holds ids and numbers only. This module says it to a person: each condition with
-what was measured, what was needed, and who is behind it; how it got there is drawn by `scoring/series.py`.
+A qualification's evidence holds ids and numbers only; `scoring/explanation.py` puts it into the shape of its rule.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from plgops.lib import days
 
+Number = int | float
 NARROW = 3  # a condition about more event types than that is about activity as such
 
-_ICONS = {
+ICONS = {
     "count": "repeat-2",
     "distinct": "shapes",
     "users": "users",
@@ -36,50 +35,14 @@ _NEEDS = {"at_least": "at least {}", "at_most": "at most {}", "exactly": "exactl
 _UNITS = {"count": "times", "distinct": "different", "users": "people", "days": "days", "users_who": "people"}
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A line to draw; `threshold` is where the needed number lies, None where it is measured otherwise."""
-
-    values: tuple[int, ...]
-    label: str
-    threshold: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Signal:
-    """One condition of a definition, as a person reads it."""
-
-    icon: str
-    english: str
-    holds: bool  # as the definition wants it: a negated condition holds when it is not so
-    negated: bool
-    measured: str  # "5 times"; empty where nothing was measured
-    needed: str  # "at least 3"
-    people: tuple[str, ...]
-    more_people: int
-    newest_at: dt.datetime | None
-    line: Line | None
-
-
-def signals(
-    evidence: Mapping[str, Any], *, names: Mapping[int, str], lines: Mapping[int, Line | None] | None = None
-) -> tuple[Signal, ...]:
-    """Every condition of `evidence` in reading order, positive ones that hold first.
-
-    `names` gives people their names by id (one without is left out), `lines` the conditions their lines by place.
-    """
-    told = [_signal(c, names, (lines or {}).get(place)) for place, c in enumerate(evidence.get("conditions", ()))]
-    return tuple(sorted(told, key=lambda s: (not s.holds, s.negated, s.line is None)))  # stable: reading order else
-
-
 def headline(evidence: Mapping[str, Any], event_types: Mapping[int, str]) -> tuple[str, str]:
     """The icon and a few words for the strongest condition: what a row of the inbox has room for."""
     best = _strongest(evidence)
     if best:
-        return _ICONS[best[0]["kind"]], _capital(_told(best[0], event_types))
+        return ICONS[best[0]["kind"]], capital(_told(best[0], event_types))
     held = [c for c in evidence.get("conditions", ()) if c.get("holds") and not c.get("negated")]
     if held:
-        return _ICONS.get(held[0].get("kind", ""), "sparkles"), _capital(str(held[0].get("english", "")))
+        return ICONS.get(held[0].get("kind", ""), "sparkles"), capital(str(held[0].get("english", "")))
     return "sparkles", "Qualifies"
 
 
@@ -94,7 +57,7 @@ def sentence(evidence: Mapping[str, Any], *, event_types: Mapping[int, str], nam
     people = [names[i] for i in evidence.get("users") or () if i in names][:3]
     more = max(0, int(evidence.get("users_total") or 0) - len(people))
     who = [*people, f"{more:,} more"] if more and people else people
-    return f"{_capital(_listed(told))}{f', by {_listed(who)}' if who else ''}."
+    return f"{capital(_listed(told))}{f', by {_listed(who)}' if who else ''}."
 
 
 def _strongest(evidence: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -140,29 +103,8 @@ def event_types_of(evidences: Iterable[Mapping[str, Any]], *, narrow: bool = Fal
     return {i for ids in lists if not narrow or len(ids) <= NARROW for i in ids}
 
 
-def _signal(condition: Mapping[str, Any], names: Mapping[int, str], line: Line | None) -> Signal:
-    kind = condition.get("kind", "")
-    people = tuple(names[i] for i in condition.get("people") or () if i in names)
-    newest = condition.get("newest_us")
-    negated, english = bool(condition.get("negated")), str(condition.get("english", ""))
-    if kind == "users_who":  # its conditions follow one by one
-        who = english.partition(" for whom (")[0].removeprefix("there is ").removeprefix("there are ")
-        english = f"{who} for whom all of this holds"
-    return Signal(
-        icon=_ICONS.get(kind, "sparkles"),
-        english=f"Not: {english}" if negated else _capital(english),
-        holds=bool(condition.get("holds")) != negated,
-        negated=negated,
-        measured=_measured(condition),
-        needed=_needed(condition),
-        people=people[:3],
-        more_people=max(0, int(condition.get("people_total") or 0) - len(people[:3])),
-        newest_at=days.from_micros(newest) if newest else None,
-        line=line,
-    )
-
-
-def _measured(condition: Mapping[str, Any]) -> str:
+def measured(condition: Mapping[str, Any]) -> str:
+    """What was measured, with its unit: “5 times”; empty where nothing was."""
     number, kind = condition.get("measured"), condition.get("kind")
     if number is None or kind in ("stage", "definition"):
         return ""
@@ -182,7 +124,8 @@ def _measured(condition: Mapping[str, Any]) -> str:
     return f"{number:,} {unit}".strip() if isinstance(number, int | float) else str(number)
 
 
-def _needed(condition: Mapping[str, Any]) -> str:
+def needed(condition: Mapping[str, Any]) -> str:
+    """What was asked for: “at least 3”; empty where the condition's English says it all."""
     threshold, comparison = condition.get("threshold"), condition.get("comparison")
     kind = condition.get("kind")
     if _is_ago(condition) and condition.get("measured") is not None:
@@ -199,11 +142,85 @@ def _needed(condition: Mapping[str, Any]) -> str:
     if comparison == "between" and isinstance(threshold, list | tuple):
         return f"between {threshold[0]:,} and {threshold[1]:,}"
     shown = f"{threshold:,}" if isinstance(threshold, int | float) else threshold
-    needed = _NEEDS.get(str(comparison), "{}").format(shown)
-    if kind == "score":
-        parts = (f"{name} {points:,}" for name, points in (condition.get("parts") or {}).items())
-        return "; ".join([needed, *parts])
-    return needed
+    return _NEEDS.get(str(comparison), "{}").format(shown)
+
+
+def distance(condition: Mapping[str, Any]) -> Number | None:
+    """How far what was measured lies from where the answer turns, in the condition's own unit.
+
+    0 or more: it holds, with so much to spare; below 0: so much is missing. None where there is no number to compare
+    (texts, first times, stages that were reached, definitions), nothing was measured, or a plan sets no limit. Of a
+    change only the factor is looked at. It is the condition's own distance, whatever `not` stands above it.
+    """
+    number, asked = condition.get("measured"), condition.get("threshold")
+    match condition.get("comparison"):
+        case "share_of_limit":
+            limit = condition.get("limit")
+            asked = None if limit is None or asked is None else asked * limit
+        case "factor_at_least" | "factor_at_most":
+            asked = asked * condition["base"] if asked is not None and condition.get("base") else None
+    if isinstance(asked, list | tuple):
+        return _to_list(number, asked, condition.get("comparison"))
+    if not _is_number(number) or not _is_number(asked):
+        return None
+    match condition.get("comparison"):
+        case "at_least" | "share_of_limit" | "factor_at_least" | "steps":
+            return _exact(number - asked)
+        case "at_most" | "factor_at_most":
+            return _exact(asked - number)
+        case "exactly":
+            return _exact(-abs(number - asked))
+        case "within_days" | "changed_within_days":
+            return asked - 1 - number
+        case "not_for_days":
+            return number - asked
+    return None
+
+
+def _to_list(number: Any, asked: Sequence[Any], comparison: str | None) -> Number | None:
+    """The distance to a range, both ends included, or to the nearest of several numbers."""
+    if not _is_number(number) or not asked or not all(_is_number(one) for one in asked):
+        return None
+    if comparison == "between":
+        return _exact(min(number - asked[0], asked[1] - number))
+    return _exact(-min(abs(number - one) for one in asked)) if comparison == "in" else None
+
+
+def missing(condition: Mapping[str, Any]) -> str:
+    """What is missing until the condition holds: “2 more”; empty where it holds, or where that is no number."""
+    far = distance(condition)
+    if far is None or far >= 0:
+        return ""
+    shown = f"{-far:,}"
+    match condition.get("comparison"):
+        case "within_days" | "changed_within_days":
+            return f"{shown} day{'' if far == -1 else 's'} too long ago"
+        case "not_for_days":
+            return f"{shown} day{'' if far == -1 else 's'} to go"
+        case "at_most" | "factor_at_most":
+            return f"{shown} too many"
+        case "exactly" | "between" | "in":
+            return f"{shown} off"
+    return f"{shown} more"
+
+
+def _is_number(value: Any) -> TypeGuard[Number]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _exact(number: Number) -> Number:
+    """Without the noise of binary fractions: nothing that is measured has more than six decimals."""
+    rounded = round(number, 6)
+    return int(rounded) if rounded == int(rounded) else rounded
+
+
+def moments(evidence: Mapping[str, Any]) -> tuple[tuple[dt.datetime, str], ...]:
+    """When the newest fact behind each condition happened that is a reason, and what was measured: pins of a chart."""
+    return tuple(
+        (days.from_micros(c["newest_us"]), ", ".join(filter(None, (capital(str(c.get("english", ""))), measured(c)))))
+        for c in evidence.get("conditions", ())
+        if c.get("newest_us") and c.get("holds") and not c.get("negated")
+    )
 
 
 def _is_ago(condition: Mapping[str, Any]) -> bool:
@@ -219,5 +236,6 @@ def _strength(condition: Mapping[str, Any]) -> tuple[float, int]:
     return condition["measured"] / needed, int(condition.get("newest_us") or 0)
 
 
-def _capital(text: str) -> str:
+def capital(text: str) -> str:
+    """The text with its first letter in capitals."""
     return text[:1].upper() + text[1:]

@@ -44,6 +44,7 @@ CAPABILITIES: dict[str, frozenset[str]] = {
     "accounts.merge": frozenset({ADMIN}),
     "quarantine.replay": frozenset({ADMIN}),
     "event_types.edit": frozenset({ADMIN}),
+    "data.quality": frozenset({ADMIN}),
     # support
     "tickets.work": _SUPPORT | {CS},
     "tickets.assign": frozenset({SUPPORT_OPS, ADMIN}),
@@ -69,6 +70,7 @@ ABILITIES = {
     "accounts.merge": "Merge accounts and take merges back",
     "quarantine.replay": "Replay quarantined messages",
     "event_types.edit": "Describe event types",
+    "data.quality": "See data quality: silent, doubled and new events, errors",
     "tickets.work": "Answer tickets",
     "tickets.assign": "Assign tickets",
     "tiers.edit": "Change support tiers",

@@ -165,6 +165,12 @@ def n(value: object) -> str:
 
 
 @register.filter
+def rounded(value: float) -> str:
+    """A number that was estimated: whole from 10 on, else with one decimal where that says more."""
+    return n(round(value)) if value >= 9.95 or round(value, 1) == round(value) else f"{value:.1f}"
+
+
+@register.filter
 def signed(value: float | Decimal) -> str:
     """A change with its sign, so that the direction is never told by colour alone."""
     return f"+{n(value)}" if value > 0 else f"−{n(abs(value))}" if value < 0 else "0"

@@ -56,13 +56,14 @@ def describe_condition(node: tree.Condition | tree.UsersWho, *, subject: Subject
 def _score(node: tree.Score, subject: Subject) -> str:
     parts = []
     for part in tree.PARTS:
-        signals = [_signal(signal, subject) for signal in node.signals if signal.part == part]
+        signals = [describe_signal(signal, subject) for signal in node.signals if signal.part == part]
         parts += [f"for {part} {', '.join(signals)}"] if signals else []
     unit = "point" if is_one(node.compare) else "points"
     return f"a score of {compared(node.compare)} {unit} ({'; '.join(parts)})"
 
 
-def _signal(signal: tree.Signal, subject: Subject) -> str:
+def describe_signal(signal: tree.Signal, subject: Subject) -> str:
+    """What one signal adds to a score, or takes: “10 for each “Invite Sent” up to 30”."""
     if signal.when is not None:
         return f"{signal.points} if {describe_rule(signal.when, subject=subject, nested=True)}"
     text = f"{signal.points} {each(signal.per, subject)}" if signal.per is not None else ""

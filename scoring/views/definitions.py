@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from accounts.models import StaffUser
 from plgops.lib import access, htmx
-from scoring import catalogue, definitions, openings
+from scoring import catalogue, definitions, freshness, openings
 from scoring.forms import DocumentForm, ReleaseForm
 from scoring.models import Definition
 from scoring.rules.problems import RuleError
@@ -44,9 +44,10 @@ def catalogue_page(request: HttpRequest) -> HttpResponse:
     """The definitions with their live counts."""
     access.require(request.user, "definitions.view")
     archived = request.GET.get("archived") == "1"
-    page = catalogue.listed(now=timezone.now(), archived=archived, cursor=request.GET.get("cursor", ""))
+    page, fresh = catalogue.listed(now=timezone.now(), archived=archived, cursor=request.GET.get("cursor", ""))
     context = {
         "page": page,
+        "fresh": fresh,
         "archived": archived,
         "cap": catalogue.CAP,
         "may_edit": access.may(request.user, "definitions.edit"),
@@ -67,6 +68,7 @@ def definition(request: HttpRequest, slug: str) -> HttpResponse:
     if htmx.wants(request, "more-rows"):
         return render(request, f"{PAGE}#more_rows", context)
     now = timezone.now()
+    fresh = freshness.of([found.pk], now=now)
     doc = catalogue.read(found.live_version)
     context |= {
         "version": found.live_version,
@@ -75,7 +77,8 @@ def definition(request: HttpRequest, slug: str) -> HttpResponse:
         "motion": catalogue.branches(doc.motion, subject="account") if doc and doc.motion else None,
         "counts": catalogue.counts([found.pk], now=now).get(found.pk, catalogue.Counts()),
         "cap": catalogue.CAP,
-        "behind": catalogue.freshness(found.live_version) if not found.archived_at else 0,
+        "fresh": fresh,
+        "behind": fresh.to_follow.get(found.pk, 0),
         "versions": catalogue.versions(found)[:20],
         "history": catalogue.history(found),
         "may_edit": access.may(user, "definitions.edit"),

@@ -64,8 +64,8 @@ def use(request: HttpRequest, handoff_id: int) -> HttpResponse:
     """The chart of people active a day, which the detail pane fetches when it is scrolled to."""
     parts.reader(request)
     found = get_object_or_404(Handoff.objects.only("company_id"), pk=handoff_id)
-    signals = [s for q in reasons.of_handoff(found) for s in why.signals(q.evidence, names={})]
-    chart = company.use_chart(company.company(found.company_id), now=timezone.now(), signals=signals)
+    moments = [moment for q in reasons.of_handoff(found) for moment in why.moments(q.evidence)]
+    chart = company.use_chart(company.company(found.company_id), now=timezone.now(), moments=moments)
     return render(request, "inbox/use.html", {"chart": chart})
 
 

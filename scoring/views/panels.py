@@ -5,9 +5,11 @@ from __future__ import annotations
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
+from django.utils import timezone
 from django.views.decorators.http import require_GET
 
 from accounts.models import Account
+from accounts.workspace import day_of
 from plgops.lib import access
 from scoring import reasons
 
@@ -19,3 +21,13 @@ def qualification(request: HttpRequest, account_id: int) -> HttpResponse:
     access.require(request.user, "accounts.view")
     account = get_object_or_404(Account.objects.only("id", "parent_id"), pk=account_id)
     return render(request, "scoring/qualification_panel.html", reasons.episodes(account))
+
+
+@login_required
+@require_GET
+def today(request: HttpRequest, qualification_id: int) -> HttpResponse:
+    """The conditions of an episode with what they measure today beside what was frozen."""
+    access.require(request.user, "accounts.view")
+    found = get_object_or_404(reasons.rows(), pk=qualification_id)
+    (reason,) = reasons.told_of([found], today=day_of(timezone.now()))
+    return render(request, "scoring/_why.html#conditions", {"reason": reason})

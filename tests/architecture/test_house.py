@@ -201,8 +201,8 @@ def test_nothing_comes_from_another_host():
 
 # --- the doors ------------------------------------------------------------------------------------------------
 
-# Open without a log-in: the log-in itself, what monitors ask, and the API, which asks for a write key.
-OPEN = re.compile(r"^(login/|health/|v1/|admin/)")
+# Open without a log-in: the log-in itself, what monitors ask, and the APIs, which ask for keys.
+OPEN = re.compile(r"^(login/|health/|v1/|api/|admin/)")
 
 
 def patterns(resolver=None, prefix=""):

@@ -7,7 +7,7 @@ from django.core.management import CommandError, call_command
 from django.db import IntegrityError, transaction
 
 from accounts.models import AuditEntry
-from scoring import definitions
+from scoring import definitions, freshness
 from scoring.models import Definition, DefinitionVersion, Qualification
 from scoring.rules.problems import RuleError
 from scoring.rules.tree import leaves
@@ -210,9 +210,9 @@ def test_version_says_how_many_accounts_it_has_not_reached():
     for n in range(3):
         make_account(f"Acme {n}")
     version = publish(NOW)
-    assert (definitions.behind(version.pk), definitions.behind(version.pk, cap=2)) == (3, 2)
+    assert freshness.of(None, now=NOW).to_follow == {version.definition_id: 3}
     sweep(NOW)
-    assert definitions.behind(version.pk) == 0
+    assert freshness.of(None, now=NOW).to_follow == {version.definition_id: 0}
 
 
 def test_text_that_cannot_be_read_is_left_out_and_stops_nobody():

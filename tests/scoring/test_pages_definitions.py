@@ -56,7 +56,7 @@ def test_the_list_costs_the_same_at_any_length(client_of, rep, now, size, django
     for number in range(size):
         definitions.publish(document={**EXAMPLE, "slug": f"d{number}", "name": f"D{number}"}, by=None, now=now)
     client = client_of(rep)
-    with django_assert_num_queries(5):  # session, user, roles, definitions with versions, counts
+    with django_assert_num_queries(6):  # session, user, roles, definitions with versions, counts, freshness
         assert len(client.get("/definitions/").context["page"].items) == size
 
 
@@ -161,9 +161,10 @@ def test_freshness_says_how_many_are_behind(client_of, rep, two, now):
     account.due.create(consumer="evaluation")
     response = client_of(rep).get("/definitions/steady-use/")
     assert response.context["behind"] == 1
-    assert "Catching up" in response.content.decode()
+    assert "account still to follow version 1" in response.content.decode()
     account.due.update(followed_version=DefinitionVersion.objects.order_by("-pk").first().pk)
-    assert "Up to date" in client_of(rep).get("/definitions/steady-use/").content.decode()
+    page = client_of(rep).get("/definitions/steady-use/").content.decode()
+    assert "still to follow" not in page and "<dt>Evaluated</dt>" in page
 
 
 # --- releasing ---------------------------------------------------------------------------------------------------

@@ -135,13 +135,13 @@ def test_a_handoff_opens_on_its_own_tab(client_of, rep, other_rep, now):
 def test_why_now_says_each_condition_with_its_number(client_of, rep, now):
     (one,) = desk.desk(1, now=now)
     reason = client_of(rep).get(f"/inbox/{one.pk}/").context["d"].reasons[1]
-    flows = next(s for s in reason.signals if s.english.startswith("Workflow Completed"))
+    flows = next(s for s in reason.rows if s.english.startswith("Workflow Completed"))
     assert flows.measured == f"{flows.line.values[-1]} times"  # the line ends at what was measured
     assert (flows.needed, flows.line.threshold, len(flows.line.values)) == ("at least 5", 5.0, 14)
-    paid = next(s for s in reason.signals if s.negated)
-    assert (paid.english, paid.holds, paid.line) == ("Not: has paid", True, None)
-    assert reason.sentence.startswith("Workflow Completed ")
-    assert reason.sentence.endswith("by Priya Raman, Jonas Weber, Mina Okafor and 2 more.")
+    paid = next(s for s in reason.rows if s.negated)
+    assert (paid.english, paid.met, paid.line) == ("Not: has paid", True, None)
+    assert reason.explanation.sentence.startswith("Workflow Completed ")
+    assert reason.explanation.sentence.endswith("by Priya Raman, Jonas Weber, Mina Okafor and 2 more.")
 
 
 def test_marks_of_a_handoff(client_of, rep, now):

@@ -1,7 +1,8 @@
 """Evidence said to a person: numbers and words."""
 
-from scoring import why
-from scoring.why import Line
+from scoring import reasons, told, why
+from scoring.explanation import Person
+from scoring.series import Line
 
 TODAY = 20_000
 
@@ -30,48 +31,45 @@ def evidence(*conditions, users=(1, 2), users_total=2):
     return {"as_of_day": TODAY, "users": list(users), "users_total": users_total, "conditions": list(conditions)}
 
 
-def signal(told, line=None):
-    (found,) = why.signals(evidence(told), names={1: "Priya", 2: "Jonas"}, lines={0: line})
+PEOPLE = {1: Person(1, "u1", "Priya"), 2: Person(2, "u2", "Jonas")}
+
+
+def rows(told_evidence, lines=None):
+    """The lines that a person reads, of evidence whose rule cannot be read any more."""
+    return list(reasons._rows(told.of_rule(None, told_evidence, known=told.Known(PEOPLE)), lines or {}))
+
+
+def row(condition, line=None):
+    (found,) = rows(evidence(condition), {0: line})
     return found
 
 
 def test_a_condition_says_its_number_and_who_is_behind_it():
-    found = signal(condition(), Line((0, 4), "Running total, 2 days", 3.0))
+    found = row(condition(), Line((0, 4), "Running total, 2 days", 3.0))
     assert (found.measured, found.needed, found.line.values) == ("4 times", "at least 3", (0, 4))
-    assert found.people == ("Priya", "Jonas")
+    assert (found.people, found.more_people) == (("Priya", "Jonas"), 0)
 
 
 def test_what_has_a_line_comes_before_what_has_none():
-    told = evidence(condition(kind="trait", english="plan is free", measured="free"), condition())
-    found = why.signals(told, names={}, lines={0: None, 1: Line((1, 2), "Running total, 2 days")})
-    assert [s.line is None for s in found] == [False, True]
+    told_evidence = evidence(condition(kind="trait", english="plan is free", measured="free"), condition())
+    found = rows(told_evidence, {0: None, 1: Line((1, 2), "Running total, 2 days")})
+    assert [r.line is None for r in found] == [False, True]
 
 
-def test_users_who_leaves_its_conditions_to_their_own_lines():
-    told = condition(kind="users_who", english="there are at least 2 people for whom (a (b) and c)", measured=2)
-    assert signal(told).english == "At least 2 people for whom all of this holds"
-    assert why.headline(evidence(told), {}) == ("user-check", "There are at least 2 people for whom (a (b) and c)")
-
-
-def test_negated_and_unmet_conditions_say_so():
-    denied = condition(kind="stage", english="has paid", holds=False, negated=True, measured=None, threshold=None)
-    unmet = condition(holds=False, measured=1)
-    found = why.signals(evidence(unmet, denied), names={})
-    assert [(s.english, s.holds) for s in found] == [
-        ("Not: has paid", True),
-        ("“Invite Sent” at least 3 times", False),
-    ]
+def test_what_does_not_hold_comes_last_and_says_what_is_missing():
+    found = rows(evidence(condition(holds=False, measured=1), condition()))
+    assert [(r.met, r.missing) for r in found] == [(True, ""), (False, "2 more")]
 
 
 def test_traits_show_their_value_and_recency_its_distance():
-    assert signal(condition(kind="trait", measured="team", threshold=None)).measured == "team"
-    assert signal(condition(kind="trait", measured=1200)).measured == "1,200"
-    assert [signal(condition(kind="recency", measured=n)).measured for n in (0, 1, 5)] == [
+    assert row(condition(kind="trait", measured="team", threshold=None)).measured == "team"
+    assert row(condition(kind="trait", measured=1200)).measured == "1,200"
+    assert [row(condition(kind="recency", measured=n)).measured for n in (0, 1, 5)] == [
         "today",
         "1 day ago",
         "5 days ago",
     ]
-    assert signal(condition(kind="recency", measured=5, threshold=45)).needed == "at the time"
+    assert row(condition(kind="recency", measured=5, threshold=45)).needed == "at the time"
 
 
 def test_headline_is_the_condition_furthest_past_what_was_needed():

@@ -1,0 +1,88 @@
+"""What stands beside definitions and the inbox: how far evaluation is, what publications changed, files."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import cast
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_GET, require_POST
+
+from accounts import data_quality
+from accounts.models import StaffUser
+from plgops.lib import access
+from scoring import definition_health, digest, export, freshness
+from scoring.models import Definition
+
+SEEN = "digest_seen"  # in the session: changes up to then were dismissed; it ends long after the changes are told
+
+
+@login_required
+@require_GET
+def inbox_freshness(request: HttpRequest) -> HttpResponse:
+    """Up to when everything is evaluated, for the inbox's head."""
+    access.require(request.user, "handoffs.view")
+    return render(request, "scoring/freshness.html", {"fresh": freshness.of(None, now=timezone.now())})
+
+
+@login_required
+@require_GET
+def digest_lately(request: HttpRequest) -> HttpResponse:
+    """What publications and releases changed lately, as one line; 204 where nothing did."""
+    access.require(request.user, "handoffs.view")
+    user = cast(StaffUser, request.user)
+    changes = digest.lately(user=user, now=timezone.now(), seen=_seen(request))
+    if not changes:
+        return HttpResponse(status=204)
+    return render(request, "scoring/digest.html", {"changes": changes, "until": changes[0].at.isoformat()})
+
+
+@login_required
+@require_POST
+def digest_dismiss(request: HttpRequest) -> HttpResponse:
+    """Do not tell these changes again, in this log-in; `until` is the newest that was shown."""
+    access.require(request.user, "handoffs.view")
+    until = _moment(request.POST.get("until", ""))
+    if until is None:
+        return HttpResponse("until: expected a time.", status=422, content_type="text/plain; charset=utf-8")
+    request.session[SEEN] = min(until, timezone.now()).isoformat()
+    if request.headers.get("HX-Request"):
+        return HttpResponse("")
+    return redirect("inbox")
+
+
+@login_required
+@require_GET
+def qualifiers_csv(request: HttpRequest, slug: str) -> StreamingHttpResponse:
+    """Who qualifies now, as a file."""
+    access.require(request.user, "definitions.view")
+    access.require(request.user, "accounts.view")
+    definition = get_object_or_404(Definition.objects.select_related("live_version"), slug=slug)
+    name = f"{definition.slug}-{timezone.localdate():%Y-%m-%d}.csv"
+    response = StreamingHttpResponse(export.lines(definition), content_type="text/csv; charset=utf-8")
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
+
+
+@login_required
+@require_GET
+def definition_health_panel(request: HttpRequest) -> HttpResponse:
+    """Definitions that fell silent, flood, or ask for events that do not come: a part of the page on data quality."""
+    access.require(request.user, "data.quality")
+    found = definition_health.suspects(now=timezone.now(), silent_events=data_quality.rhythms().silent_names)
+    return render(request, "data_quality/definitions.html", {"suspects": found})
+
+
+def _seen(request: HttpRequest) -> dt.datetime | None:
+    return _moment(request.session.get(SEEN, ""))
+
+
+def _moment(text: object) -> dt.datetime | None:
+    try:
+        at = dt.datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return at if at.tzinfo else None

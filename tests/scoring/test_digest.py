@@ -1,0 +1,120 @@
+"""What publications and releases changed, as one line for reps."""
+
+import datetime as dt
+
+import pytest
+from django.utils import timezone
+
+from scoring import definitions, digest, handoffs, openings
+from scoring.models import Definition, Handoff
+from tests.factories.scoring import TEAM, make_account, make_trait, sweep, use
+
+pytestmark = pytest.mark.django_db
+DAY = dt.timedelta(days=1)
+
+
+@pytest.fixture
+def now():
+    return timezone.now()
+
+
+def rule(least):
+    return {"count": {"event": "Invite Sent", "at_least": least, "window": {"last_days": 30}}}
+
+
+def publish(now, by, **changes):
+    return definitions.publish(document={**TEAM, **changes}, by=by, now=now)
+
+
+@pytest.fixture
+def changed(now, admin, rep):
+    """Version 1 lets in whoever invited 3; version 2 asks for 4: of five accounts two leave, one of them claimed."""
+    publish(now - 20 * DAY, admin, rule=rule(3))
+    accounts = [make_account(f"Acme {number}") for number in range(5)]
+    sweep(now - 19 * DAY)  # who qualifies from now on does so by an event, not by the publication
+    for account, invites in zip(accounts, (3, 3, 5, 5, 1), strict=True):
+        use(account, "Invite Sent", at=now - 2 * DAY, count=invites)
+        make_trait(account, "seats", invites, at=now - 2 * DAY)
+    sweep(now - 2 * DAY + dt.timedelta(minutes=1))
+    claimed = Handoff.objects.get(company=accounts[0])
+    handoffs.claim(handoff_id=claimed.pk, by=rep, now=now - DAY)
+    publish(now - dt.timedelta(hours=2), admin, rule=rule(4))
+    sweep(now - dt.timedelta(hours=1))
+    return claimed
+
+
+def test_one_line_says_who_entered_and_left(changed, now, rep, other_rep):
+    (one,) = digest.lately(user=rep, now=now)
+    assert (one.definition.slug, one.number, one.by) == ("team-expansion", 2, "Ada Okoye")
+    assert (one.entered, one.waiting, one.left, one.released, one.yours) == (0, 0, 2, 0, 1)
+    assert digest.lately(user=other_rep, now=now)[0].yours == 0
+
+
+def test_what_was_claimed_stays_and_is_marked(changed, client_of, rep):
+    changed.refresh_from_db()
+    assert (changed.status, changed.owner, changed.closed_at) == ("claimed", rep, None)
+    assert changed.rule_lapsed_at is not None
+    page = client_of(rep).get(f"/inbox/{changed.pk}/").content.decode()
+    assert "No longer qualifies under version 2 of Team expansion" in page and "It stays yours" in page
+    assert "no longer qualifies under version 2" in page
+    unclaimed = Handoff.objects.get(company__name="Acme 1")
+    assert unclaimed.status == "withdrawn"
+
+
+def test_who_enters_waits_and_is_released(changed, now, rep, admin):
+    publish(now - dt.timedelta(minutes=50), admin, rule=rule(1))
+    sweep(now - dt.timedelta(minutes=40))
+    (one,) = digest.lately(user=rep, now=now)
+    assert (one.number, one.entered, one.waiting) == (3, 3, 3)
+    definition = Definition.objects.get()
+    openings.release(definition_id=definition.pk, largest=2, by=admin, now=now - dt.timedelta(minutes=30))
+    sweep(now - dt.timedelta(minutes=20))
+    (one,) = digest.lately(user=rep, now=now)
+    assert (one.entered, one.waiting, one.released) == (3, 1, 2)
+
+
+def test_a_publication_that_changes_nothing_is_no_news(now, rep, admin):
+    publish(now - DAY, admin, rule=rule(99))
+    make_account("Acme")
+    sweep(now - DAY)
+    assert digest.lately(user=rep, now=now) == []
+
+
+def test_archiving_is_told_with_who_left(changed, now, rep, admin):
+    definitions.archive(definition_id=Definition.objects.get().pk, by=admin, now=now - dt.timedelta(minutes=9))
+    sweep(now)
+    (one,) = digest.lately(user=rep, now=now + dt.timedelta(seconds=1))
+    assert (one.number, one.left, one.definition.archived_at is not None) == (None, 4, True)
+
+
+def test_it_ends_after_a_week_and_where_it_was_dismissed(changed, now, rep):
+    (one,) = digest.lately(user=rep, now=now)
+    assert digest.lately(user=rep, now=now + 7 * DAY) == []
+    assert digest.lately(user=rep, now=now, seen=one.at) == []
+    assert digest.lately(user=rep, now=now, seen=one.at - dt.timedelta(seconds=1)) == [one]
+
+
+def test_the_line_in_the_inbox_and_its_dismissal(changed, client_of, rep, stranger):
+    client = client_of(rep)
+    response = client.get("/inbox/digest/")
+    shown = response.content.decode()
+    assert "Version 2 of" in shown and "2 left" in shown and "1 of yours no longer qualifies" in shown
+    assert client.post("/inbox/digest/dismiss/", {"until": "soon"}).status_code == 422
+    assert client.get("/inbox/digest/").status_code == 200  # nothing was lost by that
+    until = response.context["until"]
+    assert client.post("/inbox/digest/dismiss/", {"until": until}, HTTP_HX_REQUEST="true").content == b""
+    assert client.get("/inbox/digest/").status_code == 204
+    assert client.post("/inbox/digest/dismiss/", {"until": until}).headers["Location"] == "/inbox/"
+    assert client_of(stranger).get("/inbox/digest/").status_code == 403
+    assert client_of(stranger).post("/inbox/digest/dismiss/", {"until": until}).status_code == 403
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_it_costs_the_same_with_any_number(size, now, rep, admin, django_assert_num_queries):
+    for number in range(size):
+        publish(now - DAY, admin, slug=f"d{number}", name=f"D{number}", rule=rule(2))
+        account = make_account(f"Acme {number}", recorded_at=now - 2 * DAY)
+        use(account, "Invite Sent", at=now - 2 * DAY, count=4)
+    sweep(now)
+    with django_assert_num_queries(3):  # audit rows; definitions with their counts; handoffs of the reader
+        assert len(digest.lately(user=rep, now=now + DAY)) == size

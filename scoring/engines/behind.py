@@ -36,7 +36,7 @@ def _windows(question: Question, usage: Sequence[Found]) -> None:
             elif item.measured is not None:
                 item.window = windows.Dates(item.measured, item.measured)  # the day last seen
         elif isinstance(node, tree.Sequence):
-            start = item.extras["start_day"]
+            start = item.extras.get("start_day")  # nobody was there, or nothing is complete
             item.window = node.window if start is None else windows.Dates(start, start + node.within_days - 1)
         elif isinstance(node, tree.Change):
             item.window = windows.LastDays(node.days)

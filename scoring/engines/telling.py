@@ -107,7 +107,9 @@ def _told_extras(item: Found) -> dict[str, Any]:
     there was before; of a sequence, when the latest complete one began; of a score, its parts, the points of each
     signal in order, and the highest band reached."""
     if isinstance(item.leaf.node, tree.Score):
-        score, points = item.leaf.node, {name: _points(value) for name, value in item.extras.items()}
+        # nobody there to be asked of a rule about people: no points
+        score = item.leaf.node
+        points = dict.fromkeys(tree.extras(score), 0) | {name: _points(n) for name, n in item.extras.items()}
         reached = (name for name, least in score.bands if item.measured is not None and item.measured >= 32 * least)
         return {
             "parts": {part: points[part] for part in tree.PARTS},

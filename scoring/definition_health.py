@@ -36,7 +36,7 @@ class Suspect:
 
 
 def suspects(*, now: dt.datetime, silent_events: Collection[str] = ()) -> list[Suspect]:
-    """The live definitions to look at, by name; `silent_events`: names of event types that stopped. Four queries.
+    """The live definitions to look at, by name; `silent_events`: names of event types that stopped. Three queries.
 
     Weeks are seven days back from now. Each number is an index range of at most CAP entries; where that does not reach
     far enough to tell twice as many, nothing is said.

@@ -3,7 +3,7 @@
 from django.urls import path
 
 from scoring import api
-from scoring.views import backtest, definitions, inbox, inbox_actions, panels, preview, states
+from scoring.views import backtest, backtest_weeks, definitions, inbox, inbox_actions, panels, preview, states
 
 urlpatterns = [
     path("inbox/", inbox.index, name="inbox"),
@@ -30,6 +30,7 @@ urlpatterns = [
     path("definitions/<slug:slug>/backtest/", backtest.page, name="backtest"),
     path("definitions/<slug:slug>/backtest/result/", backtest.result, name="backtest_result"),
     path("definitions/<slug:slug>/backtest/accounts/", backtest.accounts, name="backtest_accounts"),
+    path("definitions/<slug:slug>/weeks/", backtest_weeks.weeks, name="definition_weeks"),
     path("definitions/<slug:slug>/near-misses/", preview.near, name="definition_near_misses"),
     path("definitions/<slug:slug>/edit/", definitions.edit, name="definition_edit"),
     path("definitions/<slug:slug>/archive/", definitions.archive, name="definition_archive"),

@@ -164,13 +164,22 @@ def stack(parts: Sequence[tuple[float, str, str]]) -> SafeString:
 
 
 def _axis(ticks: Sequence[float], top: float, text: Callable[[float], str]) -> str:
-    drawn = []
-    for tick in ticks:
-        y = _f(100 - tick * 100 / top)
-        drawn.append(f'<line class="grid{"" if tick else " base"}" x1="0" x2="100%" y1="{y}%" y2="{y}%"/>')
-        if tick:
-            drawn.append(f'<text class="tick" x="0" y="{y}%" dy="-4">{escape(text(tick))}</text>')
-    return "".join(drawn)
+    return _grid(ticks, top) + _ticks(ticks, top, text)
+
+
+def _grid(ticks: Sequence[float], top: float) -> str:
+    return "".join(
+        f'<line class="grid{"" if tick else " base"}" x1="0" x2="100%" y1="{y}%" y2="{y}%"/>'
+        for tick, y in ((tick, _f(100 - tick * 100 / top)) for tick in ticks)
+    )
+
+
+def _ticks(ticks: Sequence[float], top: float, text: Callable[[float], str]) -> str:
+    return "".join(
+        f'<text class="tick" x="0" y="{_f(100 - tick * 100 / top)}%" dy="-4">{escape(text(tick))}</text>'
+        for tick in ticks
+        if tick
+    )
 
 
 def _x_labels(labels: Sequence[tuple[float, str]]) -> str:
@@ -214,13 +223,14 @@ def columns(chart: ColumnChart) -> SafeString:
     count = len(chart.bars) or 1
     step = 100 / count
     width = step * (0.4 if chart.beside else 0.66)
-    drawn = [_axis(chart.ticks, chart.top, chart.tick_text)]
+    drawn = [_grid(chart.ticks, chart.top)]
     for i, bar in enumerate(chart.bars):
         if not chart.beside:
             drawn.append(_column(bar, i * step, step, i * step + (step - width) / 2, width, chart.top))
             continue
         drawn.append(_column(bar, i * step, step / 2, i * step + step / 2 - width, width, chart.top))
         drawn.append(_column(chart.beside[i], (i + 0.5) * step, step / 2, (i + 0.5) * step, width, chart.top))
+    drawn.append(_ticks(chart.ticks, chart.top, chart.tick_text))  # over the columns, or the first would hide them
     return mark_safe(  # noqa: S308 - numbers and escaped words
         f'<div class="plot"><svg class="chart" {_named(f"{chart.title}. {chart.description}")}>{"".join(drawn)}</svg>'
         f"{_x_labels(chart.labels)}</div>"

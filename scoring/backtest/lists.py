@@ -112,7 +112,7 @@ def why_missed(one: Missed) -> str:
 
 def _caught(result: Backtest) -> Iterator[Flag]:
     for flag in result.flags:
-        if flag.verdict == "right" and flag.outcome_day is not None and flag.outcome_day <= result.to_day:
+        if flag.outcome_day is not None and flag.outcome_day <= result.to_day and flag.warned(result.within):
             yield flag
 
 

@@ -5,8 +5,9 @@
   from its first payment on.
 - It is *flagged* on the first such day on which the rule held, if that is before the outcome: a rule that begins to
   hold on the day of paying warns nobody. On whom it held already on the day before is *standing*, and left out.
-- A flag is *right* when the outcome comes within N days after it, *wrong* when N days passed without, *open* when the
-  data ends before that; open ones are counted and left out of the precision.
+- A flag is *right* when the outcome came within N days after it, *wrong* when N days passed without, *open* while the
+  data ends before that. Open ones are counted and left out of the precision, also those that had the outcome already:
+  else quick successes would count and slow failures would not.
 - An outcome in the period is *caught* when its flag came at most N days before, else *missed*.
 """
 
@@ -49,6 +50,10 @@ class Flag:
     outcome_day: int | None
     verdict: str  # right, wrong, open
     worked: bool  # sales claimed it, or its company, at most N days before the flag, or later up to how it ended
+
+    def warned(self, within: int) -> bool:
+        """Whether its outcome came, at most so many days after it."""
+        return self.outcome_day is not None and self.outcome_day - self.day <= within
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +160,7 @@ def score(histories: Iterable[History], *, from_day: int, to_day: int, within: i
             flags.append(flag)
             month[flag.verdict] += 1
         if outcome <= to_day:
-            caught = flag is not None and flag.verdict == "right"
+            caught = flag is not None and flag.warned(within)
             month["caught" if caught else "missed"] += 1
             if not caught:
                 missed.append(Missed(one.account_id, one.signup_day, outcome, flag.day if flag else None))
@@ -219,10 +224,8 @@ def _first_held(held: Sequence[tuple[int, int]], start: int, end: int) -> int | 
 
 
 def _flag(one: History, day: int, outcome: int, within: int, known_until: int) -> Flag:
-    if outcome <= day + within:
-        verdict = "right"
-    else:
-        verdict = "wrong" if day + within <= known_until else "open"
+    is_over = day + within <= known_until
+    verdict = "open" if not is_over else "right" if outcome <= day + within else "wrong"
     ends = min(outcome, day + within)
     worked = any(day - within <= claimed <= ends for claimed in one.claims)
     return Flag(one.account_id, one.signup_day, day, None if outcome == NEVER else outcome, verdict, worked)

@@ -34,7 +34,7 @@ class Columns:
         """Those of a list of that name."""
         if of in ("at_risk", "standing"):
             return cls(flag=False, outcome=False, lacked=False)
-        return cls(flag=of not in ("sudden", "lacking"), outcome=of != "open", lacked=of in ("missed", "lacking"))
+        return cls(flag=of not in ("sudden", "lacking"), outcome=True, lacked=of in ("missed", "lacking"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,21 @@ def test_a_flag_is_right_wrong_or_open():
     assert result.lead_days == (15, 15, 15)
 
 
+def test_a_flag_is_open_until_its_days_are_over_even_if_it_paid_already():
+    """Else quick successes would count and slow failures would not."""
+    result = run(
+        History(1, 90, outcomes=[155], held=[(150, 500)]),  # paid after 5 days, of which 30 are not over on day 170
+        History(2, 90, held=[(150, 500)]),
+        History(3, 90, outcomes=[130], held=[(120, 500)]),
+        until=170,
+    )
+    assert [flag.verdict for flag in result.flags] == ["open", "open", "right"]
+    assert (result.precision.hits, result.precision.of) == (1, 1)
+    assert (result.recall.hits, result.recall.of) == (2, 2)  # both were warned of
+    assert result.lead_days[1] == 10
+    assert [row.account_id for row in lists.rows(result, Wanted("caught"))] == [1, 3]
+
+
 def test_a_rule_that_holds_from_the_day_of_paying_on_warns_nobody():
     result = run(History(1, 90, outcomes=[125], held=[(125, 500)]))
     assert (result.flags, [m.account_id for m in result.missed]) == ((), [1])

@@ -23,9 +23,10 @@ SEEN = "digest_seen"  # in the session: changes up to then were dismissed; it en
 @login_required
 @require_GET
 def inbox_freshness(request: HttpRequest) -> HttpResponse:
-    """Up to when everything is evaluated, for the inbox's head."""
+    """Up to when everything is evaluated, for the inbox's head; `of=queue`: what an empty queue still waits for."""
     access.require(request.user, "handoffs.view")
-    return render(request, "scoring/freshness.html", {"fresh": freshness.of(None, now=timezone.now())})
+    part = "#queue" if request.GET.get("of") == "queue" else "#head"
+    return render(request, f"scoring/freshness.html{part}", {"fresh": freshness.of(None, now=timezone.now())})
 
 
 @login_required

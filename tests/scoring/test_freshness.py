@@ -3,6 +3,7 @@
 import datetime as dt
 
 import pytest
+from django.utils import timezone
 
 from accounts.models import AccountDue
 from accounts.workspace import day_of, zone
@@ -112,5 +113,10 @@ def test_where_it_is_shown(client_of, rep, admin, stranger):
 def test_an_empty_queue_is_not_called_clear_while_evaluation_is_behind(client_of, rep):
     publish(NOW)
     make_account("Acme")
-    page = client_of(rep).get("/inbox/").content.decode()
-    assert 'hx-get="/inbox/freshness/"' in page
+    client = client_of(rep)
+    page = client.get("/inbox/").content.decode()
+    assert 'hx-get="/inbox/freshness/"' in page and 'hx-get="/inbox/freshness/?of=queue"' in page
+    words = client.get("/inbox/freshness/?of=queue").content.decode()
+    assert "Not for certain yet: 1 account has still to be looked at." in words
+    sweep(timezone.now())
+    assert client.get("/inbox/freshness/?of=queue").content.decode().strip() == ""

@@ -9,7 +9,10 @@ from typing import Any
 from django import forms
 
 from scoring import json_lines
-from scoring.rules.problems import RuleError
+from scoring.models import DefinitionVersion
+from scoring.rules.problems import Problem, RuleError
+
+TAKEN = ("new", "describe", "names", "review", "preview")  # the addresses of pages beside those of definitions
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +48,10 @@ class DocumentForm(forms.Form):
 
     problems: list[LineProblem]
 
-    def __init__(self, *args: Any, slug: str = "", **kwargs: Any) -> None:
+    def __init__(self, *args: Any, slug: str = "", live: DefinitionVersion | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.slug = slug  # of the definition that is edited; empty: a new one
+        self.live = live  # whoever publishes over it says why
         self.problems = []
         self.document: object = None
 
@@ -65,13 +69,37 @@ class DocumentForm(forms.Form):
             place = json_lines.place_of(json_lines.locate(text), "/slug")
             self.problems.append(LineProblem(place.line, place.column, f"Expected “{self.slug}”.", "/slug"))
             raise forms.ValidationError("The slug of a definition never changes; make a new one instead.", code="slug")
+        if not self.slug and isinstance(self.document, dict) and self.document.get("slug") in TAKEN:
+            place = json_lines.place_of(json_lines.locate(text), "/slug")
+            self.problems.append(
+                LineProblem(place.line, place.column, "A page has this name; choose another.", "/slug")
+            )
+            raise forms.ValidationError("This slug cannot be used.", code="slug")
         return text
+
+    def clean(self) -> dict[str, Any]:
+        """The reason is needed from the second version on, unless the text says what is live already."""
+        cleaned = super().clean() or {}
+        live = self.live
+        if live is None or "text" not in cleaned or cleaned.get("reason"):
+            return cleaned
+        if self.document != live.document or live.definition.archived_at is not None:
+            self.add_error("reason", forms.ValidationError("Say why: it stands in the history.", code="reason"))
+        return cleaned
+
+    @property
+    def is_no_json(self) -> bool:
+        """Whether the text cannot be shown as a tree."""
+        return any(error.code == "json" for error in self.errors.get("text", forms.utils.ErrorList()).as_data())
+
+    def places(self, problems: list[Problem]) -> list[json_lines.Place]:
+        """At which line and column of the text each problem is."""
+        found = json_lines.locate(self.cleaned_data["text"])
+        return [json_lines.place_of(found, problem.path) for problem in problems]
 
     def refuse(self, error: RuleError) -> None:
         """Show what the rule language says is wrong, each problem at the line its path leads to."""
-        places = json_lines.locate(self.cleaned_data["text"])
-        for problem in error.problems:
-            place = json_lines.place_of(places, problem.path)
+        for problem, place in zip(error.problems, self.places(error.problems), strict=True):
             self.problems.append(LineProblem(place.line, place.column, problem.message, problem.path))
         self.problems.sort(key=lambda p: (p.line, p.column))
         count = len(self.problems)
@@ -80,6 +108,13 @@ class DocumentForm(forms.Form):
     @property
     def problem_lines(self) -> set[int]:
         return {problem.line for problem in self.problems}
+
+
+class BackForm(forms.Form):
+    """Why to go back to an old version, and over which one."""
+
+    reason = forms.CharField(label="Why", max_length=250)
+    replaces = forms.IntegerField(min_value=0, widget=forms.HiddenInput)
 
 
 class ReleaseForm(forms.Form):

@@ -1,4 +1,4 @@
-"""Where in a JSON text a path points: pure, so that an editor can show a problem at its line.
+"""JSON texts for people: written with short parts on one line, and where in a text a path points. Pure.
 
 `locate(text)` reads the text once and gives the place of every value by its JSON pointer (RFC 6901).
 It accepts what `json.loads` accepts; a text that is no JSON raises `json.JSONDecodeError`, whose `lineno`
@@ -21,6 +21,23 @@ class Place:
 
     line: int
     column: int
+
+
+def pretty(document: object) -> str:
+    """A document as JSON for people: short objects on one line, as in the guide to the language."""
+    return _pretty(document, 0)
+
+
+def _pretty(value: object, depth: int) -> str:
+    flat = json.dumps(value, ensure_ascii=False)
+    if not isinstance(value, dict | list) or not value or (len(flat) + 2 * depth <= 88 and depth > 0):
+        return flat
+    pad, end = "  " * (depth + 1), "  " * depth
+    if isinstance(value, list):
+        inner = [_pretty(item, depth + 1) for item in value]
+        return "[\n" + ",\n".join(pad + item for item in inner) + f"\n{end}]"
+    pairs = [f"{json.dumps(k, ensure_ascii=False)}: {_pretty(v, depth + 1)}" for k, v in value.items()]
+    return "{\n" + ",\n".join(pad + pair for pair in pairs) + f"\n{end}}}"
 
 
 def locate(text: str) -> dict[str, Place]:

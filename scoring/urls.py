@@ -3,7 +3,19 @@
 from django.urls import path
 
 from scoring import api
-from scoring.views import backtest, backtest_weeks, definitions, inbox, inbox_actions, panels, preview, states
+from scoring.views import (
+    backtest,
+    backtest_weeks,
+    builder,
+    definitions,
+    discover,
+    inbox,
+    inbox_actions,
+    panels,
+    preview,
+    states,
+    versions,
+)
 
 urlpatterns = [
     path("inbox/", inbox.index, name="inbox"),
@@ -21,7 +33,10 @@ urlpatterns = [
     path("inbox/<int:handoff_id>/close/", inbox_actions.close, name="inbox_close"),
     path("inbox/<int:handoff_id>/reopen/", inbox_actions.reopen, name="inbox_reopen"),
     path("definitions/", definitions.catalogue_page, name="definitions"),
-    path("definitions/new/", definitions.new, name="definition_new"),
+    path("definitions/new/", builder.new, name="definition_new"),
+    path("definitions/describe/", builder.describe, name="definition_describe"),
+    path("definitions/names/", builder.name_list, name="definition_names"),
+    path("definitions/review/", builder.review, name="definition_review"),
     path("definitions/preview/", preview.draft, name="definition_preview"),
     path("definitions/backtest/", backtest.draft, name="backtest_draft"),
     path("definitions/backtest/result/", backtest.draft_result, name="backtest_draft_result"),
@@ -32,7 +47,11 @@ urlpatterns = [
     path("definitions/<slug:slug>/backtest/accounts/", backtest.accounts, name="backtest_accounts"),
     path("definitions/<slug:slug>/weeks/", backtest_weeks.weeks, name="definition_weeks"),
     path("definitions/<slug:slug>/near-misses/", preview.near, name="definition_near_misses"),
-    path("definitions/<slug:slug>/edit/", definitions.edit, name="definition_edit"),
+    path("definitions/<slug:slug>/edit/", builder.edit, name="definition_edit"),
+    path("definitions/<slug:slug>/versions/", versions.version_list, name="definition_versions"),
+    path("definitions/<slug:slug>/versions/compare/", versions.compare, name="definition_compare"),
+    path("definitions/<slug:slug>/versions/<int:old>/<int:new>/", versions.difference, name="definition_difference"),
+    path("definitions/<slug:slug>/versions/<int:number>/back/", versions.back, name="definition_back"),
     path("definitions/<slug:slug>/archive/", definitions.archive, name="definition_archive"),
     path("definitions/<slug:slug>/release/", definitions.release, name="definition_release"),
     path("definitions/<slug:slug>/qualifiers.csv", states.qualifiers_csv, name="definition_csv"),
@@ -40,5 +59,8 @@ urlpatterns = [
     path("api/v1/accounts/<path:external_id>/qualifications/", api.AccountQualifications.as_view(), name="api_account"),
     path("api/v1/definitions/<slug:slug>/qualifiers/", api.DefinitionQualifiers.as_view(), name="api_definition"),
     path("qualifications/<int:qualification_id>/today/", panels.today, name="qualification_today"),
+    path("discover/", discover.question_list, name="discover"),
+    path("discover/<int:discovery_id>/", discover.question, name="discovery"),
+    path("discover/<int:discovery_id>/answer.json", discover.text, name="discovery_text"),
     path("accounts/<int:account_id>/panels/qualification/", panels.qualification, name="panel_qualification"),
 ]

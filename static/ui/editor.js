@@ -6,21 +6,17 @@ for (const editor of document.querySelectorAll("[data-editor]")) {
   const text = $("textarea", editor);
   const gutter = $(".gutter", editor);
 
-  text.addEventListener("input", () => {
+  const number = () => {
     const count = text.value.split("\n").length;
     text.rows = count;
     while (gutter.children.length > count) gutter.lastElementChild.remove();
     while (gutter.children.length < count) {
-      gutter.append(Object.assign(document.createElement("li"), { textContent: gutter.children.length + 1 }));
+      const line = gutter.children.length + 1;
+      gutter.append(Object.assign(document.createElement("li"), { id: `line-${line}`, textContent: line }));
     }
-  });
-
-  text.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && (event.metaKey || event.ctrlKey)) {
-      event.preventDefault();
-      text.form.requestSubmit($("#publish"));
-    }
-  });
+  };
+  text.addEventListener("input", number);
+  text.addEventListener("written", number); // the builder wrote it
 }
 
 document.addEventListener("click", (event) => {

@@ -24,14 +24,20 @@ def test_edit_with_a_mistake_then_publish(open_page, admin, two):
     page.keyboard.press("j")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text("Steady use")
+    page.wait_for_load_state()  # its keys are there
     page.keyboard.press("e")
     expect(page.get_by_role("heading", level=1)).to_have_text("Edit")
 
+    page.get_by_role("tab", name="JSON").click()
     text = page.get_by_label("The definition as JSON")
     text.fill('{\n  "slug": "steady-use",\n  "name": "Steady use",\n  "purpose": "pql",\n  "level": "account"\n}\n\n')
     expect(page.locator(".gutter li")).to_have_count(8)  # line numbers follow what is typed
+    problem = page.get_by_label("Also to correct").get_by_role("listitem")
+    expect(problem).to_contain_text("“rule” is missing")
     text.press("Control+Enter")
-    expect(page.get_by_role("alert")).to_contain_text("Nothing was published.")
+    expect(page.get_by_role("dialog")).to_contain_text("The draft is not complete")
+    expect(page.get_by_role("button", name="Publish the next version")).to_be_disabled()
+    page.keyboard.press("Escape")
     page.locator("[data-line]").first.click()
     expect(text).to_be_focused()
     assert text.evaluate("element => element.selectionStart") == 0
@@ -40,8 +46,9 @@ def test_edit_with_a_mistake_then_publish(open_page, admin, two):
         '{"slug": "steady-use", "name": "Steady use", "purpose": "pql", "level": "account",\n'
         ' "rule": {"days": {"event": "*", "at_least": 6, "window": {"last_days": 14}}}}'
     )
-    page.get_by_label("Why this change").fill("Six days say more")
     text.press("Control+Enter")
+    page.get_by_label("Why this change").fill("Six days say more")
+    page.keyboard.press("Control+Enter")
     expect(page.locator("#toasts")).to_contain_text("Published version 2")
     expect(page.locator(".summ")).to_contain_text("at least 6 different days")
     expect(page.locator(".vers").first).to_contain_text("Six days say more")
@@ -52,8 +59,14 @@ def test_somebody_published_meanwhile(open_page, admin, manager, two):
     definitions.publish(
         document={**desk.STEADY_USE, "grace_days": 2}, by=manager, now=timezone.now(), reason="Shorter grace"
     )
-    page.get_by_label("The definition as JSON").press("Control+Enter")
-    expect(page.get_by_role("alert")).to_contain_text("Mara Lind published version 2")
+    page.get_by_label("Grace days").fill("30")
+    page.get_by_label("Grace days").press("Control+Enter")
+    page.get_by_label("Why this change").fill("Longer grace")
+    page.keyboard.press("Control+Enter")
+    alert = page.get_by_role("alert")
+    expect(alert).to_contain_text("Mara Lind published version 2")
+    expect(alert.locator(".changes").first).to_contain_text("7 → became 2")
+    expect(page.get_by_label("Grace days")).to_have_value("30")
     page.get_by_role("button", name="Publish mine over version 2").click()
     expect(page.locator("#toasts")).to_contain_text("Published version 3")
 
@@ -76,7 +89,7 @@ def test_axe_finds_nothing(open_page, admin, two, violations, phone, theme):
         page.goto(path)
         assert violations(page) == [], path
     page.goto("/definitions/steady-use/edit/")
+    page.get_by_role("tab", name="JSON").click()
     page.get_by_label("The definition as JSON").fill('{"slug": "steady-use",\n "purpose": "x"}')
-    page.get_by_role("button", name="Publish").click()
-    expect(page.get_by_role("alert")).to_be_visible()
+    expect(page.get_by_label("Also to correct").get_by_role("listitem")).to_have_count(3)
     assert violations(page) == []

@@ -8,9 +8,10 @@ from django.urls import reverse
 from django.utils import timezone
 
 from scoring import catalogue, definitions
+from scoring.json_lines import pretty
 from scoring.models import Definition, DefinitionVersion, Qualification
 from scoring.rules.parse import parse_rule
-from scoring.views.definitions import EXAMPLE, pretty
+from scoring.starts import ACTIVE_TEAM as EXAMPLE
 from tests.factories import desk
 
 pytestmark = pytest.mark.django_db

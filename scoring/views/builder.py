@@ -1,0 +1,192 @@
+"""The builder: a definition's tree or its JSON, read in English as it changes, reviewed and published."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from accounts.models import EventType, PlanLimit, StaffUser
+from plgops.lib import access
+from scoring import definitions, drafts, names, starts, versions
+from scoring.forms import DocumentForm
+from scoring.json_lines import pretty
+from scoring.models import Definition, DefinitionVersion
+from scoring.rules.drafts import in_order
+from scoring.rules.grammar import ICONS, grammar
+from scoring.rules.problems import RuleError
+
+EDIT = "definitions/edit.html"
+REVIEW = "definitions/review.html"
+KINDS = ("event", "metered", "property", "trait", "value", "limit", "definition")
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def new(request: HttpRequest) -> HttpResponse:
+    """Write a definition and publish its first version."""
+    access.require(request.user, "definitions.edit")
+    return _editor(request, None)
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def edit(request: HttpRequest, slug: str) -> HttpResponse:
+    """Change a definition and publish it as the next version."""
+    access.require(request.user, "definitions.edit")
+    return _editor(request, _found(slug))
+
+
+@login_required
+@require_POST
+def describe(request: HttpRequest) -> HttpResponse:
+    """What a draft says, as JSON: the sentence, each part in English, problems and warnings by JSON pointer.
+
+    A text that is no JSON, or of another slug than the one edited, answers 200 too: with that as its problem, at its
+    line.
+    """
+    access.require(request.user, "definitions.edit")
+    form = DocumentForm(request.POST, slug=request.POST.get("slug", ""))
+    if not form.is_valid():
+        told = [{"path": p.path, "message": p.message, "line": p.line, "column": p.column} for p in form.problems]
+        told = told or [{"path": "", "message": "The definition is empty or longer than 200,000 characters."}]
+        return JsonResponse({"english": "", "problems": told, "phrases": {}, "warnings": {}})
+    draft = drafts.read(form.document, now=timezone.now())
+    problems: list[dict[str, Any]] = [dict(place) for place in drafts.places(draft.problems)]
+    for problem, place in zip(problems, form.places(draft.problems), strict=True):
+        problem |= {"line": place.line, "column": place.column}
+    return JsonResponse(
+        {
+            "english": draft.english,
+            "problems": problems,
+            "phrases": dict(draft.phrases),
+            "warnings": dict(draft.warnings),
+        }
+    )
+
+
+@login_required
+@require_GET
+def name_list(request: HttpRequest) -> HttpResponse:
+    """Names that a rule may use and that contain `q`, for a combobox; 404 for a kind that there is none of."""
+    access.require(request.user, "definitions.edit")
+    kind = request.GET.get("kind", "")
+    if kind not in KINDS:
+        return JsonResponse({"names": [], "error": f"Expected one of {', '.join(KINDS)}."}, status=404)
+    search, of = request.GET.get("q", ""), request.GET.get("of", "")[:200]
+    if "\0" in search or "\0" in of:
+        return JsonResponse({"names": []})
+    found = names.offered(kind, search=search, of=of, now=timezone.now())
+    listed = [{"name": n.name, "label": n.label, "words": n.words, "warning": n.warning} for n in found]
+    return JsonResponse({"names": listed})
+
+
+@login_required
+@require_POST
+def review(request: HttpRequest) -> HttpResponse:
+    """What publishing a draft would change against the live version, and which definitions it publishes again."""
+    access.require(request.user, "definitions.edit")
+    slug = request.POST.get("slug", "")
+    found = _found(slug) if slug else None
+    form = DocumentForm(request.POST, slug=slug)
+    live = found.live_version if found else None
+    valid = form.is_valid() and drafts.read(form.document, now=timezone.now()).doc is not None
+    context = {
+        "valid": valid,
+        "live": live,
+        "archived": bool(found and found.archived_at),
+        "changes": drafts.changes(form.document, live.document) if valid and live else None,
+        "dependents": drafts.dependents(slug) if slug else [],
+    }
+    return render(request, REVIEW, context, status=200 if valid else 422)
+
+
+def _editor(request: HttpRequest, found: Definition | None) -> HttpResponse:
+    """Show, check and publish a definition (None: a new one)."""
+    live = found.live_version if found else None
+    if request.method == "GET":
+        offered = _starts() if found is None else []
+        start = next((s for s in offered if s.key == request.GET.get("start")), offered[0] if offered else None)
+        document = live.document if live else start.document if start else starts.ACTIVE_TEAM
+        form = DocumentForm(initial={"text": pretty(in_order(document)), "replaces": live.number if live else 0})
+        return _page(request, form, found, starts=offered, start=start)
+    form = DocumentForm(request.POST, slug=found.slug if found else "", live=live)
+    if not form.is_valid():
+        return _page(request, form, found, status=422)
+    try:
+        version = definitions.publish(
+            document=form.document,
+            by=cast(StaffUser, request.user),
+            now=timezone.now(),
+            reason=form.cleaned_data["reason"],
+            replaces=form.cleaned_data["replaces"] or 0,
+        )
+    except RuleError as error:
+        form.refuse(error)
+        return _page(request, form, found, status=422)
+    except definitions.Stale as stale:
+        return _page(request, form, found, status=409, **_meanwhile(stale.version, form))
+    if live is not None and version.pk == live.pk:
+        messages.success(request, f"Nothing changed: this is what version {version.number} says already.")
+    else:
+        messages.success(request, f"Published version {version.number}. Accounts are evaluated now.")
+    return redirect("definition", slug=version.definition.slug)
+
+
+def _meanwhile(live: DefinitionVersion, form: DocumentForm) -> dict[str, Any]:
+    """What somebody else published against the version that was edited, and what this draft says otherwise."""
+    edited = versions.of(live.definition, form.cleaned_data["replaces"] or 0)
+    return {
+        "stale": live,
+        "edited": edited,
+        "theirs": versions.compare(edited.document, live.document) if edited else None,
+        "mine": versions.compare(live.document, form.document),
+        "stale_text": pretty(in_order(live.document)),
+    }
+
+
+def _page(
+    request: HttpRequest, form: DocumentForm, found: Definition | None, *, status: int = 200, **more: Any
+) -> HttpResponse:
+    text = form["text"].value() or ""
+    lines = max(text.count("\n") + 1, 1)
+    context = {
+        "form": form,
+        "definition": found,
+        "lines": [(number, number in form.problem_lines) for number in range(1, lines + 1)],
+        "grammar": grammar(),
+        "icons": sorted(set(ICONS.values())),
+        "definition_names": names.of_definitions(form["text"].value() or ""),
+        "preview_url": _address("definition_preview"),
+        "tab": "json" if request.POST.get("tab") == "json" or form.is_no_json else "tree",
+        "touched": request.method == "POST",
+    } | more
+    return render(request, EDIT, context, status=status)
+
+
+def _starts() -> list[starts.Start]:
+    """Documents to begin with, from what the catalogue says that events mean: two queries."""
+    described = EventType.objects.exclude(meaning="").order_by("name").values_list("meaning", "name")[:200]
+    events: dict[str, list[str]] = {}
+    for meaning, name in described:
+        events.setdefault(meaning, []).append(name)
+    limits = PlanLimit.objects.values("metric")
+    metered = EventType.objects.exclude(metered_property="").filter(name__in=limits).order_by("name")
+    return starts.offered(events, limited=metered.values_list("name", flat=True).first() or "")
+
+
+def _address(name: str) -> str:
+    try:
+        return reverse(name)
+    except NoReverseMatch:
+        return ""
+
+
+def _found(slug: str) -> Definition:
+    return get_object_or_404(Definition.objects.select_related("live_version__published_by"), slug=slug)

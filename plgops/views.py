@@ -65,6 +65,7 @@ NAV = (
         "Grow",
         (
             NavItem("definitions", "PQL definitions", "PQLs", "/definitions/", "git-branch", "g p", "definitions.view"),
+            NavItem("discover", "Discovery", "Discovery", "/discover/", "telescope", "g d", "definitions.view"),
             NavItem("event-types", "Event types", "Events", "/event-types/", "radio", "g e", "event_types.edit"),
         ),
     ),

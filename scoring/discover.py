@@ -155,12 +155,12 @@ def _finish(row: Discovery, status: str, *, now: dt.datetime, **answer: Any) -> 
 
 
 def draft_of(discovery_id: int, index: int) -> dict[str, Any]:
-    """A finding of a run as the draft of a definition. Raises LookupError where there is none, or where it does not go
-    with the outcome: a rule would flag those who are less likely."""
+    """A finding of a run as the draft of a definition. Raises LookupError where there is none, or where it does not
+    hold or goes with *not* having the outcome."""
     row = Discovery.objects.filter(pk=discovery_id, status=Status.DONE).only("result").first()
     if row is None:
         raise LookupError("There is no such discovery.")
     findings = row.result["findings"]
-    if not 0 <= index < len(findings) or not findings[index]["towards"]:
+    if not 0 <= index < len(findings) or not told.may_be_drafted(findings[index]):
         raise LookupError("There is no such finding.")
     return told.document(findings[index], row.result["asked"])

@@ -10,10 +10,10 @@ from django.conf import settings
 from accounts import lake
 from scoring import stats
 from scoring.discovery import extract, grid, told, yardstick
-from scoring.discovery.asked import ANY, MIN_LATER_HITS, MIN_SEARCH_HITS, RATE, Asked, Found, Measure
+from scoring.discovery.asked import MIN_LATER_HITS, MIN_SEARCH_HITS, RATE, Asked, Found, Measure
 from scoring.discovery.shape import Bin, Shape, shape
 
-MOST_PAIRS = 10  # that are told
+MOST_PAIRS = 5  # that are told
 MOST_DOSES = 12
 Progress = Callable[[str], None]
 Shapes = dict[tuple[int, Measure], tuple[list[Bin], Shape, float]]
@@ -56,7 +56,7 @@ def answer_to(asked: Asked, *, until_day: int, progress: Progress = lambda step:
     peaking = {key: one[1].kind == "peaks" and one[2] <= RATE for key, one in shapes.items()}
     best = grid.best_of_each(singles, peaking)
     listed = _in_order([*best, *grid.best_pairs(pairs, most=MOST_PAIRS)])
-    rule = grid.best_rule([one for one in listed if one.parts[0].event != ANY or len(one.parts) > 1] or listed)
+    rule = grid.best_rule(listed)
     anything = "*" if types.any_is_all else [types.names[number] for number in types.activity]
     answer["types"] = {
         "searched": len(early.searched),

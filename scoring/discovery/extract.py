@@ -188,7 +188,11 @@ class Extract:
         ).fetchall()
         often = [kind for kind, doing in common if doing >= MIN_SUPPORT]
         self.searched, self.rare = tuple(often[:MOST_TYPES]), len(common) - len(often[:MOST_TYPES])
-        listed, activity = (", ".join(map(str, (-1, *ids))) for ids in (self.searched, self.types.activity))
+        # any activity of a single type would be that type once more
+        several = sum(1 for kind, _ in common if kind in self.types.activity) > 1
+        listed, activity = (
+            ", ".join(map(str, (-1, *ids))) for ids in (self.searched, self.types.activity if several else ())
+        )
         self.db.execute(
             "CREATE TEMP TABLE kept AS"
             f" SELECT no, type, person, age, n FROM early WHERE type IN ({listed})"

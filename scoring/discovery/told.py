@@ -19,19 +19,28 @@ ANY_NAME = "Any activity"
 NEVER_AGAIN = ("paid", "activated")  # stages after which the question is answered: a draft leaves out who is there
 
 
-def text(part: Condition, names: Mapping[int, str]) -> str:
-    """A behaviour in a few words: `Invite Sent 3+ times, first 7 days`."""
+def text(parts: Sequence[Condition], names: Mapping[int, str]) -> str:
+    """Behaviours in a few words: `Invite Sent 3+ times, first 14 days`; the days once where all have the same."""
+    said = [_much(part, names) for part in parts]
+    if len({part.window for part in parts}) == 1:
+        return f"{' and '.join(said)}, {_days(parts[0])}"
+    return " and ".join(f"{words}, {_days(part)}" for words, part in zip(said, parts, strict=True))
+
+
+def _much(part: Condition, names: Mapping[int, str]) -> str:
     name = ANY_NAME if part.event == ANY else names[part.event]
     much = f"{part.low:,}+" if part.high is None else f"{part.low:,}"
     if part.high is not None and part.high != part.low:
         much = f"{part.low:,} to {part.high:,}"
-    one = part.low == 1 and part.high is None
-    said = {
-        "count": name if one else f"{name} {much} {'time' if much == '1' else 'times'}",
-        "days": f"{name} on {much} {'day' if much == '1' else 'days'}",
-        "users": f"{name} by {much} {'person' if much == '1' else 'people'}",
-    }[part.measure]
-    return f"{said}, first {'day' if part.window == 1 else f'{part.window} days'}"
+    if part.measure == "days":
+        return f"{name} on {much} {'day' if much == '1' else 'days'}"
+    if part.measure == "users":
+        return f"{name} by {much} {'person' if much == '1' else 'people'}"
+    return name if much == "1+" else f"{name} {much} {'time' if much == '1' else 'times'}"
+
+
+def _days(part: Condition) -> str:
+    return f"first {'day' if part.window == 1 else f'{part.window} days'}"
 
 
 def condition(part: Condition, *, level: str, events: str | Sequence[str]) -> dict[str, Any]:
@@ -52,7 +61,7 @@ def document(finding: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, 
     rules = [part["rule"] for part in finding["parts"]]
     if asked["outcome"] in NEVER_AGAIN:
         rules.append({"not": {"stage": {"reached": asked["outcome"]}}})
-    name = " and ".join(part["text"] for part in finding["parts"])
+    name = finding["text"]
     purpose = "expansion" if asked["outcome"] == "expanded" else "pql"
     return {
         "slug": slug(name),
@@ -61,6 +70,11 @@ def document(finding: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, 
         "level": asked["level"],
         "rule": rules[0] if len(rules) == 1 else {"all": rules},
     }
+
+
+def may_be_drafted(finding: Mapping[str, Any]) -> bool:
+    """Whether a finding may become a definition: it holds, and a rule of it flags those who are likelier."""
+    return bool(finding["towards"] and finding["held"])
 
 
 def slug(name: str) -> str:
@@ -80,14 +94,14 @@ def finding(
             "window": part.window,
             "low": part.low,
             "high": part.high,
-            "text": text(part, names),
+            "text": text([part], names),
             "rule": condition(part, level=asked.level, events=anything if part.event == ANY else names[part.event]),
         }
         for part in one.parts
     ]
     return {
         "parts": parts,
-        "text": " and ".join(str(part["text"]) for part in parts),
+        "text": text(one.parts, names),
         "towards": one.search.goes_with,
         "p": one.p,
         "q": one.q,

@@ -47,14 +47,19 @@ class Measured:
     scores: Any  # of the later half, in the matrix's order
 
     def precision_of(self, share: float, hit: Any) -> float | None:
-        """The share of outcomes among those whom the model ranks highest, so many of all (0 to 1)."""
+        """The share of outcomes among those whom the model ranks highest, so many of all (0 to 1).
+
+        Where several share the last rank, as many of them as there is room for, of average luck.
+        """
         import numpy as np  # noqa: PLC0415
 
         many = round(share * len(hit))
         if not many:
             return None
-        order = np.argsort(-self.scores, kind="stable")
-        return float(hit[order[:many]].mean())
+        last = np.sort(self.scores)[-many]
+        above, tied = self.scores > last, self.scores == last
+        room = many - int(above.sum())
+        return float((hit[above].sum() + room * hit[tied].mean()) / many)
 
 
 def matrix(extract: Extract, asked: Asked) -> Matrix:

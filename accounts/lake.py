@@ -263,6 +263,9 @@ def _limits(temporary: Path) -> dict[str, Any]:
         "memory_limit": f"{settings.LAKE_MEMORY}MB",
         "threads": settings.LAKE_THREADS,
         "temp_directory": str(temporary / "spill"),
+        # parts of a WITH are worked out once, each by itself: written into one another, those of large statements with
+        # UNION ALL wait for each other for ever (DuckDB 1.5; duckdb/duckdb#24961 looks the same)
+        "disabled_optimizers": "cte_inlining",
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
     }

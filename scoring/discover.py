@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import re
 import secrets
 import time
 from collections.abc import Callable
@@ -164,3 +165,17 @@ def draft_of(discovery_id: int, index: int) -> dict[str, Any]:
     if not 0 <= index < len(findings) or not told.may_be_drafted(findings[index]):
         raise LookupError("There is no such finding.")
     return told.document(findings[index], row.result["asked"])
+
+
+def draft_named(place: str) -> dict[str, Any] | None:
+    """The draft that an address names as `discovery:3:0` (run, finding); None where it names no discovery.
+
+    Raises LookupError as `draft_of` does.
+    """
+    kind, _, rest = place.partition(":")
+    if kind != "discovery":
+        return None
+    found = re.fullmatch(r"([0-9]{1,18}):([0-9]{1,4})", rest)
+    if found is None:
+        raise LookupError("There is no such finding.")
+    return draft_of(int(found[1]), int(found[2]))

@@ -15,6 +15,7 @@ from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 
 register = template.Library()
+MARGIN = 8  # percent of the width on the left, where the ticks' words are
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +126,12 @@ def interval_axis(scale: Scale) -> SafeString:
 @register.simple_tag
 def dose(chart: Dose) -> SafeString:
     """Shares with their intervals for each bin, the series side by side; bins that are pointed at are shaded."""
-    step = 100 / (len(chart.labels) or 1)
+    step = (100 - MARGIN) / (len(chart.labels) or 1)
     drawn = ""
     if chart.band is not None:
         first, last = chart.band
         drawn += (
-            f'<rect class="dose-band" x="{_f(first * step)}%" width="{_f((last - first + 1) * step)}%" y="0"'
+            f'<rect class="dose-band" x="{_f(MARGIN + first * step)}%" width="{_f((last - first + 1) * step)}%" y="0"'
             ' height="100%" rx="4"/>'
         )
     for tick in chart.ticks:
@@ -142,7 +143,7 @@ def dose(chart: Dose) -> SafeString:
         for i, one in enumerate(estimates):
             if one.value is None or one.low is None or one.high is None:
                 continue
-            x = _f((i + (place + 1) / (len(chart.series) + 1)) * step)
+            x = _f(MARGIN + (i + (place + 1) / (len(chart.series) + 1)) * step)
             y, y1, y2 = (_f(100 - min(value, chart.top) * 100 / chart.top) for value in (one.value, one.high, one.low))
             drawn += (
                 f'<g class="fp {escape(one.css)}" data-tip="{escape(one.said)}">'
@@ -150,7 +151,7 @@ def dose(chart: Dose) -> SafeString:
                 f'<circle class="fp-hit" cx="{x}%" cy="{y}%" r="9"/></g>'
             )
     labels = "".join(
-        f'<text x="{_f((i + 0.5) * step)}%" y="12" text-anchor="middle">{escape(text)}</text>'
+        f'<text x="{_f(MARGIN + (i + 0.5) * step)}%" y="12" text-anchor="middle">{escape(text)}</text>'
         for i, text in enumerate(chart.labels)
     )
     said = "; ".join(one.said for estimates in chart.series for one in estimates)

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from accounts.models import EventType, PlanLimit, StaffUser
 from plgops.lib import access
-from scoring import definitions, drafts, names, starts, versions
+from scoring import definitions, discover, drafts, names, starts, versions
 from scoring.forms import DocumentForm
 from scoring.json_lines import pretty
 from scoring.models import Definition, DefinitionVersion
@@ -114,6 +114,8 @@ def _editor(request: HttpRequest, found: Definition | None) -> HttpResponse:
         offered = _starts() if found is None else []
         start = next((s for s in offered if s.key == request.GET.get("start")), offered[0] if offered else None)
         document = live.document if live else start.document if start else starts.ACTIVE_TEAM
+        if found is None and (discovered := _discovered(request)) is not None:
+            document, start = discovered, None
         form = DocumentForm(initial={"text": pretty(in_order(document)), "replaces": live.number if live else 0})
         return _page(request, form, found, starts=offered, start=start)
     form = DocumentForm(request.POST, slug=found.slug if found else "", live=live)
@@ -179,6 +181,14 @@ def _starts() -> list[starts.Start]:
     limits = PlanLimit.objects.values("metric")
     metered = EventType.objects.exclude(metered_property="").filter(name__in=limits).order_by("name")
     return starts.offered(events, limited=metered.values_list("name", flat=True).first() or "")
+
+
+def _discovered(request: HttpRequest) -> dict[str, Any] | None:
+    """The finding of a discovery that the address asks to start from (`?from=discovery:3:0`); 404 if it is gone."""
+    try:
+        return discover.draft_named(request.GET.get("from", ""))
+    except LookupError as error:
+        raise Http404(str(error)) from error
 
 
 def _address(name: str) -> str:

@@ -200,8 +200,8 @@ def _figures(results: Sequence[Backtest], reps: int, outcome: str, leads: Leads)
     count("Wrong", f"{within} days passed without it.", "wrong", [result.wrong for result in results])
     count(
         "Open",
-        f"Fewer than {within} days of data after the flag: not counted for or against, even if they {outcome} already, or"
-        " quick successes would count and slow failures would not.",
+        f"Fewer than {within} days of data after the flag: not counted for or against, even if they {outcome} already,"
+        " or quick successes would count and slow failures would not.",
         "open",
         [result.open for result in results],
     )

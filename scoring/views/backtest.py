@@ -218,7 +218,6 @@ def _result(request: HttpRequest, asked: Asked) -> HttpResponse:
         return _lacking(request, asked, question, answer)
     leads = _leads(asked, answer)
     context = {
-        "asked": asked,
         "answer": answer,
         "question": question,
         "outcome": outcome_words(question.outcome),

@@ -8,6 +8,7 @@
 //   data-act="…"            close, close-toast, theme, density, keys
 //   data-pref="name"        an input whose value is saved to the profile at once
 //   data-submit             a text that ⌘ Enter sends
+//   data-stays              a button whose answer leaves the page as it is: a file, another tab
 //   data-optimistic="…"     claim or leave: the row dims at once and comes back if the server says no
 //   data-tip="…"            words shown on hover and focus
 //   hx-trigger="tick from:body"   polled while the tab is visible
@@ -288,7 +289,7 @@ document.addEventListener("keydown", (event) => {
 
 document.addEventListener("submit", (event) => {
   const button = event.submitter;
-  if (!button?.matches(".btn") || event.target.matches("[hx-post], [hx-get], [method=dialog]")) return;
+  if (!button?.matches(".btn:not([data-stays])") || event.target.matches("[hx-post], [hx-get], [method=dialog]")) return;
   setTimeout(() => button.setAttribute("aria-busy", "true")); // a second click must not send it twice
 });
 addEventListener("pageshow", () => $$('form .btn[aria-busy="true"]').forEach((b) => b.removeAttribute("aria-busy")));

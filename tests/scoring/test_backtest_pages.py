@@ -412,6 +412,15 @@ def test_without_a_lake_the_page_says_so(client_of, rep):
     assert client.get(reverse("backtest_accounts", args=["team-expansion"]), PERIOD).status_code == 404
 
 
+def test_a_version_of_a_newer_program_is_told(client_of, rep, world):
+    version = world["version"]
+    type(version).objects.filter(pk=version.pk).update(document={**version.document, "rule": {"dreams": 1}})
+    client = client_of(rep)
+    for name in ("backtest_result", "backtest_accounts"):
+        response = client.get(reverse(name, args=["team-expansion"]), {**PERIOD, "of": "right"}, HTTP_HX_REQUEST="true")
+        assert (response.status_code, "dreams" in response.content.decode()) == (422, True)
+
+
 def test_without_htmx_the_result_stands_in_its_page(client_of, rep, world):
     text = client_of(rep).get(reverse("backtest_result", args=["team-expansion"]), PERIOD).content.decode()
     assert "<html" in text and "would have been flagged" in text

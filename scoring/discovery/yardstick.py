@@ -129,8 +129,10 @@ def measured(name: str, chance: Any, hit: Any, *, design: float = 1.0) -> Measur
     brier = float(np.mean((chance - hit) ** 2))
     against = rate * (1 - rate)
     false, true, _ = roc_curve(hit, chance)
-    order = np.argsort(chance, kind="stable")
-    tenths = [part for part in np.array_split(order, BINS) if len(part)]
+    # equal chances stay together, so there may be fewer than ten
+    cuts = np.unique(np.quantile(chance, np.arange(1, BINS) / BINS, method="higher"))
+    tenth = np.searchsorted(cuts, chance, side="right")
+    parts = [tenth == place for place in np.unique(tenth)]
     return Measured(
         name=name,
         auc=auc(chance, hit, design=design),
@@ -138,7 +140,8 @@ def measured(name: str, chance: Any, hit: Any, *, design: float = 1.0) -> Measur
         brier=brier,
         brier_skill=1 - brier / against if against else 0.0,
         calibration=[
-            (float(chance[part].mean()), stats.share(int(hit[part].sum()), len(part), design=design)) for part in tenths
+            (float(chance[part].mean()), stats.share(int(hit[part].sum()), int(part.sum()), design=design))
+            for part in parts
         ],
         roc=thinned([(float(x), float(y)) for x, y in zip(false, true, strict=True)]),
         scores=chance,

@@ -225,6 +225,7 @@ def test_precision_at_a_volume_shares_out_ties():
     chance = np.array([0.9, 0.5, 0.5, 0.5, 0.5, 0.1])
     hit = np.array([1, 1, 0, 0, 0, 1])
     told = yardstick.measured("Ties", chance, hit)
+    assert [(round(predicted, 1), came.of) for predicted, came in told.calibration] == [(0.1, 1), (0.5, 4), (0.9, 1)]
     assert told.precision_of(1 / 6, hit) == 1
     assert told.precision_of(3 / 6, hit) == pytest.approx((1 + 2 * 0.25) / 3)
     assert told.precision_of(0.01, hit) is None

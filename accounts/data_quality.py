@@ -18,6 +18,7 @@ from plgops.lib import days, rhythm
 
 SPAN_DAYS = 126  # of counts that are read: eight weeks of past, and a silence of up to ten
 RECENT_DAYS = 3  # complete days that are held against the weeks before
+SHAPE_DAYS = 28
 NEW_FOR = dt.timedelta(days=7)
 SHOWN = 20  # event types of a kind; the rest is counted
 QUARANTINE_READ = 1_000  # messages, the newest
@@ -34,6 +35,7 @@ class Silent:
     days: int
     expected: float
     a_day: float
+    shape: tuple[int, ...]  # events on each of the last SHAPE_DAYS complete days
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,7 @@ class Doubled:
     event_type: EventType
     count: int
     expected: float
+    shape: tuple[int, ...]
 
     @property
     def times(self) -> float:
@@ -94,17 +97,25 @@ def rhythms() -> Rhythms:
             doubled[event_type_id] = more
     types = EventType.objects.in_bulk([*silent, *doubled]) if silent or doubled else {}
     found_silent = [
-        Silent(types[pk], days.date_of(last), quiet, expected, a_day)
+        Silent(types[pk], days.date_of(last), quiet, expected, a_day, _shape(counted[pk], today))
         for pk, (last, quiet, expected, a_day) in silent.items()
         if pk in types
     ]
-    found_doubled = [Doubled(types[pk], count, expected) for pk, (count, expected) in doubled.items() if pk in types]
+    found_doubled = [
+        Doubled(types[pk], count, expected, _shape(counted[pk], today))
+        for pk, (count, expected) in doubled.items()
+        if pk in types
+    ]
     return Rhythms(
         as_of=days.date_of(today - 1),
         built_at=generation.built_at,
         silent=tuple(sorted(found_silent, key=lambda one: (-one.expected, one.event_type.name))),
         doubled=tuple(sorted(found_doubled, key=lambda one: (-one.count, one.event_type.name))),
     )
+
+
+def _shape(by_day: Mapping[int, int], today: int) -> tuple[int, ...]:
+    return tuple(by_day.get(day, 0) for day in range(today - SHAPE_DAYS, today))
 
 
 def silence(by_day: Mapping[int, int], *, today: int) -> tuple[int, int, float, float] | None:

@@ -79,7 +79,7 @@ NAV = (
     NavGroup(
         "Data",
         (
-            NavItem("data-quality", "Data quality", "Quality", "/data-quality/", "activity", "g y", "data.quality"),
+            NavItem("data-quality", "Data quality", "Quality", "/data-quality/", "radar", "g y", "data.quality"),
             NavItem("sources", "Sources", "Sources", "/sources/", "plug", "g s", "sources.manage"),
             NavItem("imports", "Imports", "Imports", "/imports/", "file-up", "g u", "data.import"),
             NavItem(

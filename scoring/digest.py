@@ -42,14 +42,11 @@ class Change:
     left: int = 0
     yours: int = 0
 
-    @property
-    def handed_over(self) -> int:
-        """Who entered by the publication and waits for nobody."""
-        return max(0, self.entered - self.waiting)
-
 
 def lately(*, user: StaffUser, now: dt.datetime, seen: dt.datetime | None = None) -> list[Change]:
-    """The changes of the last SPAN, newest first; those up to `seen` are left out. Three queries, or one.
+    """The changes of the last SPAN, those that took a reason from the reader first, then the newest.
+
+    Those up to `seen` are left out. Three queries, or one.
 
     A publication by which nobody entered or left, as of a definition that only nests another one, is no news.
     """
@@ -77,7 +74,7 @@ def lately(*, user: StaffUser, now: dt.datetime, seen: dt.datetime | None = None
         )
         if change.entered or change.left or change.released or change.yours:
             found.append(change)
-    return sorted(found, key=lambda change: (change.at, change.definition.pk), reverse=True)[:MOST]
+    return sorted(found, key=lambda change: (change.yours > 0, change.at, change.definition.pk), reverse=True)[:MOST]
 
 
 def _audited(since: dt.datetime) -> tuple[dict[int, AuditEntry], dict[int, tuple[AuditEntry, int]]]:

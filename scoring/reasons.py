@@ -45,6 +45,7 @@ class Row:
     missing: str = ""
     people: tuple[str, ...] = ()
     more_people: int = 0
+    note: str = ""  # of a score: its points by part
     now: str = ""
     now_tone: str = ""
     line: series.Line | None = None
@@ -65,6 +66,11 @@ class Reason:
     qualification: Qualification
     explanation: Explanation
     rows: tuple[Row, ...]
+
+    @property
+    def differs(self) -> bool:
+        """Whether anything measures otherwise today."""
+        return any(row.now for row in self.rows)
 
     @property
     def left_under(self) -> int | None:
@@ -230,6 +236,8 @@ def _rows(
     else:
         yield _row(part, lines, depth)
         parts = () if part.kind == "signal" else part.parts
+        if len(parts) == 1 and parts[0].kind == "all":  # “for whom” says it already
+            parts = parts[0].parts
         depth += 1
     for one in parts if part.kind == "score" else _sorted(parts, lines):
         yield from _rows(one, lines, depth, is_root=False)
@@ -268,8 +276,10 @@ def _row(part: Part, lines: Mapping[int, series.Line | None], depth: int) -> Row
     needed = frozen.needed if frozen else ""
     if part.kind == "score" and frozen and frozen.band:
         needed = f"{needed}, {frozen.band}" if needed else frozen.band
+    line = lines.get(told_by.place) if told_by.place is not None else None
     if part.kind == "signal" and told_by.frozen:
         needed = told_by.frozen.text
+        line = line and replace(line, threshold=None)  # each one counts: nothing is to be reached
     return Row(
         part=part,
         depth=depth,
@@ -280,24 +290,22 @@ def _row(part: Part, lines: Mapping[int, series.Line | None], depth: int) -> Row
         needed=needed,
         missing=frozen.missing if frozen else "",
         people=people_shown,
+        note=", ".join(f"{name} {points:,}" for name, points in frozen.parts.items()) if frozen else "",
         more_people=max(0, told_by.frozen.people_total - len(people_shown)) if told_by.frozen else 0,
         now=_now(part),
         now_tone=_tone(part.held, part.holds_now) if part.kind != "signal" else "",
-        line=lines.get(told_by.place) if told_by.place is not None else None,
+        line=line,
     )
 
 
 def _now(part: Part) -> str:
-    """Today's beside the frozen: “now 7 times”; empty where nobody asked."""
+    """Today's beside the frozen: “now 7 times”; empty where nobody asked, or nothing changed."""
     if part.holds_now is None:
         return ""
-    before = part.frozen.text if part.frozen else ""
-    text = part.today.text if part.today else ""
-    if text:
-        return "same now" if text == before and part.held == part.holds_now else f"now {text}"
+    before, text = (reading.text if reading else "" for reading in (part.frozen, part.today))
     if part.held == part.holds_now:
-        return "same now"
-    return "holds now" if part.holds_now else "not any more"
+        return f"now {text}" if text and text != before else ""
+    return f"now {text}" if text else "holds now" if part.holds_now else "not any more"
 
 
 def _tone(held: bool | None, holds_now: bool | None) -> str:

@@ -38,7 +38,9 @@ def digest_lately(request: HttpRequest) -> HttpResponse:
     changes = digest.lately(user=user, now=timezone.now(), seen=_seen(request))
     if not changes:
         return HttpResponse(status=204)
-    return render(request, "scoring/digest.html", {"changes": changes, "until": changes[0].at.isoformat()})
+    return render(
+        request, "scoring/digest.html", {"changes": changes, "until": max(change.at for change in changes).isoformat()}
+    )
 
 
 @login_required

@@ -180,6 +180,8 @@ def test_a_score_is_shown_with_the_points_of_each_signal():
     use(account, "Invite Sent", at=at(2), count=2, user=ann)
     sweep(NOW)
     (reason,) = reasons.told_of(list(reasons.rows().filter(account=account)))
+    assert reason.rows[0].note == "fit 20, usage 17, intent 0"
+    assert all(r.line is None or r.line.threshold is None for r in reason.rows)
     rows = [(r.depth, r.english, r.measured, r.needed, r.part.of) for r in reason.rows]
     assert rows == [
         (0, "A score of at least 1 point", "37 points", "at least 1, warm", ""),

@@ -10,7 +10,7 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from django.db.models import OuterRef, Q, Subquery
+from django.db.models import OuterRef, Subquery
 
 from accounts.models import AccountDue
 from accounts.workspace import day_of, zone
@@ -50,12 +50,14 @@ class Freshness:
 def of(definition_ids: Sequence[int] | None, *, now: dt.datetime) -> Freshness:
     """The freshness of these definitions (None: of all that are live). One query, whatever their number.
 
-    Reads the first entry of two indexes over what is due, and at most CAP entries for each definition.
+    Reads the first entry of two indexes over what is due, and at most 2 CAP entries for each definition.
     """
     rows = AccountDue.objects.filter(consumer=CONSUMER)
     changed = rows.filter(is_behind=True, attempts=0).order_by("changed_at").values("changed_at")[:1]
     by_time = rows.filter(due_day__lte=day_of(now), attempts=0).order_by("due_day").values("due_day")[:1]
-    behind = rows.filter(Q(followed_version__isnull=True) | Q(followed_version__lt=OuterRef("live_version_id")))
+    # two ranges of one index: asked for together, all of it would be read
+    never = rows.filter(followed_version__isnull=True).order_by().values("pk")[:CAP]
+    older = rows.filter(followed_version__lt=OuterRef("live_version_id")).order_by().values("pk")[:CAP]
     wanted = Definition.objects.filter(live_version__isnull=False, archived_at=None)
     if definition_ids is not None:
         wanted = wanted.filter(pk__in=definition_ids)
@@ -64,10 +66,11 @@ def of(definition_ids: Sequence[int] | None, *, now: dt.datetime) -> Freshness:
             oldest=Subquery(changed),
             oldest_day=Subquery(by_time),
             failing=Capped(rows.filter(attempts__gt=0).order_by().values("pk")[:ERRORS_CAP]),
-            to_follow=Capped(behind.order_by().values("pk")[:CAP]),
+            never=Capped(never),
+            older=Capped(older),
         )
         .order_by("pk")
-        .values_list("oldest", "oldest_day", "failing", "pk", "to_follow")
+        .values_list("oldest", "oldest_day", "failing", "pk", "never", "older")
     )
     if not found:  # nothing is live, so nothing can be behind
         return Freshness(up_to=now, seconds=0, failing=0)
@@ -78,5 +81,5 @@ def of(definition_ids: Sequence[int] | None, *, now: dt.datetime) -> Freshness:
         up_to=up_to,
         seconds=max(0, int((now - up_to).total_seconds())),
         failing=failing,
-        to_follow={pk: number for *_, pk, number in found},
+        to_follow={pk: min(CAP, never + older) for *_, pk, never, older in found},
     )

@@ -16,6 +16,7 @@ from django.db.models import F, OuterRef, Q, QuerySet, Subquery
 
 from accounts.models import Account, EventType, ProductUser
 from plgops.lib import days
+from plgops.lib.db import snapshot
 from scoring import dependencies, series, told, why
 from scoring.engines import appdb
 from scoring.explanation import Explanation, Part, Person
@@ -160,7 +161,8 @@ def _today(
         doc = read[version_id]
         if doc is not None:
             account_ids = sorted({q.account_id for q in episodes_of})
-            by_account = appdb.evidence_many(doc, account_ids=account_ids, as_of_day=today)
+            with snapshot():  # everything as of one moment, and planned as evaluation's reads are
+                by_account = appdb.evidence_many(doc, account_ids=account_ids, as_of_day=today)
             evidence |= {q.pk: by_account[q.account_id] for q in episodes_of}
     return evidence
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from plgops.lib import days
@@ -14,14 +15,14 @@ from scoring.rules import describe, tree
 from scoring.rules.windows import Subject
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Known:
     """The names that ids in evidence stand for."""
 
     people: Mapping[int, Person] = field(default_factory=dict)
     event_types: Mapping[int, str] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def names(self) -> dict[int, str]:
         """What to call each person."""
         return {pk: person.name for pk, person in self.people.items()}

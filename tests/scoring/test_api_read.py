@@ -132,7 +132,7 @@ def test_it_costs_the_same_for_any_number(size, now, viewer, django_assert_num_q
     # reader, roles; definition; qualifiers (twice: those without a time come last), people, event types
     with django_assert_num_queries(7):
         assert len(client.get(path, **key).json()["qualifications"]) == size
-    with django_assert_num_queries(11):  # and accounts, catalogue, measures, what is behind them
+    with django_assert_num_queries(13):  # and a snapshot: accounts, catalogue, measures, what is behind them
         client.get(f"{path}?today=1", **key)
 
 

@@ -380,9 +380,8 @@ def test_what_it_costs(size, django_assert_num_queries):
     assert len(found) == size
     with django_assert_num_queries(2):  # people, event types
         reasons.explained(found)
-    with django_assert_num_queries(
-        6
-    ):  # accounts, catalogue, measures, people and days behind them; names: people, types
+    # a snapshot's two; accounts, catalogue, measures, people and days behind them; names: people, types
+    with django_assert_num_queries(8):
         reasons.explained(found, today=day_of(NOW))
 
 

@@ -6,15 +6,20 @@ that day; with a motion rule, in which both first held together. Later episodes 
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeGuard
 
 from accounts.models import StaffUser, Stage, StageEntry
 from plgops.lib import access
 from scoring.engines import asked, reading
-from scoring.preview import Basis, Draft, Estimate
+from scoring.preview import Basis, Draft, Estimate, portions
 from scoring.rules import describe, stored, tree
+from scoring.rules.forced import MET
 from scoring.rules.history import compile_history
+from scoring.rules.reached import compile_reached
+from scoring.rules.sql.terms import EventTypes
 
 WEEKS = 8
 _BELOW, _ABOVE = 3, 4  # steps on a ladder of thresholds below and above the draft's own
@@ -110,58 +115,93 @@ def room(*, day: int, reps: int | None = None, each: int | None = None) -> Room:
 def rate(draft: Draft, base: Basis, *, day: int, given: Room, path: str = "") -> Rate:
     """How many a week, for the draft and for thresholds around the one at `path` (else the first there is).
 
-    One statement over the lake, for all thresholds. Raises lake.NoLake.
+    Two statements over the lake, the second for all thresholds; where everybody of many is asked, for each portion of
+    them, which takes seconds. Raises lake.NoLake.
     """
-    choices = levers(draft.doc)
-    lever = next((one for one in choices if one.path == path), choices[0] if choices and draft.hands_over else None)
-    ladder = _ladder(lever) if lever is not None else []
-    docs = [draft.doc, *(_with(draft.doc, lever.node, value) for value in ladder if lever is not None)]
-    statement = compile_history(
-        [_worth(doc) for doc in docs],
-        types=reading.event_types(),
-        until_day=day,
-        account_ids=base.ids,
-        dialect="duckdb",
-    )
-    with asked.table(statement, "held") as db:
-        rows = db.execute(
-            "SELECT definition, (? - first_day) // 7 AS weeks_ago, COUNT(*) FROM"
-            " (SELECT definition, account_id, MIN(from_day) AS first_day FROM held GROUP BY definition, account_id) f"
-            " WHERE first_day > ? GROUP BY definition, weeks_ago",
-            [day, day - 7 * WEEKS],
-        ).fetchall()
-    flagged = {(number, weeks_ago): count for number, weeks_ago, count in rows}
-    totals = [sum(flagged.get((number, ago), 0) for ago in range(WEEKS)) for number in range(len(docs))]
-    most = given.per_week
-    per_week = [base.estimate(total).value / WEEKS for total in totals]
+    choices = levers(draft.doc) if draft.hands_over else []
+    lever = next((one for one in choices if one.path == path), choices[0] if choices else None)
+    types, since = reading.event_types(), day - 7 * WEEKS + 1
+    flagged: Counter[int] = Counter()
+    brought: Counter[int] = Counter()
+    ladder = [] if lever is None else _ladder(lever)
+    for ids in portions(base, day=day):
+        flagged.update(_flagged(draft.doc, ids, types, since=since, day=day))
+        if lever is not None:
+            brought.update(_brought(draft.doc, lever, ladder, ids, types, since=since, day=day))
     return Rate(
         basis=base,
-        weeks=tuple((day - 7 * ago - 6, base.estimate(flagged.get((0, ago), 0))) for ago in reversed(range(WEEKS))),
-        total=base.estimate(totals[0]),
+        weeks=tuple((day - 7 * ago - 6, base.estimate(flagged.get(ago, 0))) for ago in reversed(range(WEEKS))),
+        total=base.estimate(sum(flagged.values())),
         room=given,
         lever=lever,
         levers=tuple(choices),
         steps=tuple(
-            Step(
-                _shown(lever.node, value),
-                a_week,
-                a_week / given.reps if given.reps else None,
-                value == _bound(lever.node),
-                most is not None and a_week <= most,
-            )
-            for value, a_week in zip(ladder, per_week[1:], strict=True)
-            if lever is not None
+            _step(lever.node, bound, base.estimate(brought[bound]), given) for bound in ladder if lever is not None
         ),
     )
 
 
-def levers(doc: tree.DefinitionDoc) -> list[Lever]:
-    """The thresholds of a definition that one may turn to have more or fewer: scores first, then in reading order."""
-    outermost = (
-        [(f"/rule/all/{number}", part) for number, part in enumerate(doc.rule.of)]
-        if isinstance(doc.rule, tree.All)
-        else [("/rule", doc.rule)]
+def _flagged(
+    doc: tree.DefinitionDoc, ids: Sequence[int] | None, types: EventTypes, *, since: int, day: int
+) -> dict[int, int]:
+    """By the number of weeks ago, the accounts flagged for the first time."""
+    statement = compile_history([_worth(doc)], types=types, until_day=day, account_ids=ids, dialect="duckdb")
+    with asked.table(statement, "held") as db:
+        return dict(
+            db.execute(
+                "SELECT (? - first_day) // 7 AS weeks_ago, COUNT(*) FROM (SELECT MIN(from_day) AS first_day FROM held"
+                " GROUP BY account_id) f WHERE first_day >= ? GROUP BY weeks_ago",
+                [day, since],
+            ).fetchall()
+        )
+
+
+def _brought(
+    doc: tree.DefinitionDoc,
+    lever: Lever,
+    ladder: Sequence[int],
+    ids: Sequence[int] | None,
+    types: EventTypes,
+    *,
+    since: int,
+    day: int,
+) -> dict[int, int]:
+    """By threshold, the accounts flagged for the first time since a day: one statement for all of them."""
+    unit = 32 if isinstance(lever.node, tree.Score) else 1  # what the statement tells points in
+    statement = compile_reached(
+        _rest(doc, lever),
+        _at(lever.node, ladder[0]),
+        since_day=since,
+        types=types,
+        until_day=day,
+        account_ids=ids,
+        dialect="duckdb",
     )
+    counts = ", ".join(
+        f"COUNT(*) FILTER (after >= {bound * unit} AND (before IS NULL OR before < {bound * unit}))" for bound in ladder
+    )
+    with asked.table(statement, "reached") as db:
+        (found,) = db.execute(f"SELECT {counts} FROM reached").fetchall()
+    return dict(zip(ladder, found, strict=True))
+
+
+def _step(node: Turned, bound: int, brought: Estimate, given: Room) -> Step:
+    per_week = brought.value / WEEKS
+    return Step(
+        value=_shown(node, bound),
+        per_week=per_week,
+        per_rep=per_week / given.reps if given.reps else None,
+        is_now=bound == _bound(node),
+        fits=given.per_week is not None and per_week <= given.per_week,
+    )
+
+
+def levers(doc: tree.DefinitionDoc) -> list[Lever]:
+    """The thresholds of a definition that one may turn to have more or fewer: scores first, then in reading order; of
+    a definition about people, how many of them it takes."""
+    if doc.level == "user":
+        people = tree.UsersWho(tree.Compare("at_least", low=doc.users_at_least), doc.rule)
+        return [Lever("/account_when/users_at_least", "people who qualify", "people", doc.users_at_least, people)]
     found = [
         Lever(
             path=f"{path}/{tree.kind_of(node)}/at_least",
@@ -170,20 +210,32 @@ def levers(doc: tree.DefinitionDoc) -> list[Lever]:
             value=_shown(node, _bound(node)),
             node=node,
         )
-        for path, node in outermost
+        for path, node in _outermost(doc.rule)
         if _turns(node)
     ]
     return sorted(found, key=lambda lever: not isinstance(lever.node, tree.Score))
 
 
+def _outermost(rule: tree.Node) -> list[tuple[str, tree.Node]]:
+    if not isinstance(rule, tree.All):
+        return [("/rule", rule)]
+    return [(f"/rule/all/{number}", part) for number, part in enumerate(rule.of)]
+
+
 def _worth(doc: tree.DefinitionDoc) -> tree.DefinitionDoc:
-    """The definition with its motion rule: what is handed over."""
-    if doc.motion is None:
-        return doc
+    """The definition with its motion rule, about accounts: what is handed over."""
     rule = doc.rule
     if doc.level == "user":
         rule = tree.UsersWho(tree.Compare("at_least", low=doc.users_at_least), rule)
-    return replace(doc, level="account", users_at_least=1, rule=tree.All((rule, doc.motion)), motion=None)
+    whole = rule if doc.motion is None else tree.All((rule, doc.motion))
+    return replace(doc, level="account", users_at_least=1, rule=whole, motion=None)
+
+
+def _rest(doc: tree.DefinitionDoc, lever: Lever) -> tree.DefinitionDoc:
+    """What has to hold beside the lever's condition for an account to be handed over."""
+    parts = [] if doc.level == "user" else [part for _, part in _outermost(doc.rule) if part != lever.node]
+    parts += [] if doc.motion is None else [doc.motion]
+    return replace(doc, level="account", users_at_least=1, rule=tree.All(tuple(parts)) if parts else MET, motion=None)
 
 
 def _turns(node: tree.Node) -> TypeGuard[Turned]:
@@ -204,13 +256,10 @@ def _shown(node: Turned, bound: int) -> int | float:
     return stored.number_json(bound) if isinstance(node, tree.Value) else bound
 
 
-def _with(doc: tree.DefinitionDoc, node: Turned, bound: int) -> tree.DefinitionDoc:
-    """The definition with another threshold in that condition of its outermost `all`."""
+def _at(node: Turned, bound: int) -> Turned:
+    """The condition with another threshold."""
     compare = tree.Compare("at_least", low=bound)
-    turned = replace(node, against=compare) if isinstance(node, tree.Value) else replace(node, compare=compare)
-    if not isinstance(doc.rule, tree.All):
-        return replace(doc, rule=turned)
-    return replace(doc, rule=tree.All(tuple(turned if part == node else part for part in doc.rule.of)))
+    return replace(node, against=compare) if isinstance(node, tree.Value) else replace(node, compare=compare)
 
 
 def _ladder(lever: Lever) -> list[int]:

@@ -22,9 +22,11 @@ from scoring.rules.parse import parse_definition
 
 SMALL = 20_000  # so many accounts are asked at once
 SAMPLE = 5_000  # accounts in a sample, about
+PORTION = 10_000  # accounts whose whole history is told at once
 NAMED = 10
 HANDOFFS = 1_000  # open handoffs of a definition that are looked at
 # a multiplicative hash (Knuth, TAOCP 6.4): its high bits choose, so that no pattern in the ids does
+_THERE = "FROM accounts_account WHERE merged_into_id IS NULL AND NOT is_internal AND signup_day <= {day}"
 _HASH = "(({column} % 2147483648) * 2654435761) % 4294967296 // 65536 % {every} = 0"
 
 
@@ -118,7 +120,7 @@ def read(document: object, *, slug: str) -> Draft:
 
 def basis(*, day: int, exact: bool) -> Basis:
     """Whom to ask: everybody, or a sample where there are many and `exact` is not asked for. Raises lake.NoLake."""
-    there = f"FROM accounts_account WHERE merged_into_id IS NULL AND NOT is_internal AND signup_day <= {int(day)}"
+    there = _THERE.format(day=int(day))
     with lake.connection() as db:
         generation = lake.current()
         if generation is None:  # the pointer was there a moment ago
@@ -129,6 +131,16 @@ def basis(*, day: int, exact: bool) -> Basis:
         every = -(-accounts // SAMPLE)
         rows = db.execute(f"SELECT id {there} AND {_sampled('id', every)} ORDER BY id").fetchall()
     return Basis(every, len(rows), accounts, generation.built_at, tuple(account_id for (account_id,) in rows))
+
+
+def portions(base: Basis, *, day: int) -> list[tuple[int, ...] | None]:
+    """Those asked, in portions that a history has memory for, each of neighbours in the lake; None: all at once."""
+    if not base.exact or base.accounts < SMALL:
+        return [base.ids]
+    with lake.connection() as db:
+        rows = db.execute(f"SELECT id {_THERE.format(day=int(day))} ORDER BY id").fetchall()
+    ids = tuple(account_id for (account_id,) in rows)
+    return [ids[start : start + PORTION] for start in range(0, len(ids), PORTION)]
 
 
 def who(draft: Draft, base: Basis, *, day: int) -> Who:

@@ -37,11 +37,19 @@ def compile_history(
     to before the last, FAR where it holds up to `until_day` and nothing known ends it. Numbers are positions in `docs`.
     """
     plan = Plan(types, until_day, account_ids, dialect)
+    tables(plan, docs)
+    return plan.statement("\nUNION ALL ".join(intervals(plan, doc, number) for number, doc in enumerate(docs)))
+
+
+def tables(plan: Plan, docs: Sequence[tree.DefinitionDoc], also: Sequence[Leafy] = ()) -> None:
+    """Everything that the histories of these definitions are told by; `also` conditions are asked of accounts too."""
     for doc in docs:
         if doc.level == "user":
             _ask_people(plan, doc.rule)
         else:
             _ask(plan, doc.rule, "account")
+    for node in also:
+        _ask(plan, node, "account")
     plan.add("acct", plan.accounts())
     if any(isinstance(window, windows.BillingMonth) for window in _windows(plan)):
         _months(plan)
@@ -51,7 +59,6 @@ def compile_history(
         _people(plan)
     if plan.leaves["account"]:
         _states(plan, "account", [doc.rule for doc in docs if doc.level == "account"])
-    return plan.statement("\nUNION ALL ".join(_intervals(plan, doc, number) for number, doc in enumerate(docs)))
 
 
 def _ask(plan: Plan, rule: tree.Node, subject: Subject) -> None:
@@ -146,7 +153,8 @@ def _answers(plan: Plan, rule: tree.Node, subject: Subject) -> str:
     return f"SELECT account_id, day, {now} AS t, {before} AS t0 FROM {subject}_states"
 
 
-def _intervals(plan: Plan, doc: tree.DefinitionDoc, number: int) -> str:
+def intervals(plan: Plan, doc: tree.DefinitionDoc, number: int) -> str:
+    """Rows of `compile_history` for one definition, over the plan's tables."""
     if doc.level == "account":
         answers = _answers(plan, doc.rule, "account")
     else:

@@ -19,6 +19,7 @@ from scoring import capacity, definitions, preview
 from scoring.models import Handoff
 from scoring.rules import tree
 from scoring.rules.parse import parse_definition
+from scoring.rules.stored import to_json
 from tests.conftest import NOW, make_staff
 from tests.factories import desk
 
@@ -134,6 +135,38 @@ def test_alerts_are_the_first_days_on_which_the_rule_held(facts, document):
     assert found.total.value == sum(weeks.values())
     assert [week for week, _ in found.weeks] == [TODAY - 6 - 7 * ago for ago in range(7, -1, -1)]
     assert found.steps == () and found.per_rep is None  # a rule about risk hands nothing over
+
+
+@settings(quick, max_examples=25, phases=[Phase.explicit, Phase.generate])
+@given(facts=strategies.histories(), data=st.data())
+def test_all_thresholds_at_once_are_those_of_each_by_itself(facts, data):
+    score = data.draw(strategies.scores("account"))
+    score["score"] = {"signals": score["score"]["signals"], "at_least": data.draw(st.integers(1, 12))}
+    kind = data.draw(st.sampled_from(["count", "users", "days"]))
+    count = {kind: {"event": "*", "at_least": data.draw(st.integers(1, 4))} | data.draw(strategies.windows("account"))}
+    beside = data.draw(st.lists(strategies.conditions("account"), max_size=2))
+    rule = data.draw(st.sampled_from([score, count, {"all": [score, *beside]}, {"all": [*beside, count]}]))
+    document = data.draw(strategies.documents(lambda level: strategies.rules("user"), level="user"))
+    document = data.draw(st.sampled_from([document, world.document(rule)]))
+    doc = parse_definition(document | {"purpose": "pql", "slug": "a-draft"})
+    if tree.reads_log(doc):
+        return
+    with stored(facts):
+        lake.refresh(now=NOW, whole=True)
+        base = preview.basis(day=TODAY, exact=True)
+        for lever in capacity.levers(doc):
+            given = capacity.Room(1, 1)
+            found = capacity.rate(preview.Draft(doc, None), base, day=TODAY, given=given, path=lever.path)
+            for step in found.steps:
+                turned = json.loads(json.dumps(to_json(doc)))
+                *way, last = lever.path.split("/")[1:]
+                part = turned
+                for key in way:
+                    part = part[int(key)] if isinstance(part, list) else part[key]
+                part[last] = step.value
+                draft = preview.Draft(parse_definition(turned), None)
+                alone = capacity.rate(draft, base, day=TODAY, given=given)
+                assert alone.per_week == step.per_week, (lever.path, step)
 
 
 # --- a sample first ------------------------------------------------------------------------------------------
@@ -298,13 +331,24 @@ def test_the_threshold_is_the_lowest_that_sales_has_room_for(growing):
     assert crowded.pick is None and crowded.per_rep is None
 
 
+def test_everybody_of_many_is_asked_in_portions(growing, monkeypatch):
+    draft = a_draft({"all": [{"count": {"event": "Invite Sent", "at_least": 5}}, INVITED]}, purpose="pql")
+    whole = capacity.rate(draft, growing, day=100, given=capacity.Room(1, 1))
+    monkeypatch.setattr(preview, "SMALL", 1)
+    monkeypatch.setattr(preview, "PORTION", 5)
+    assert [len(ids) for ids in preview.portions(growing, day=100)] == [5, 5, 5, 1]
+    assert capacity.rate(draft, growing, day=100, given=capacity.Room(1, 1)) == whole
+
+
 def test_only_what_is_worth_a_person_is_an_alert(growing):
     rule = {"count": {"event": "Invite Sent", "at_least": 5}}
     motion = {"rule": {"trait": {"name": "seats", "at_least": 10}}}
     found = capacity.rate(a_draft(rule, purpose="pql", motion=motion), growing, day=100, given=capacity.Room(1, 1))
     assert found.total.value == 7
     people = a_draft({"count": {"event": "Invite Sent", "at_least": 5}}, purpose="pql", motion=motion, level="user")
-    assert capacity.rate(people, growing, day=100, given=capacity.Room(1, 1)).total.value == 0  # nobody in particular
+    found = capacity.rate(people, growing, day=100, given=capacity.Room(1, 1))
+    assert found.total.value == 0  # nobody in particular did it
+    assert found.lever.path == "/account_when/users_at_least"
 
 
 def test_another_threshold_can_be_turned(growing):

@@ -8,7 +8,7 @@ from scoring.rules.sql.plan import Plan
 from scoring.rules.sql.points import best, points
 from scoring.rules.sql.steps import BY_DAY, KEYS
 from scoring.rules.sql.terms import Leafy, judged, truth, window_of
-from scoring.rules.sql.totals import score_answers
+from scoring.rules.sql.totals import score_answers, score_totals
 from scoring.rules.sql.value_changes import against_limits, greatest_or_last, span_against_span
 from scoring.rules.windows import Subject
 
@@ -29,20 +29,22 @@ def _answers(plan: Plan, node: Leafy, subject: Subject) -> str:
         return span_against_span(plan, node, subject)
     best_so_far = isinstance(window_of(node), windows.AnyDays)
     if isinstance(node, tree.Value) and isinstance(node.against, tree.Share):
-        measured = _numbers(plan, node, subject)
+        measured = numbers(plan, node, subject)
         return against_limits(plan, node.against, measured, subject)
     if best_so_far or (isinstance(node, tree.Value) and node.measure != "sum"):
         start = truth(_answer(node, "0")) if at_zero(node) else "0"
-        told = f"SELECT {KEYS}, day, {truth(_answer(node, 'm'))} AS t FROM ({_numbers(plan, node, subject)}) r"
+        told = f"SELECT {KEYS}, day, {truth(_answer(node, 'm'))} AS t FROM ({numbers(plan, node, subject)}) r"
         return f"SELECT {KEYS}, day, t, LAG(t, 1, {start}) OVER ({BY_DAY}) AS t0 FROM ({told}) a"
     # of a sum the number before is known without looking back
     before, now = truth(_answer(node, "(m - delta)")), truth(_answer(node, "m"))
-    return f"SELECT {KEYS}, day, {now} AS t, {before} AS t0 FROM ({_numbers(plan, node, subject)}) r"
+    return f"SELECT {KEYS}, day, {now} AS t, {before} AS t0 FROM ({numbers(plan, node, subject)}) r"
 
 
-def _numbers(plan: Plan, node: Leafy, subject: Subject) -> str:
+def numbers(plan: Plan, node: Leafy, subject: Subject) -> str:
     """Rows (account_id, user_id, day, m), one for each day on which the measured number may change; of a sum also what
-    the day adds (delta)."""
+    the day adds (delta). A score's are in 32nds."""
+    if isinstance(node, tree.Score):
+        return score_totals(plan, node, subject)
     if isinstance(node, tree.Value) and node.measure != "sum":
         return greatest_or_last(plan, node, subject)
     if isinstance(window_of(node), windows.AnyDays):

@@ -19,9 +19,8 @@ def at_zero(node: Leafy) -> bool:
             return within_days is None
         case tree.Trait():
             return not node.is_set
-        case tree.Score(signals, compare):
-            points = sum(32 * one.points for one in signals if one.when is not None and rule_at_zero(one.when))
-            return _accepts(in_32nds(compare), points)
+        case tree.Score(compare=compare):
+            return _accepts(in_32nds(compare), points_at_zero(node))
         case tree.Nested():
             return rule_at_zero(node)
         case tree.Value():
@@ -30,6 +29,11 @@ def at_zero(node: Leafy) -> bool:
         case tree.Count() | tree.Distinct() | tree.Users() | tree.Days() | tree.UsersWho():
             return _accepts(node.compare, 0)
     return False
+
+
+def points_at_zero(node: tree.Score) -> int:
+    """The total of a score while nothing has happened yet, in 32nds."""
+    return sum(32 * one.points for one in node.signals if one.when is not None and rule_at_zero(one.when))
 
 
 def rule_at_zero(rule: tree.Node) -> bool:

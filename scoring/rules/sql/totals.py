@@ -3,6 +3,8 @@ change. The arithmetic is the verdict's (`booleans.total`)."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from scoring.rules import tree, windows
 from scoring.rules.sql.booleans import answered, combined, in_32nds, total
 from scoring.rules.sql.outset import at_zero
@@ -30,6 +32,19 @@ def column(name: str, before: bool) -> str:
 
 def score_answers(plan: Plan, node: tree.Score, subject: Subject) -> str:
     """Rows (account_id, user_id, day, t, t0): whether the total is what was asked for, and was before."""
+    sums, added = _sums(plan, node, subject)
+    now, before = (truth(judged(added(before), in_32nds(node.compare))) for before in (False, True))
+    return f"SELECT {KEYS}, day, {now} AS t, {before} AS t0 FROM ({sums}) s"
+
+
+def score_totals(plan: Plan, node: tree.Score, subject: Subject) -> str:
+    """Rows (account_id, user_id, day, m): the total from each day on which it may change, in 32nds."""
+    sums, added = _sums(plan, node, subject)
+    return f"SELECT {KEYS}, day, CAST({added(False)} AS BIGINT) AS m FROM ({sums}) s"
+
+
+def _sums(plan: Plan, node: tree.Score, subject: Subject) -> tuple[str, Callable[[bool], str]]:
+    """What the signals add up along the days, and the total over such a row (or before it)."""
     conditions = dict.fromkeys(
         leaf for signal in node.signals if signal.when is not None for leaf in answered(signal.when)
     )
@@ -44,17 +59,15 @@ def score_answers(plan: Plan, node: tree.Score, subject: Subject) -> str:
         counted = _tally(plan, signal.per, signal.half_life_days, subject)
         rows.append(f"SELECT {KEYS}, day, {number} AS part, delta FROM ({counted}) t{-number}")
 
-    def answers(before: bool) -> str:
+    def added(before: bool) -> str:
         def weighed(signal: tree.Signal) -> str:
             assert signal.per is not None
             name = column(tallies[signal.per, signal.half_life_days], before)
             return f"32 * {name}" if signal.half_life_days is None else name
 
-        points = total(node.signals, lambda rule: states_of(rule, plan, subject, before=before), weighed)
-        return truth(judged(points, in_32nds(node.compare)))
+        return total(node.signals, lambda rule: states_of(rule, plan, subject, before=before), weighed)
 
-    sums = running(" UNION ALL ".join(rows), columns, plan.day)
-    return f"SELECT {KEYS}, day, {answers(False)} AS t, {answers(True)} AS t0 FROM ({sums}) s"
+    return running(" UNION ALL ".join(rows), columns, plan.day), added
 
 
 def _tally(plan: Plan, node: Leafy, half_life: int | None, subject: Subject) -> str:

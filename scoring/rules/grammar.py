@@ -313,5 +313,5 @@ def _choice(key: str, label: str, choices: tuple[str, ...], left_out: str) -> Fo
 
 
 def _window(kinds: tuple[str, ...], with_: str = "") -> Form:
-    field: Form = {"key": "window", "type": "window", "label": "When", "kinds": list(kinds)}
+    field: Form = {"key": "window", "type": "window", "label": "Window", "kinds": list(kinds)}
     return field | ({"with": with_} if with_ else {})

@@ -622,6 +622,7 @@ dialog.addEventListener("keydown", (event) => {
 
 /* ---- nothing is lost by a click beside it */
 
+$("#to-backtest").addEventListener("click", () => form.requestSubmit($("#backtest")));
 form.addEventListener("submit", ({ submitter }) => (leaving = submitter?.formTarget !== "_blank")); // a backtest opens beside it
 addEventListener("beforeunload", (event) => {
   if (leaving || !touched || (text.value === original && !form.hasAttribute("data-touched"))) return;

@@ -14,7 +14,7 @@ from django.core.management.base import CommandError
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts import lake, lifecycle
+from accounts import lake
 from accounts.models import Account
 from accounts.workspace import day_of
 from plgops.lib import days
@@ -26,42 +26,21 @@ from scoring.models import Qualification
 from scoring.rules.parse import parse_definition
 from scoring.rules.problems import RuleError
 from tests.conftest import NOW, make_staff
+from tests.factories import backtest
+from tests.factories.backtest import DAY, LAXER, LIVE, PERIOD, reach
 from tests.factories.scoring import SIGNED_UP, TEAM, document, make_account, make_trait, make_user, use
 
 pytestmark = pytest.mark.django_db
-DAY = dt.timedelta(days=1)
-LIVE = {**TEAM, "rule": {"all": [TEAM["rule"], {"trait": {"name": "plan", "in": ["free"]}}]}}
-PERIOD = {"from": "2026-05-01", "to": "2026-06-14", "outcome": "paid", "within": "14"}
 
 
 def day(date: str) -> int:
     return days.day_number(dt.date.fromisoformat(date))
 
 
-def reach(account: Account, stage: str, at: dt.datetime) -> None:
-    lifecycle.reach(account_id=account.pk, stage=stage, at=at, now=NOW, cause="test", reference=f"{stage}{at}")
-
-
 @pytest.fixture
-def world(django_assert_num_queries):
-    """Five accounts since 1 May; three invites in a week flag those on the free plan. Known up to 14 June."""
-    found = {}
-    for name in ("Right", "Wrong", "Early", "Plan", "Short"):
-        account = found[name] = make_account(name)
-        make_trait(account, "plan", "team" if name == "Plan" else "free", at=SIGNED_UP)
-    use(found["Right"], "Invite Sent", at=SIGNED_UP + 9 * DAY, count=3)  # 10 May
-    reach(found["Right"], "claimed", SIGNED_UP + 10 * DAY)
-    reach(found["Right"], "paid", SIGNED_UP + 19 * DAY)  # 20 May
-    use(found["Wrong"], "Invite Sent", at=SIGNED_UP + 12 * DAY, count=4)  # 13 May
-    use(found["Early"], "Invite Sent", at=SIGNED_UP + DAY, count=3)  # 2 May
-    reach(found["Early"], "paid", SIGNED_UP + 29 * DAY)  # 30 May
-    use(found["Plan"], "Invite Sent", at=SIGNED_UP + 14 * DAY, count=3)
-    reach(found["Plan"], "paid", SIGNED_UP + 18 * DAY)
-    use(found["Short"], "Invite Sent", at=SIGNED_UP + 14 * DAY, count=1)
-    reach(found["Short"], "paid", SIGNED_UP + 18 * DAY)
-    version = definitions.publish(document=LIVE, by=None, now=NOW, reason="First")
-    lake.refresh(now=NOW)
-    return found | {"version": version}
+def world():
+    """Five accounts, known up to 14 June."""
+    return backtest.world()
 
 
 def ask(doc, *docs, outcome="paid", first="2026-05-01", last="2026-06-14", within=14):
@@ -390,8 +369,7 @@ def test_there_is_no_such_list(client_of, rep, world, asked):
 
 
 def test_two_versions_side_by_side(client_of, rep, world):
-    laxer = {**LIVE, "rule": {"all": [{"count": {**TEAM["rule"]["count"], "at_least": 1}}, LIVE["rule"]["all"][1]]}}
-    definitions.publish(document=laxer, by=None, now=NOW, reason="One is enough")
+    definitions.publish(document=LAXER, by=None, now=NOW, reason="One is enough")
     client = client_of(rep)
     response = result_of(client, version="2", against="1")
     figures = {row.name: ([n.text for n in row.numbers], row.difference) for row in response.context["shown"].figures}

@@ -62,5 +62,6 @@ urlpatterns = [
     path("discover/", discover.question_list, name="discover"),
     path("discover/<int:discovery_id>/", discover.question, name="discovery"),
     path("discover/<int:discovery_id>/answer.json", discover.text, name="discovery_text"),
+    path("discover/<int:discovery_id>/tried.csv", discover.tried, name="discovery_tried"),
     path("accounts/<int:account_id>/panels/qualification/", panels.qualification, name="panel_qualification"),
 ]

@@ -151,7 +151,7 @@ def dose(chart: Dose) -> SafeString:
                 f'<circle class="fp-hit" cx="{x}%" cy="{y}%" r="9"/></g>'
             )
     labels = "".join(
-        f'<text x="{_f(MARGIN + (i + 0.5) * step)}%" y="12" text-anchor="middle">{escape(text)}</text>'
+        f'<text x="{_f(MARGIN + (i + 0.5) * step)}%" y="15" text-anchor="middle">{escape(text)}</text>'
         for i, text in enumerate(chart.labels)
     )
     said = "; ".join(one.said for estimates in chart.series for one in estimates)

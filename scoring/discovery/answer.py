@@ -9,7 +9,7 @@ from django.conf import settings
 
 from accounts import lake
 from scoring import stats
-from scoring.discovery import extract, grid, told, yardstick
+from scoring.discovery import everything, extract, grid, told, yardstick
 from scoring.discovery.asked import MIN_LATER_HITS, MIN_SEARCH_HITS, RATE, Asked, Found, Measure
 from scoring.discovery.shape import Bin, Shape, shape
 
@@ -75,6 +75,7 @@ def answer_to(asked: Asked, *, until_day: int, progress: Progress = lambda step:
         "rate": RATE,
     }
     answer["findings"] = [told.finding(one, asked, population, names=types.names, anything=anything) for one in listed]
+    answer["grid"] = everything.kept(singles, types.names)
     answer["doses"] = _doses(listed, shapes, early, asked)
     answer["best"] = listed.index(rule) if rule else None
     answer["yardstick"] = _held_against(models_told, rule, early)

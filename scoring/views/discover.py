@@ -7,7 +7,7 @@ from typing import Any
 
 from django import forms
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
@@ -19,7 +19,7 @@ from plgops.lib import access
 from plgops.lib.htmx import page
 from plgops.lib.paging import keyset
 from scoring import discover
-from scoring.discovery import drawn
+from scoring.discovery import drawn, everything
 from scoring.discovery.extract import UnknownOutcome
 from scoring.models import Discovery, Level
 
@@ -121,6 +121,17 @@ def text(request: HttpRequest, discovery_id: int) -> HttpResponse:
         json.dumps(row.result, indent=1, ensure_ascii=False), content_type="application/json; charset=utf-8"
     )
     response.headers["Content-Disposition"] = f'attachment; filename="discovery-{row.pk}.json"'
+    return response
+
+
+@login_required
+@require_GET
+def tried(request: HttpRequest, discovery_id: int) -> StreamingHttpResponse:
+    """Every single condition that was tried, in both halves, as CSV."""
+    access.require(request.user, "definitions.view")
+    row = get_object_or_404(Discovery.objects.only("result"), pk=discovery_id, status=Discovery.Status.DONE)
+    response = StreamingHttpResponse(everything.csv_lines(row.result), content_type="text/csv; charset=utf-8")
+    response.headers["Content-Disposition"] = f'attachment; filename="discovery-{row.pk}.csv"'
     return response
 
 

@@ -1,5 +1,7 @@
 """Discovery's pages: who may ask, what is shown of an answer, and what a request costs."""
 
+import csv
+import io
 import json
 
 import pytest
@@ -8,6 +10,7 @@ from django.utils.html import escape
 from accounts import lake
 from accounts.models import EventType
 from scoring import discover
+from scoring.discovery import everything
 from scoring.discovery.answer import answer_to
 from scoring.discovery.asked import Asked
 from scoring.models import Discovery
@@ -184,6 +187,33 @@ def test_the_answer_as_json_is_the_one_of_the_command(client_of, rep):
     response = client_of(rep).get(f"/discover/{one.pk}/answer.json")
     assert json.loads(response.content) == one.result
     assert "attachment" in response.headers["Content-Disposition"]
+
+
+def test_everything_tried_is_a_file(client_of, rep, stranger):
+    told = answer()
+    one = finished(result=told)
+    response = client_of(rep).get(f"/discover/{one.pk}/tried.csv")
+    lines = list(csv.DictReader(io.StringIO(b"".join(response.streaming_content).decode())))
+    assert len(lines) == 2 * told["tried"]["singles"]
+    first = told["findings"][0]
+    asked = {"event": "Invite Sent", "measure": "count", "first_days": "14", "at_least": "3", "at_most": ""}
+    earlier, later = (line for line in lines if asked.items() <= line.items())
+    assert (earlier["half"], later["half"], later["confirmed"]) == ("earlier", "later", "yes")
+    for line, half in ((earlier, first["search"]), (later, first["later"])):
+        assert int(line["do_it"]) == half["doing"]
+        assert float(line["outcome_with"]) == pytest.approx(half["with"]["value"], rel=1e-5)
+        assert float(line["outcome_without"]) == pytest.approx(half["without"]["value"], rel=1e-5)
+        assert float(line["lift_low"]) == pytest.approx(half["lift"]["low"], rel=1e-5)
+        assert float(line["bits"]) == pytest.approx(half["bits"], rel=1e-4)
+    assert client_of(rep).get(f"/discover/{finished('failed', first_days=3).pk}/tried.csv").status_code == 404
+    assert client_of(stranger).get(f"/discover/{one.pk}/tried.csv").status_code == 403
+
+
+def test_a_name_in_the_file_is_never_a_formula():
+    told = answer()
+    told["grid"]["names"] = dict.fromkeys(told["grid"]["names"], "=HYPERLINK(1)")
+    lines = list(everything.csv_lines(told))
+    assert all(line.startswith("'=HYPERLINK") for line in lines[1:])
 
 
 def test_names_of_events_are_escaped_everywhere(client_of, rep):

@@ -28,11 +28,14 @@ class BacktestForm(forms.Form):
     outcome = forms.CharField(label="Outcome", max_length=200)
     within = forms.IntegerField(label="Within days", min_value=1, max_value=LONGEST)
 
-    def __init__(self, given: Mapping[str, Any], *, versions: Sequence[int], live: int, until: int) -> None:
+    def __init__(
+        self, given: Mapping[str, Any], *, versions: Sequence[int], live: int, until: int, draft: bool = False
+    ) -> None:
         """`versions` are the definition's numbers, newest first (a draft: those of what is published under its slug);
         `live` the number that is live (0: none); `until` the last day of the data."""
-        draft = given.get("version") == DRAFT
         said = {key: given[key] for key in given if given[key] or key == "against"}
+        if draft:
+            said["version"] = DRAFT
         super().__init__({**self._defaults(live, until, draft), **said})
         self.until = until
         named = [(str(number), f"v{number}, live" if number == live else f"v{number}") for number in versions]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
+from django.db.models import F
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET, require_POST
@@ -94,7 +95,7 @@ def draft_accounts(request: HttpRequest) -> HttpResponse | StreamingHttpResponse
 
 def _page(request: HttpRequest, asked: Asked, **more: Any) -> HttpResponse:
     is_valid = asked.form is not None and asked.form.is_valid()
-    names = EventType.objects.order_by("-last_seen_at", "name").values_list("name", flat=True)
+    names = EventType.objects.order_by(F("last_seen_at").desc(nulls_last=True), "name").values_list("name", flat=True)
     context = {
         "asked": asked,
         "definition": asked.definition,

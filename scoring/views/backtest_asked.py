@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlencode
 
 from django.http import Http404, HttpRequest, QueryDict
@@ -84,11 +82,10 @@ def of_draft_text(request: HttpRequest) -> Asked:
         raise RuleError([Problem("", "This is not JSON yet.")]) from error
     doc = of_draft(document)
     definition = Definition.objects.select_related("live_version").filter(slug=doc.slug).first()
-    given = request.POST.dict() | {"version": DRAFT}
-    return Asked(definition, _form(given, definition), text, doc)
+    return Asked(definition, _form(request.POST, definition, draft=True), text, doc)
 
 
-def _form(given: Mapping[str, Any] | QueryDict, definition: Definition | None) -> BacktestForm | None:
+def _form(given: QueryDict, definition: Definition | None, *, draft: bool = False) -> BacktestForm | None:
     try:
         until = run.known_until()
     except lake.NoLake:
@@ -98,8 +95,7 @@ def _form(given: Mapping[str, Any] | QueryDict, definition: Definition | None) -
     if definition is not None:
         versions = list(definition.versions.order_by("-number").values_list("number", flat=True)[:VERSIONS])
         live = definition.live_version.number if definition.live_version else 0
-    said = given.dict() if isinstance(given, QueryDict) else given
-    return BacktestForm(said, versions=versions, live=live, until=until)
+    return BacktestForm(given.dict(), versions=versions, live=live, until=until, draft=draft)
 
 
 def place(asked: Asked, name: str) -> str:

@@ -249,6 +249,7 @@ def test_the_page_asks_for_a_year_until_told_otherwise(client_of, rep, world):
         ({"from": "1999-01-01"}, "from", "At most 3,650 days"),
         ({"within": "0"}, "within", "greater than or equal to 1"),
         ({"version": "9"}, "version", "not one of the available choices"),
+        ({"version": "draft"}, "version", "not one of the available choices"),
         ({"against": "1"}, "against", "another version"),
     ],
 )

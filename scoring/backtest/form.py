@@ -11,16 +11,19 @@ from django import forms
 from accounts.models import Stage
 from plgops.lib import days
 from scoring.backtest import run
+from scoring.models import Purpose
 
 LONGEST = 3650
 DRAFT = "draft"
+# What a definition of that purpose is written for; of the others it is a payment.
+HOPED_FOR = {Purpose.EXPANSION: Stage.EXPANDED, Purpose.RISK: Stage.CHURNED}
 
 
 class BacktestForm(forms.Form):
     """`version` is a number of the definition, or DRAFT; `against` a second one, or empty.
 
-    Always bound: what is not given is the live version (beside a draft), the year up to the end of the data, and `paid`
-    within 60 days. So a bare address is a whole question, and an address with a mistake says where it is.
+    Always bound: what is not given is the live version (beside a draft), the year up to the end of the data, and what
+    the purpose hopes for within 60 days. So a bare address is a whole question, and one with a mistake says where.
     """
 
     version = forms.ChoiceField(label="Version")
@@ -29,14 +32,22 @@ class BacktestForm(forms.Form):
     within = forms.IntegerField(label="Within days", min_value=1, max_value=LONGEST)
 
     def __init__(
-        self, given: Mapping[str, Any], *, versions: Sequence[int], live: int, until: int, draft: bool = False
+        self,
+        given: Mapping[str, Any],
+        *,
+        versions: Sequence[int],
+        live: int,
+        until: int,
+        purpose: str,
+        draft: bool = False,
     ) -> None:
         """`versions` are the definition's numbers, newest first (a draft: those of what is published under its slug);
         `live` the number that is live (0: none); `until` the last day of the data."""
         said = {key: given[key] for key in given if given[key] or key == "against"}
         if draft:
             said["version"] = DRAFT
-        super().__init__({**self._defaults(live, until, draft), **said})
+        hoped_for = HOPED_FOR.get(Purpose(purpose), Stage.PAID)
+        super().__init__({**self._defaults(live, until, draft), "outcome": hoped_for.value, **said})
         self.until = until
         named = [(str(number), f"v{number}, live" if number == live else f"v{number}") for number in versions]
         own = [(DRAFT, "The draft")] if draft else named
@@ -57,7 +68,6 @@ class BacktestForm(forms.Form):
             "against": str(live) if draft and live else "",
             "from": days.date_of(until - 365).isoformat(),
             "to": days.date_of(until).isoformat(),
-            "outcome": Stage.PAID.value,
             "within": "60",
         }
 

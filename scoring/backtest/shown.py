@@ -149,8 +149,9 @@ def _figures(results: Sequence[Backtest], reps: int, outcome: str, leads: Leads)
     )
     add(
         "Lift",
-        "Precision divided by the base rate: so many times better than picking at random.",
-        [times(result.lift) for result in results],
+        "Precision divided by the base rate: so many times better than picking at random; with the interval of the"
+        " precision.",
+        [_lift(result) for result in results],
         both(lambda r: r.lift, 1),
     )
     add(
@@ -215,6 +216,13 @@ def _figures(results: Sequence[Backtest], reps: int, outcome: str, leads: Leads)
         count("Flagged by it only", "Flagged by this version and not by the other.", "only", alone)
         count("Flagged by both", "Perhaps on different days.", "both", [common, common])
     return tuple(rows)
+
+
+def _lift(result: Backtest) -> str:
+    precision, base = result.precision, result.base_rate
+    if not base or precision.low is None or precision.high is None:
+        return times(result.lift)
+    return f"{times(result.lift)} ({plain(precision.low / base, 1)} to {plain(precision.high / base, 1)})"
 
 
 def _lead(result: Backtest) -> str:

@@ -67,7 +67,7 @@ def of_versions(request: HttpRequest, slug: str) -> Asked:
     """What an address asks of a definition's versions; who may not see definitions is refused."""
     access.require(request.user, "definitions.view")
     definition = get_object_or_404(Definition.objects.select_related("live_version"), slug=slug)
-    return Asked(definition, _form(request.GET, definition))
+    return Asked(definition, _form(request.GET, definition, definition.purpose))
 
 
 def of_draft_text(request: HttpRequest) -> Asked:
@@ -82,10 +82,10 @@ def of_draft_text(request: HttpRequest) -> Asked:
         raise RuleError([Problem("", "This is not JSON yet.")]) from error
     doc = of_draft(document)
     definition = Definition.objects.select_related("live_version").filter(slug=doc.slug).first()
-    return Asked(definition, _form(request.POST, definition, draft=True), text, doc)
+    return Asked(definition, _form(request.POST, definition, doc.purpose, draft=True), text, doc)
 
 
-def _form(given: QueryDict, definition: Definition | None, *, draft: bool = False) -> BacktestForm | None:
+def _form(given: QueryDict, definition: Definition | None, purpose: str, *, draft: bool = False) -> BacktestForm | None:
     try:
         until = run.known_until()
     except lake.NoLake:
@@ -95,7 +95,7 @@ def _form(given: QueryDict, definition: Definition | None, *, draft: bool = Fals
     if definition is not None:
         versions = list(definition.versions.order_by("-number").values_list("number", flat=True)[:VERSIONS])
         live = definition.live_version.number if definition.live_version else 0
-    return BacktestForm(given.dict(), versions=versions, live=live, until=until, draft=draft)
+    return BacktestForm(given.dict(), versions=versions, live=live, until=until, purpose=purpose, draft=draft)
 
 
 def place(asked: Asked, name: str) -> str:

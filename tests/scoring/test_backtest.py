@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 
 import pytest
 from hypothesis import given
@@ -224,25 +225,50 @@ histories = st.builds(
 
 
 @given(found=st.lists(histories, max_size=6), within=st.integers(1, 50))
-def test_base_rate_and_flags_by_counting_days(found, within):
+def test_everything_by_counting_days(found, within):
+    """Another way to the same: each account's days one after the other."""
     result = run(*found, within=within)
     exposed = converted = 0
-    flags = []
+    flags, at_risk, standing, caught, missed, lead = [], [], [], 0, [], []
     for one in found:
         holds = {day for first, end in one.held for day in range(first, end)}
         outcome = min(one.outcomes, default=NEVER)
         start = max(100, one.signup_day)
-        if start > 160 or outcome < start or (one.signup_day < 100 and 99 in holds):
+        if start > 160 or outcome < start:
             continue
+        if one.signup_day < 100 and 99 in holds:
+            standing.append(one.account_id)
+            continue
+        at_risk.append(one.account_id)
+        flagged = None
         for day in range(start, 161):
-            if day < outcome and day + within <= 200:
+            if day >= outcome:
+                break
+            if day + within <= 200:
                 exposed += 1
                 converted += outcome <= day + within
-        first = next((day for day in range(start, 161) if day in holds), None)
-        if first is not None and first < outcome:
-            flags.append((one.account_id, first))
-    assert [(flag.account_id, flag.day) for flag in result.flags] == flags
+            if day in holds and flagged is None:
+                flagged = day
+        if flagged is not None:
+            known = range(flagged, min(flagged + within, 200) + 1)
+            paid = outcome in known
+            verdict = "open" if len(known) <= within else "right" if paid else "wrong"
+            flags.append((one.account_id, flagged, verdict))
+            lead += [outcome - flagged] if verdict == "right" else []
+        if outcome <= 160:
+            in_time = flagged is not None and outcome - flagged <= within
+            caught += in_time
+            missed += [] if in_time else [one.account_id]
+    assert [(flag.account_id, flag.day, flag.verdict) for flag in result.flags] == flags
+    assert (list(result.at_risk.account_ids), list(result.standing.account_ids)) == (at_risk, standing)
     assert result.base_rate == (converted / exposed if exposed else None)
+    verdicts = [verdict for _, _, verdict in flags]
+    assert (result.right, result.wrong, result.open) == tuple(verdicts.count(v) for v in ("right", "wrong", "open"))
+    assert (result.precision.hits, result.precision.of) == (result.right, result.right + result.wrong)
+    assert ([one.account_id for one in result.missed], result.recall.hits) == (missed, caught)
+    assert result.lead_days[1] == (statistics.median(lead) if lead else None)
+    assert sum(week.flags for week in result.weeks) == sum(cohort.flags for cohort in result.cohorts) == len(flags)
+    assert result.worked.of + result.untouched.of == result.precision.of
 
 
 def test_intervals_are_wilsons():

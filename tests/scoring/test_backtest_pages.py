@@ -239,6 +239,16 @@ def test_the_page_asks_for_a_year_until_told_otherwise(client_of, rep, world):
     assert reverse("backtest_result", args=["team-expansion"]) in response.content.decode()
 
 
+@pytest.mark.parametrize(("purpose", "outcome"), [("pql", "paid"), ("expansion", "expanded"), ("risk", "churned")])
+def test_the_outcome_is_what_the_purpose_hopes_for(client_of, admin, world, purpose, outcome):
+    definitions.publish(document={**LIVE, "purpose": purpose, "grace_days": 3}, by=None, now=NOW)
+    client = client_of(admin)
+    page = client.get(reverse("backtest", args=["team-expansion"]))
+    assert page.context["form"]["outcome"].value() == outcome
+    draft = client.post(reverse("backtest_draft"), {"text": json.dumps({**LIVE, "purpose": purpose})})
+    assert draft.context["form"]["outcome"].value() == outcome
+
+
 @pytest.mark.parametrize(
     ("wrong", "where", "words"),
     [
@@ -269,6 +279,14 @@ def test_the_result_says_it_in_words_and_numbers(client_of, rep, world):
     for words in ("would have been flagged", "33.3%", "25.0%", "Touched by nobody", "By month of sign-up", "Base rate"):
         assert words in text
     assert "Computed in" in text
+
+
+def test_figures_carry_their_intervals(client_of, rep, world):
+    figures = {row.name: row.numbers[0].text for row in result_of(client_of(rep)).context["shown"].figures}
+    base = ask(of_version(world["version"])).results[0].base_rate
+    low, high = 0.0615 / base, 0.7923 / base  # Wilson's of 1 in 3
+    assert figures["Lift"] == f"{1 / 3 / base:.1f}× ({low:.1f} to {high:.1f})"
+    assert (figures["Lead time"], figures["F1"], figures["Qualified before"]) == ("10 days (10 to 10)", "0.29", "0")
 
 
 def links(response, of):

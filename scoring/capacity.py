@@ -7,7 +7,7 @@ that day; with a motion rule, in which both first held together. Later episodes 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeGuard
 
@@ -23,6 +23,7 @@ from scoring.rules.sql.terms import EventTypes
 
 WEEKS = 8
 _BELOW, _ABOVE = 3, 4  # steps on a ladder of thresholds below and above the draft's own
+_HIGHEST = 50  # steps on the whole ladder, where a threshold is looked for that sales has room for
 _STEPS = 5  # a threshold is about so many steps high
 
 Turned = tree.Score | tree.Count | tree.Distinct | tree.Users | tree.Days | tree.UsersWho | tree.Value
@@ -135,9 +136,7 @@ def rate(draft: Draft, base: Basis, *, day: int, given: Room, path: str = "") ->
         room=given,
         lever=lever,
         levers=tuple(choices),
-        steps=tuple(
-            _step(lever.node, bound, base.estimate(brought[bound]), given) for bound in ladder if lever is not None
-        ),
+        steps=() if lever is None else _shown_steps(lever, ladder, brought, base, given),
     )
 
 
@@ -183,6 +182,20 @@ def _brought(
     with asked.table(statement, "reached") as db:
         (found,) = db.execute(f"SELECT {counts} FROM reached").fetchall()
     return dict(zip(ladder, found, strict=True))
+
+
+def _shown_steps(
+    lever: Lever, ladder: Sequence[int], brought: Mapping[int, int], base: Basis, given: Room
+) -> tuple[Step, ...]:
+    """The steps around the lever's own, as far as anybody reaches them, and the lowest that sales has room for."""
+    steps = [_step(lever.node, bound, base.estimate(brought[bound]), given) for bound in ladder]
+    pick = next((place for place, step in enumerate(steps) if step.fits), None)
+    around = [
+        place
+        for place in range(_BELOW + _ABOVE + 1)
+        if ladder[place] <= _bound(lever.node) or brought[ladder[place - 1]]
+    ]
+    return tuple(steps[place] for place in sorted({*around, *([] if pick is None else [pick])}))
 
 
 def _step(node: Turned, bound: int, brought: Estimate, given: Room) -> Step:
@@ -263,9 +276,9 @@ def _at(node: Turned, bound: int) -> Turned:
 
 
 def _ladder(lever: Lever) -> list[int]:
-    """Thresholds in even, round steps around the lever's own, which is one of them; all above 0."""
+    """Thresholds in even, round steps from a few below the lever's own, which is one of them; all above 0."""
     bound = _bound(lever.node)
     sizes = [times * 10**power for power in range(16) for times in (1, 2, 5)]
     step = min(sizes, key=lambda size: abs(_STEPS * size - bound))
     below = min(_BELOW, (bound - 1) // step)
-    return [bound + step * number for number in range(-below, _BELOW + _ABOVE - below + 1)]
+    return [bound + step * number for number in range(-below, _HIGHEST - below + 1)]

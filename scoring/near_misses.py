@@ -64,6 +64,11 @@ class NearMiss:
     def closest(self) -> Missing:
         return self.options[0]
 
+    @property
+    def others(self) -> int:
+        """How many other conditions would do as well."""
+        return len(self.options) - 1
+
 
 @dataclass(frozen=True, slots=True)
 class ByCondition:

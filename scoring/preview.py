@@ -213,8 +213,9 @@ def _named(ids: Collection[int]) -> dict[int, Account]:
 
 
 def _open_reasons(draft: Draft) -> list[int]:
-    """The accounts whose open episode under the live version is a reason of an open handoff, at most HANDOFFS."""
-    if draft.live is None or not draft.hands_over:
+    """The accounts whose open episode under the live version is a reason of an open handoff, at most HANDOFFS; none
+    where the draft says what is live: publishing that changes nothing."""
+    if draft.live is None or not draft.hands_over or draft.doc == draft.live.doc:
         return []
     rows = Qualification.objects.filter(
         definition_id=draft.live.definition_id, closed_at=None, handoff__closed_at=None, handoff__isnull=False

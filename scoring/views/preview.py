@@ -133,11 +133,11 @@ def _chart(rate: capacity.Rate) -> ColumnChart:
     top, ticks = nice_top(max(numbers))
     dates = [days.date_of(first) for first, _ in rate.weeks]
     bars = [
-        Bar([(number, "c1")], f"{date:%d %b} to {days.date_of(first + 6):%d %b}: {number:,}")
+        Bar([(number, "f1")], f"{date:%d %b} to {days.date_of(first + 6):%d %b}: {number:,}")
         for number, date, (first, _) in zip(numbers, dates, rate.weeks, strict=True)
     ]
     told = ", ".join(f"{number:,} in the week from {date:%d %b}" for number, date in zip(numbers, dates, strict=True))
-    labels = [(6.25, f"{dates[0]:%d %b}"), (93.75, "This week")]
+    labels = [(0, f"{dates[0]:%d %b}"), (100, "This week")]
     return ColumnChart("Accounts flagged for the first time, by week", told, bars, labels, top, ticks)
 
 

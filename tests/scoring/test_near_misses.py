@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 
 import pytest
 from hypothesis import Phase, given, settings
@@ -124,3 +123,191 @@ def test_definitions_inside_definitions(facts, documents, day):
             assert {one.account_id for one in near_misses.of_definition(doc, day, 1000).nearest} == wanted
         rule = definitions.LiveRule(1, 1, "a", "risk", NOW, 1, doc)
         assert {pk for pk in ids if near_misses.of_account(pk, [rule], day)} == wanted
+
+
+# --- what is told --------------------------------------------------------------------------------------------
+
+
+def near_by(rule, day=DAY, **more):
+    """The near misses of a rule, as its account and as the lake tell them: the same."""
+    doc = parse_definition(world.document(rule, **more))
+    lake.refresh(now=NOW, whole=True)
+    found = near_misses.of_definition(doc, day).nearest
+    live = definitions.LiveRule(1, 1, doc.slug, "risk", NOW, 1, doc)
+    for near in found:
+        assert near_misses.of_account(near.account_id, [live], day) == [near]
+    return found
+
+
+@pytest.fixture
+def team():
+    """Signed up on day 30, with Ada (from day 30) and Bo (from day 35), who sent 4 and 1 invites on day 36."""
+    account = world.account(30)
+    invites = world.event_type("Invite Sent", distinct_property="email")
+    for number, (day, count) in enumerate(((30, 4), (35, 1))):
+        user = world.person(day, account)
+        world.used(account, user, invites, 36, count=count)
+        world.valued(account, user, invites, 36, f"{number}@x")
+    world.trait(account, "plan", "free", 30)
+    world.trait(account, "seats", 7, 30)
+    world.stage(account, "activated", 38)
+    return account
+
+
+def sent(kind="count", window="ever", **compare):
+    return {
+        kind: {"event": "Invite Sent", "window": window} | ({"of": "email"} if kind == "distinct" else {}) | compare
+    }
+
+
+@pytest.mark.parametrize(
+    ("rule", "found", "needs", "distance", "left"),
+    [
+        (sent(at_least=8), "5 times, asked for at least 8", "3 more times", 3, None),
+        (sent(at_most=3), "5 times, asked for at most 3", "2 less", 2, None),
+        ({"count": {"event": "Invite Sent", "in": [1, 7]}}, "5 times, asked for 1 or 7", "2 more times", 2, None),
+        (sent("users", at_least=3), "2 people, asked for at least 3", "1 more person", 1, None),
+        (sent("distinct", at_least=4), "2 different values, asked for at least 4", "2 more different values", 2, None),
+        (
+            sent("days", {"first_days": 14, "of": "account"}, at_least=2),
+            "1 day, asked for at least 2",
+            "1 more day",
+            1,
+            3,
+        ),
+        (sent(window={"from": 30, "to": 40}, at_least=6), "5 times, asked for at least 6", "1 more time", 1, 0),
+        (sent(window="billing_month", at_least=6), "5 times, asked for at least 6", "1 more time", 1, 18),
+        ({"recency": {"event": "*", "within_days": 3}}, "4 days ago", "activity again", None, None),
+        ({"recency": {"event": "Invite Sent", "within_days": 2}}, "4 days ago", "the event again", None, None),
+        (
+            {"recency": {"event": "Invite Sent", "not_for_days": 7}},
+            "4 days ago",
+            "3 more days without it",
+            3,
+            None,
+        ),
+        ({"trait": {"name": "seats", "at_least": 10}}, "7", "3 more", 3, None),
+        ({"trait": {"name": "plan", "exactly": "team"}}, "another value, or none", "plan is team", None, None),
+        ({"trait": {"name": "plan", "changed_within_days": 3}}, "never", "plan changed in the last 3 days", None, None),
+        ({"stage": {"reached": "paid"}}, "not in this time", "to have paid", None, None),
+        ({"stage": {"since": "activated", "at_least_days": 7}}, "2 days ago", "5 more days", 5, None),
+        ({"stage": {"since": "paid", "at_least_days": 7}}, "never", "at least 7 days since paying", None, None),
+        (
+            {"value": {"event": "Invite Sent", "at_least": 2.5}},
+            "0, asked for at least 2.5",
+            "2.5 more",
+            2.5,
+            None,
+        ),
+        ({"value": {"event": "Invite Sent", "measure": "max", "at_least": 2}}, None, "a value", None, None),
+        (
+            {"value": {"event": "Invite Sent", "share_of_limit": 0.8}},
+            None,
+            "a plan with a limit for this",
+            None,
+            None,
+        ),
+        (
+            {"change": {"event": "Invite Sent", "days": 5, "factor_at_least": 2}},
+            None,
+            "more of it in the time before",
+            None,
+            None,
+        ),
+        (
+            {"change": {"event": "Invite Sent", "days": 4, "factor_at_least": 2}},
+            None,
+            "10 more times",
+            10,
+            None,
+        ),
+        ({"sequence": {"steps": ["Invite Sent", "Paid"], "within_days": 9}}, "1 of 2 steps", "1 more step", 1, None),
+        (
+            {
+                "score": {
+                    "signals": [{"part": "usage", "points": 3, "per": {"count": {"event": "Invite Sent"}}}],
+                    "at_least": 20,
+                }
+            },
+            "15 points, asked for at least 20",
+            "5 more points",
+            5,
+            None,
+        ),
+    ],
+)
+def test_what_an_account_is_short_of(team, rule, found, needs, distance, left):
+    (near,) = near_by({"all": [{"stage": {"reached": "signed_up"}}, rule]})
+    option = near.closest
+    assert (option.needs, option.distance, option.days_left) == (needs, distance, left)
+    assert found is None or option.found == found
+    assert near.account_id == team.pk and option.user_id == 0 and not option.too_late
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        sent(window={"first_days": 5, "of": "account"}, at_least=9),
+        sent(window={"to": 39}, at_least=9),
+        {"first": {"event": "Invite Sent", "window": {"last_days": 2}}},
+        {"stage": {"since": "activated", "at_most_days": 1}},
+    ],
+)
+def test_what_nothing_brings_any_more_is_too_late(team, rule):
+    (near,) = near_by(rule)
+    assert near.closest.too_late and near.closest.days_left is None
+
+
+def test_of_people_the_one_who_comes_closest_is_told(team):
+    rule = sent(window={"first_days": 14, "of": "user"}, at_least=5)
+    (near,) = near_by({"users_who": {"at_least": 1, "rule": rule}})
+    person, people = near.options
+    assert (person.path, person.needs, person.days_left) == ("/rule/users_who/rule/count", "1 more time", 3)
+    assert person.user_id == team.memberships.order_by("from_day").first().user_id
+    assert (people.path, people.needs) == ("/rule/users_who", "1 more person")
+    (alone,) = near_by(rule, level="user")
+    assert alone.closest.user_id == person.user_id
+
+
+def test_usage_comes_before_what_it_does_not_bring(team):
+    either = [
+        {"trait": {"name": "seats", "at_least": 8}},
+        sent(at_least=50),
+        sent(at_least=6),
+        {"not": sent(at_least=1)},
+    ]
+    (near,) = near_by({"any": either})
+    assert [option.path for option in near.options] == ["/rule/any/2/count", "/rule/any/1/count", "/rule/any/0/trait"]
+    assert near.others == 2
+
+
+def test_the_nearest_come_first_and_no_more_than_asked_for(team):
+    kind = world.event_type("Built")
+    for number in (3, 1, 2, 4):
+        world.used(world.account(30), None, kind, 36, count=number)
+    doc = parse_definition(world.document({"count": {"event": "Built", "at_least": 5}}))
+    lake.refresh(now=NOW, whole=True)
+    found = near_misses.of_definition(doc, DAY, 2)
+    assert found.accounts == 5 and found.by_condition[0].accounts == 5
+    assert [near.closest.measured for near in found.nearest] == [4, 3]
+
+
+def test_a_rule_of_negations_has_no_near_misses(team):
+    assert near_by({"not": sent(at_least=1)}) == ()
+
+
+def test_before_the_first_generation_there_is_no_answer():
+    doc = parse_definition(world.document(sent(at_least=1)))
+    with pytest.raises(lake.NoLake):
+        near_misses.of_definition(doc, DAY)
+
+
+def test_several_definitions_of_one_account(team, django_assert_num_queries, monkeypatch):
+    docs = [parse_definition(world.document(sent(at_least=n), slug=f"d{n}")) for n in (9, 6, 4, 7)]
+    rules = [definitions.LiveRule(n, n, doc.slug, "risk", NOW, 1, doc) for n, doc in enumerate(docs)]
+    with django_assert_num_queries(2):  # event types, the statement
+        found = near_misses.of_account(team.pk, rules, DAY)
+    assert [(near.slug, near.closest.distance) for near in found] == [("d6", 1), ("d7", 2), ("d9", 4)]
+    monkeypatch.setattr(near_misses, "WIDEST", 2)
+    assert near_misses.of_account(team.pk, rules, DAY) == found
+    assert near_misses.of_account(team.pk, [], DAY) == []

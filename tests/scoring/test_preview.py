@@ -308,7 +308,7 @@ SCORE = {
         (
             {"value": {"event": "Invite Sent", "measure": "sum", "at_least": 0.5}},
             "/rule/value/at_least",
-            [0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9],
+            [0.2, 0.3, 0.4, 0.5],  # nobody reaches any
         ),
     ],
 )
@@ -326,6 +326,9 @@ def test_the_threshold_is_the_lowest_that_sales_has_room_for(growing):
     assert [(step.value, step.per_week * 8) for step in found.steps] == [(n, 17 - n) for n in range(2, 10)]
     assert found.pick.value == 9 and [step.value for step in found.steps if step.is_now] == [5]
     assert capacity.rate(draft, growing, day=100, given=capacity.Room(2, 1)).pick.value == 2
+    low = a_draft({"count": {"event": "Invite Sent", "at_least": 1}}, purpose="pql")
+    far = capacity.rate(low, growing, day=100, given=capacity.Room(1, 1))
+    assert [step.value for step in far.steps] == [*range(1, 9), 9] and far.pick == far.steps[-1]
     assert capacity.rate(draft, growing, day=100, given=capacity.Room(2, None)).pick is None
     crowded = capacity.rate(draft, growing, day=100, given=capacity.Room(0, None))
     assert crowded.pick is None and crowded.per_rep is None

@@ -24,10 +24,10 @@ def missing(plan: Plan, node: Leafy, subject: Subject) -> str:
             return UNKNOWN
         case tree.Trait():
             return UNKNOWN if node.low is None and node.high is None else _short(column, node.low, node.high)
-        case tree.Recency(not_for_days=None) | tree.First():
+        case tree.First():
             return ALL_OF_IT  # one event
-        case tree.Recency(not_for_days=length):
-            return _short(f"({plan.day} - {column})", length, None)
+        case tree.Recency(_, within_days, length):  # one event too, but who has left lately comes first
+            return _short(f"({plan.day} - {column})", length, None if within_days is None else within_days - 1)
         case tree.StageSince():
             return _short(f"({plan.day} - {column})", node.at_least_days, node.at_most_days)
         case tree.Sequence(steps):

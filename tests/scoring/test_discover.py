@@ -5,6 +5,7 @@ import random
 import pytest
 
 from accounts import lake
+from accounts.models import ProductUser
 from scoring.discovery import extract, told
 from scoring.discovery.answer import answer_to
 from scoring.discovery.asked import Asked
@@ -174,16 +175,22 @@ def test_billing_events_and_what_derives_from_them_are_no_behaviour():
     world, accounts = small()
     bill = world.type("Checkout Started", meaning="billing")
     world.type("Yearly Checkout", base=bill, is_activity=False, property_filter={"name": "plan", "in": ["year"]})
+    for one in accounts[::3]:
+        world.did(one, "Edited", 1)
     for one in accounts[::4]:  # those who pay
         world.did(one, "Checkout Started", 2)
         world.did(one, "Yearly Checkout", 2)
     world.save()
     answer = answered()
-    assert [one["text"].split(",")[0] for one in answer["findings"]] == ["Viewed", "Any activity"]
+    assert sorted(one["text"].split(",")[0].split(" 2+")[0].split(" on ")[0] for one in answer["findings"]) == [
+        "Any activity",
+        "Edited",
+        "Viewed",
+    ]
     assert answer["types"]["billing"] == ["Checkout Started", "Yearly Checkout"]
     # what is left of “any activity” can be written as a rule
-    (any_part,) = answer["findings"][1]["parts"]
-    assert any_part["rule"]["count"]["event"] == ["Viewed", "Marker"]
+    (anything,) = (one["parts"][0] for one in answer["findings"] if one["text"].startswith("Any activity"))
+    assert anything["rule"][anything["measure"]]["event"] == ["Viewed", "Edited", "Marker"]
 
 
 def test_the_outcome_is_no_behaviour_of_its_own():
@@ -284,21 +291,31 @@ def test_people_of_one_account_share_its_outcome_and_the_intervals_know():
 
 def test_a_persons_first_days_are_their_own():
     world = World()
-    (one,) = world.accounts([FIRST])
-    first, second = people([one], 2)[one.pk]
-    type(second).objects.filter(pk=second.pk).update(signup_day=FIRST + 30)
-    world.did(one, "Viewed", 31, user=second.pk)  # their second day
-    world.did(one, "Viewed", 31, user=first.pk)  # their 32nd
+    accounts = world.accounts([FIRST, FIRST + 100])
+    members = people(accounts, 50)
+    for one in accounts:
+        late_ones = members[one.pk][25:]
+        ProductUser.objects.filter(pk__in=[p.pk for p in late_ones]).update(signup_day=one.signup_day + 30)
+        for person in members[one.pk]:
+            world.did(one, "Viewed", 31, user=person.pk)  # the 32nd day of the first, the second day of the others
     world.save()
-    lake.refresh(now=NOW, whole=True)
-    with lake.connection() as db:
-        early = extract.Extract(db, Asked("paid", 14, 60, "user"), extract.types_for("paid"), until_day=UNTIL)
-        rows = db.execute("SELECT user_id, day FROM subject ORDER BY day").fetchall()
-        assert rows == [(first.pk, FIRST), (second.pk, FIRST + 30)]
-        early.measure()
-        # fewer than 20 viewed: what is left is that the second person was active on their second day
-        rows = db.execute("SELECT s.user_id, type, count_14 FROM behaviour JOIN subject s USING (no)").fetchall()
-        assert rows == [(second.pk, 0, 1)]
+    early, histograms = extracted(Asked("paid", 14, 60, "user"))
+    assert (early.population.search.of, early.population.later.of) == (50, 50)
+    viewed = next(number for number, name in early.types.names.items() if name == "Viewed")
+    assert histograms[viewed, "count", 14] == {1: (25, 0, 25, 0)}
+    assert (viewed, "count", 1) not in histograms
+
+
+def test_what_one_does_in_another_account_is_not_done_in_this_one():
+    world = World()
+    accounts = world.accounts([FIRST, FIRST + 100])
+    members = people(accounts, 50)
+    for person in members[accounts[0].pk]:
+        world.did(accounts[0], "Viewed", 1, user=person.pk)
+        world.did(accounts[1], "Edited", -99, user=person.pk)
+    world.save()
+    early, histograms = extracted(Asked("paid", 14, 60, "user"))
+    assert {early.types.names[kind] for kind, _, _ in histograms if kind} == {"Viewed"}
 
 
 # --- drafts ---------------------------------------------------------------------------------------------------

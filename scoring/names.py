@@ -41,6 +41,11 @@ class Name:
     warning: str = ""
     label: str = ""  # what is shown in its place, where that is another text
 
+    @property
+    def short(self) -> str:
+        """The warning in a word or two."""
+        return "" if not self.warning else "not seen yet" if self.warning == NEVER else "stopped coming"
+
 
 @dataclass(frozen=True, slots=True)
 class Seen:

@@ -81,7 +81,9 @@ def name_list(request: HttpRequest) -> HttpResponse:
         return JsonResponse({"names": [], "error": f"Expected one of {', '.join(KINDS)}."}, status=404)
     search, of = request.GET.get("q", ""), request.GET.get("of", "")[:200]
     found = names.offered(kind, search=search, of=of, now=timezone.now())
-    listed = [{"name": n.name, "label": n.label, "words": n.words, "warning": n.warning} for n in found]
+    listed = [
+        {"name": n.name, "label": n.label, "words": n.words, "warning": n.warning, "short": n.short} for n in found
+    ]
     return JsonResponse({"names": listed})
 
 

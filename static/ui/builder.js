@@ -23,10 +23,10 @@ const page = {
   current: "/rule", // the node that the keyboard is on
   open: "", // the node whose form is open
   names: (kind, of) => (q) => names(kind, q, of?.()),
-  change, edit, menu, add, remove,
+  change, typed, edit, menu, add, remove,
 };
 const undone = { past: [], future: [] };
-let before = text.value; // of the last change, for undo
+let before = text.value; // when the JSON was shown: what is written there is one step of undo
 let answer = { english: "", phrases: {}, problems: [], warnings: {} };
 let touched = form.hasAttribute("data-touched");
 let leaving = false;
@@ -63,8 +63,8 @@ function change(words, how, { keep = false, focus = true } = {}) {
   say(words);
 }
 
-function keepForUndo() {
-  if (undone.past.at(-1) !== before) undone.past.push(before);
+function keepForUndo(was = text.value) {
+  if (undone.past.at(-1) !== was) undone.past.push(was);
   if (undone.past.length > 200) undone.past.shift();
   undone.future.length = 0;
 }
@@ -95,7 +95,6 @@ const redo = () => step(undone.future, undone.past, "Done again");
 /* ---- drawing */
 
 function draw(path = page.current) {
-  before = text.value;
   const bad = page.document === undefined;
   $("#tree").hidden = bad;
   $("#no-tree").hidden = !bad;
@@ -404,9 +403,9 @@ drag($("#tree"), {
 function tab(name, focus = true) {
   if (name === "tree") {
     page.document = parsed();
-    if (text.value !== before) keepForUndo();
+    if (form.elements.tab.value === "json" && text.value !== before) keepForUndo(before);
     draw();
-  }
+  } else before = text.value;
   form.elements.tab.value = name;
   for (const one of $$("[role=tab]", form)) {
     const here = one.dataset.tab === name;
@@ -416,6 +415,7 @@ function tab(name, focus = true) {
     if (here && focus) one.focus();
   }
   if (name === "json") text.dispatchEvent(new CustomEvent("written"));
+  show();
 }
 for (const one of $$("[role=tab]", form)) {
   one.addEventListener("click", () => tab(one.dataset.tab));
@@ -466,7 +466,7 @@ async function describe() {
 
 /** Problems, warnings and English at their places. */
 function show() {
-  const paths = nodes();
+  const paths = form.elements.tab.value === "json" ? [] : nodes();
   const wrong = new Map();
   const elsewhere = [];
   for (const problem of answer.problems) {
@@ -491,6 +491,8 @@ function show() {
     else input.removeAttribute("aria-invalid");
   });
   $("#elsewhere").replaceChildren(...elsewhere.map((problem) => el("li", {}, icon("circle-alert"), el("span", {}, plain(problem)), problem.line ? el("a", { class: "link num", href: `#line-${problem.line}`, "data-line": problem.line }, `Line ${problem.line}`) : null)));
+  const lines = new Set(answer.problems.map(({ line }) => line));
+  $$(".gutter li").forEach((line, i) => line.toggleAttribute("data-wrong", lines.has(i + 1)));
   const count = answer.problems.length;
   $("#english").textContent = answer.english || (count ? `${count === 1 ? "One thing is" : `${count} things are`} missing before this reads as a sentence.` : "Reading …");
   $("#summ").dataset.tone = count ? "warn" : "";

@@ -191,8 +191,6 @@ def test_a_tree_by_mouse(open_page, admin, two):
     assert list(rule(page)) == ["any"]
     page.get_by_role("button", name="At least", exact=True).first.click()
     page.get_by_label("At least how many of them").fill("3")
-    page.keyboard.press("Enter")
-    page.locator("h1").click()
     assert (rule(page)["at_least"], rule(page)["of"]) == (3, before)
     page.get_by_role("button", name="None of", exact=True).first.click()
     assert rule(page) == {"not": {"any": before}}
@@ -212,8 +210,10 @@ def test_a_tree_by_mouse(open_page, admin, two):
 
     page.locator("[data-node='/rule/all/0']").get_by_role("button", name="Remove this condition").click()
     assert rule(page)["all"][0] == before[1]
+    expect(page.locator("#toasts")).to_contain_text("Removed a condition")
     page.locator("#toasts").get_by_role("button", name="Undo").click()
     assert rule(page)["all"][0] == before[0]
+    assert rule(page)["all"][2]["count"]["between"] == [5, 9]  # what was typed before stands
 
     page.get_by_role("button", name="Group", exact=True).first.click()
     assert rule(page)["all"][5] == {"all": []}
@@ -367,6 +367,7 @@ def test_the_text_and_the_tree_are_in_step(open_page, admin, two):
     page.get_by_role("tab", name="JSON").click()
     text.fill('{"slug": 1')
     expect(page.get_by_label("Also to correct")).to_contain_text("Line 1")
+    expect(page.locator(".gutter li[data-wrong]")).to_have_text("1")
     page.get_by_role("tab", name="Builder").click()
     expect(page.locator("#no-tree")).to_be_visible()
     page.get_by_role("button", name="Correct the JSON").click()

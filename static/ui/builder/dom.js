@@ -80,7 +80,7 @@ export function combobox({ label, value, ask, done, placeholder = "", key = "", 
           "div",
           { role: "option", id: `${listId}-${i}`, "aria-selected": "false", onpointerdown: (event) => event.preventDefault(), onclick: () => choose(item.name) },
           el("span", { class: "trunc" }, item.label || item.name),
-          el("span", { class: `names-w${item.warning ? " warn" : ""}` }, item.warning ? item.warning : item.words || ""),
+          el("span", { class: `names-w${item.warning ? " warn" : ""}` }, [item.words, item.short].filter(Boolean).join(", ")),
         ),
       ),
     );

@@ -1,6 +1,7 @@
 // The tree on the page: nested lists with one row a condition, a fieldset a group. `page` is the builder's own state.
 
 import { el, icon, id } from "./dom.js";
+import { numberInput } from "./forms.js";
 import * as tree from "./tree.js";
 import { signalTokens, tokens } from "./words.js";
 
@@ -58,11 +59,14 @@ function drawGroup(page, { path, inside, nots, kind, node }) {
   const kinds = Object.entries(GROUPS).map(([word, label]) =>
     el("button", {
       type: "button", "aria-pressed": String(word === now), "data-stop": word === now ? path : false, tabindex: "-1",
-      onclick: () => word !== now && page.change("Changed the group", (document) => tree.convert(document, path, word)),
+      onclick: (event) => {
+        if (word !== now) page.change("Changed the group", (document) => tree.convert(document, path, word));
+        else (event.currentTarget.nextElementSibling ?? event.currentTarget.parentElement.firstElementChild).focus(); // Enter: on to the others
+      },
     }, label),
   );
   const several = kind === "at_least"
-    ? el("label", { class: "row grp-k" }, el("span", { class: "sr" }, "At least how many of them"), countInput(page, inside, node, below.length), el("span", { class: "mut" }, `of ${below.length}`))
+    ? el("label", { class: "row grp-k" }, el("span", { class: "sr" }, "At least how many of them"), countInput(page, path, inside, below.length), el("span", { class: "mut" }, `of ${below.length}`))
     : null;
   const negated = now !== "none" && nots ? Array.from({ length: nots }, () => el("span", { class: "badge", "data-tone": "warn" }, "Not")) : [];
   const legend = { all: "All of these", any: "At least one of these", at_least: `At least ${node.at_least} of these`, none: "None of these" }[now];
@@ -83,16 +87,12 @@ function drawGroup(page, { path, inside, nots, kind, node }) {
   );
 }
 
-function countInput(page, inside, node, most) {
-  const input = el("input", { class: "input num", inputmode: "numeric", maxlength: "2", value: String(node.at_least), "data-k": "k", tabindex: "-1" });
-  input.addEventListener("change", () => {
-    const value = Number(input.value);
-    page.change("Changed how many", (document) => {
-      tree.get(document, inside).at_least = Number.isInteger(value) ? Math.min(Math.max(1, value), Math.max(1, most)) : input.value;
-      return page.current;
-    });
+function countInput(page, path, inside, most) {
+  const group = () => tree.get(page.document, inside);
+  return numberInput(group().at_least, "k", { type: "whole", min: 1, max: Math.max(1, most) }, (value, empty) => {
+    group().at_least = empty ? "" : value;
+    page.typed(path);
   });
-  return input;
 }
 
 /** The button that a node is reached by; a click on one of its words opens the form at that word's field. */

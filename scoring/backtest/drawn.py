@@ -83,7 +83,7 @@ class Side:
     cohorts: tuple[CohortRow, ...]
 
 
-def side(result: Backtest, name: str, number: int, highest: int, top: float, leads: Leads) -> Side:
+def side(result: Backtest, name: str, number: int, highest: int, top: float, noun: str, leads: Leads) -> Side:
     lead, lead_rows = _lead_chart(result, name, number, leads)
     step = step_of(result)
     return Side(
@@ -91,7 +91,7 @@ def side(result: Backtest, name: str, number: int, highest: int, top: float, lea
         css=CSS[number],
         number=number,
         result=result,
-        weekly=_weekly(result, name, number, highest, step, leads),
+        weekly=_weekly(result, name, number, highest, step, noun, leads),
         per=step,
         weeks=tuple(
             WeekRow(
@@ -123,7 +123,7 @@ def bars_of(result: Backtest, step: int) -> list[int]:
     return [sum(week.flags for week in result.weeks[i : i + step]) for i in range(0, len(result.weeks), step)]
 
 
-def _weekly(result: Backtest, name: str, number: int, highest: int, step: int, leads: Leads) -> ColumnChart:
+def _weekly(result: Backtest, name: str, number: int, highest: int, step: int, noun: str, leads: Leads) -> ColumnChart:
     top, ticks = nice_top(highest)
     bars = []
     for i in range(0, len(result.weeks), step):
@@ -135,7 +135,7 @@ def _weekly(result: Backtest, name: str, number: int, highest: int, step: int, l
         bars.append(Bar([(right, "f2"), (wrong, "f3"), (open_, "f5")], tip, link))
     dates = [days.date_of(week.first_day) for week in result.weeks[::step]]
     return ColumnChart(
-        title=f"PQLs per {'week' if step == 1 else f'{step} weeks'}, {name}",
+        title=f"{noun} per {'week' if step == 1 else f'{step} weeks'}, {name}",
         description=f"{len(result.flags):,} flagged: {result.right:,} right, {result.wrong:,} wrong,"
         f" {result.open:,} open.",
         bars=bars,

@@ -9,7 +9,6 @@ from plgops.templatetags.charts import as_percent
 from scoring.backtest.drawn import Leads, Measured, Number, Side, bars_of, measured, side, step_of
 from scoring.backtest.score import Backtest
 from scoring.backtest.words import in_days, less, plain, points, times
-from scoring.stats import Share
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +42,22 @@ class Shown:
     base_rate: float | None
 
 
-def shown(results: Sequence[Backtest], *, names: Sequence[str], reps: int, outcome: str, leads: Leads) -> Shown:
+def shown(
+    results: Sequence[Backtest], *, names: Sequence[str], reps: int, outcome: str, noun: str, leads: Leads
+) -> Shown:
     """The page of one or two results. `names` are their versions, `reps` who would share the flags, `outcome` what was
-    hoped for, in words (“paid”)."""
-    top = _scale([r.precision for r in results] + [r.recall for r in results] + [r.worked for r in results])
+    hoped for, in words (“paid”), and `noun` what flagged accounts are called (“PQLs”)."""
+    shares = [share for r in results for share in (r.precision, r.recall, r.worked, r.untouched)]
+    top = _scale([share.high for share in shares] + [r.base_rate for r in results])
     highest = max(week for result in results for week in bars_of(result, step_of(result)))
     sides = tuple(
-        side(result, name, number, highest, top, leads)
+        side(result, name, number, highest, top, noun, leads)
         for number, (result, name) in enumerate(zip(results, names, strict=True))
     )
     return Shown(
         sides=sides,
         shares=_shares(results, names, outcome, top, leads),
-        figures=_figures(results, reps, outcome, leads),
+        figures=_figures(results, reps, outcome, noun, leads),
         top=top,
         base_rate=results[0].base_rate,
     )
@@ -64,9 +66,9 @@ def shown(results: Sequence[Backtest], *, names: Sequence[str], reps: int, outco
 # --- shares ---------------------------------------------------------------------------------------------------
 
 
-def _scale(shares: Sequence[Share]) -> float:
+def _scale(ends: Sequence[float | None]) -> float:
     """The right end of a scale on which all of them fit: a round number of tenths."""
-    highest = max((share.high for share in shares if share.high is not None), default=1.0)
+    highest = max((end for end in ends if end is not None), default=1.0)
     return min(1.0, max(0.1, -(-highest * 10 // 1) / 10))
 
 
@@ -126,7 +128,7 @@ def _shares(
 # --- figures --------------------------------------------------------------------------------------------------
 
 
-def _figures(results: Sequence[Backtest], reps: int, outcome: str, leads: Leads) -> tuple[FigureRow, ...]:
+def _figures(results: Sequence[Backtest], reps: int, outcome: str, noun: str, leads: Leads) -> tuple[FigureRow, ...]:
     within = results[0].within
     rows: list[FigureRow] = []
 
@@ -167,7 +169,7 @@ def _figures(results: Sequence[Backtest], reps: int, outcome: str, leads: Leads)
         both(lambda r: r.lead_days[1], 1, " days"),
     )
     add(
-        "PQLs per week",
+        f"{noun} per week",
         "Accounts flagged, divided by the weeks of the period.",
         [plain(result.per_week, 1) for result in results],
         both(lambda r: r.per_week, 1),

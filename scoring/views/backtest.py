@@ -17,6 +17,7 @@ from accounts.models import EventType, Stage
 from scoring.backtest import answers, run, sellers, told
 from scoring.backtest.shown import shown
 from scoring.backtest.words import outcome_words
+from scoring.models import Purpose
 from scoring.rules.problems import Problem, RuleError
 from scoring.views.backtest_accounts import listed
 from scoring.views.backtest_asked import Asked, leads_of, number, of_draft_text, of_versions, place, query
@@ -127,16 +128,19 @@ def _result(request: HttpRequest, asked: Asked) -> HttpResponse:
         raise Http404(str(error)) from error
     if request.GET.get("part") == "lacking":
         return _lacking(request, asked, question, answer)
+    noun = "PQLs" if question.docs[0].purpose == Purpose.PQL else "Accounts"
     context = {
         "answer": answer,
         "question": question,
         "outcome": outcome_words(question.outcome),
         "names": asked.names,
+        "noun": noun,
         "shown": shown(
             answer.results,
             names=asked.names,
             reps=sellers.count(),
             outcome=outcome_words(question.outcome),
+            noun=noun,
             leads=leads_of(asked, answer),
         ),
         "draft": bool(asked.text),

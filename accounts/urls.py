@@ -11,6 +11,7 @@ urlpatterns: list[URLPattern] = [
     path("logout/", LogoutView.as_view(http_method_names=["post", "options"]), name="logout"),
     path("password/", auth.PasswordView.as_view(), name="password"),
     path("profile/", auth.profile, name="profile"),
+    path("profile/read-key/", auth.read_key, name="read-key"),
     path("profile/preferences/", auth.preferences, name="preferences"),
     path("sources/", sources.source_list, name="sources"),
     path("sources/<int:source_id>/revoke/", sources.source_revoke, name="source-revoke"),

@@ -70,3 +70,16 @@ def test_the_command_prints_a_key(rep, capsys):
         call_command("create_read_key", "nobody-here")
     with pytest.raises(CommandError, match="1 to 366 days"):
         call_command("create_read_key", "dana", days=0)
+
+
+def test_everybody_makes_their_own_on_the_profile(client_of, rep, stranger):
+    client = client_of(rep)
+    assert "Create a read key" in client.get("/profile/").content.decode()
+    response = client.post("/profile/read-key/", {"days": "30"})
+    assert "no-store" in response["Cache-Control"]
+    key = response.context["new_key"]
+    assert key in response.content.decode() and read_keys.reader(key, now=dt.datetime.now(dt.UTC)) == rep
+    assert client.post("/profile/read-key/", {"days": "9999"}).status_code == 422
+    assert key not in client.get("/profile/").content.decode()
+    assert "Create a read key" not in client_of(stranger).get("/profile/").content.decode()
+    assert client_of(stranger).post("/profile/read-key/", {"days": "30"}).status_code == 403

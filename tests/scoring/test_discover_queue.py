@@ -3,6 +3,9 @@
 import datetime as dt
 import io
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -238,3 +241,20 @@ def test_the_command_refuses_in_words():
         call_command("discover", outcome="Payed", stdout=io.StringIO())
     with pytest.raises(CommandError, match="first days are 1 to 90"):
         call_command("discover", first_days=91, stdout=io.StringIO())
+
+
+def test_pages_and_sweeps_do_not_load_what_only_an_answer_needs():
+    """scikit-learn and its friends are 110 MB in a process: in that of the worker that answers, and nowhere else."""
+    told = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import sys, django; django.setup(); import plgops.urls, scoring.tasks;"
+            " print([name for name in ('sklearn', 'scipy', 'numpy') if name in sys.modules])",
+        ],
+        env=os.environ | {"DJANGO_SETTINGS_MODULE": "plgops.settings"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert told.stdout.strip() == "[]"

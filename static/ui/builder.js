@@ -108,6 +108,7 @@ function draw(path = page.current) {
   page.current = nodes().includes(path) ? path : nodes()[0];
   rove();
   show();
+  if (preview && text.value === previewedText) showCounts();
   if (page.open) edit(page.open, undefined, true);
 }
 
@@ -471,8 +472,12 @@ function show() {
   const elsewhere = [];
   for (const problem of answer.problems) {
     const path = tree.nodeOf(paths, problem.path);
-    if (path) wrong.set(path, [...(wrong.get(path) ?? []), plain(problem)]);
+    if (path) wrong.set(path, [...(wrong.get(path) ?? []), problem]);
     else elsewhere.push(problem);
+  }
+  for (const [path, problems] of wrong) {
+    const open = problems.filter(unfilled); // what is only empty yet comes first; the rest often follows from it
+    wrong.set(path, [...new Set((open.length ? open : problems).map(plain))]);
   }
   const warned = new Map();
   for (const [place, words] of Object.entries(answer.warnings)) {
@@ -503,10 +508,15 @@ function show() {
   }
 }
 
-function plain({ path, message }) {
+function unfilled({ path }) {
   const value = page.document && tree.get(page.document, path);
+  return value === "" || (Array.isArray(value) && value.length === 0);
+}
+
+function plain(problem) {
+  const { path, message } = problem;
   const key = tree.last(path).replaceAll("_", " ");
-  if (value === "" || (Array.isArray(value) && value.length === 0)) {
+  if (unfilled(problem)) {
     return { event: "Choose an event.", of: "Choose a property.", name: "Choose a name.", definition: "Choose a definition.", all: "Add a condition, or remove this group.", any: "Add a condition, or remove this group.", signals: "Add a signal." }[tree.last(path)] ?? (/^\d+$/.test(key) ? "Choose an event." : `Fill in: ${key}.`);
   }
   const named = ["rule", ""].includes(key) || /^\d+$/.test(key) ? "" : `${key}: `;
@@ -533,18 +543,21 @@ async function names(kind, q, of = "") {
 
 const stale = (is) => ($("#stale").hidden = !(is && $("#pv", preview)));
 let shown = 0;
+let previewedText; // that the numbers are of
 let previewed = new AbortController();
 async function showPreview() {
   const mine = (shown += 1);
+  const sent = text.value;
   previewed.abort();
   previewed = new AbortController();
   try {
-    const body = new URLSearchParams({ text: text.value, slug, exact: "" });
+    const body = new URLSearchParams({ text: sent, slug, exact: "" });
     const response = await fetch(preview.dataset.url, { method: "POST", headers: { ...headers, "HX-Request": "true" }, body, signal: previewed.signal });
     if (!response.ok && response.status !== 422) throw new Error(String(response.status));
     const found = await response.text();
     if (mine !== shown) return;
     preview.innerHTML = found;
+    previewedText = sent;
     stale(false);
     htmx.process(preview); // its parts ask for themselves
     showCounts();

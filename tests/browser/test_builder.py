@@ -440,6 +440,18 @@ def test_every_condition_says_how_many_it_leaves(open_page, admin, two):
     page.get_by_label("Grace days").fill("")  # 7 if left out
     page.get_by_label("Name").fill("")
     expect(page.locator("#stale")).to_contain_text("Of the draft before")
+    page.get_by_role("button", name="Undo").first.click()
+    page.get_by_role("tab", name="JSON").click()
+    page.get_by_role("tab", name="Builder").click()
+    expect(page.locator("[data-count='/rule'] b")).to_have_text("0")
+
+
+def test_a_threshold_is_taken_over_from_the_preview(open_page, admin, two):
+    page = open_page(admin, EDIT)
+    use = page.get_by_role("button", name="Use 4")
+    use.click()
+    assert rule(page)["days"]["at_least"] == 4
+    expect(page.locator("#english")).to_contain_text("at least 4 different days")
 
 
 # --- versions ----------------------------------------------------------------------------------------------------

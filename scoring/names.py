@@ -1,6 +1,6 @@
 """Names that a rule may use: events, traits, properties, limits, definitions; how often and how lately each is seen.
 
-How often is read from the usage lake, once for each of its generations; where there is none yet, only the
+How often is read from the usage lake, every few minutes at most; where there is none yet, only the
 catalogue's own last moment is known. Every answer is bounded: the catalogue by EVENT_NAMES_MAX, lists by MOST.
 """
 
@@ -11,6 +11,7 @@ import re
 import threading
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -23,6 +24,7 @@ from plgops.lib import days
 from scoring.models import Definition
 
 MOST = 20
+FRESH = dt.timedelta(minutes=10)  # so long what the lake said of names is kept
 LOOKED_AT = 500  # names that fit, of which the most frequent are offered
 SPAN = 28  # days that "how often" is told for
 BACK = 180  # days that are looked back for the last one
@@ -198,10 +200,26 @@ def _values(search: str, trait: str, today: int) -> list[Name]:
     return [Name(text, f"{n:,} account{'' if n == 1 else 's'}") for text, n in rows or ()]
 
 
-# --- the lake, asked once for each of its generations --------------------------------------------------------
+# --- the lake, asked every few minutes at most: how often a name is seen needs no seconds ---------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What a generation of the lake answered."""
+
+    folder: Path
+    built_at: dt.datetime
+    today: int
+    rows: list[Any] | None
+
+    def serves(self, generation: lake.Generation, today: int) -> bool:
+        """Whether the answer will do for a generation: of the same lake and day, hardly older."""
+        same = self.folder == generation.path.parent and self.today == today
+        return same and self.rows is not None and generation.built_at - self.built_at < FRESH
+
 
 _lock = threading.Lock()
-_kept: dict[str, tuple[object, Any]] = {}
+_kept: dict[str, _Kept] = {}
 
 
 def _seen(today: int) -> dict[int, Seen] | None:
@@ -231,16 +249,15 @@ def _once(what: str, today: int, query: str, parameters: Iterable[object]) -> li
     generation = lake.current()
     if generation is None:
         return None
-    key = (generation.path, today)
     kept = _kept.get(what)
-    if kept is None or kept[0] != key:
+    if kept is None or not kept.serves(generation, today):
         with _lock:  # one of many readers asks, the others wait for its answer
             kept = _kept.get(what)
-            if kept is None or kept[0] != key:
-                kept = (key, _asked(query, list(parameters)))
-                _kept[what] = kept
-    rows: list[Any] | None = kept[1]
-    return rows
+            if kept is None or not kept.serves(generation, today):
+                kept = _kept[what] = _Kept(
+                    generation.path.parent, generation.built_at, today, _asked(query, list(parameters))
+                )
+    return kept.rows
 
 
 def _asked(query: str, parameters: list[object]) -> list[Any] | None:

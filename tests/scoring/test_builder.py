@@ -252,18 +252,22 @@ def test_a_condition_on_an_event_that_stopped_says_so(client_of, admin, world, n
     assert told["warnings"]["/rule/all/2"] == [f"“Nowhere”: {names.NEVER}"]
 
 
-def test_the_lake_is_asked_once_for_each_generation(world, now, monkeypatch):
+def test_the_lake_is_asked_every_few_minutes_at_most(world, now, monkeypatch):
     lake.refresh(now=now)
     asked = []
     real = names._asked
     monkeypatch.setattr(names, "_asked", lambda *given: asked.append(1) or real(*given))
-    for _ in range(3):
-        names.offered("event", now=now)
+
+    def count():
+        return next(name.words for name in names.offered("event", search="Audit", now=now))
+
+    assert [count() for _ in range(3)] == ["1 in 28 days, last 25 days ago"] * 3
     assert len(asked) == 1
-    use("Login", 400, now=now, account=world)
-    lake.refresh(now=now, whole=True)
-    names.offered("event", now=now)
-    assert len(asked) == 2
+    use("Audit", 20, now=now, account=world)
+    lake.refresh(now=now + dt.timedelta(minutes=5), whole=True)
+    assert (count(), len(asked)) == ("1 in 28 days, last 25 days ago", 1)
+    lake.refresh(now=now + dt.timedelta(minutes=11), whole=True)
+    assert (count(), len(asked)) == ("2 in 28 days, last 20 days ago", 2)
 
 
 # --- what publishing would change --------------------------------------------------------------------------------

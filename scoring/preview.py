@@ -87,11 +87,14 @@ class PartCount:
 
 @dataclass(frozen=True, slots=True)
 class Handoffs:
-    """Open handoffs that would lose their last reason: unclaimed ones close, the others stay and are marked."""
+    """Open handoffs that would lose their last reason: unclaimed ones close, the others stay and are marked.
+
+    `looked_at` is how many reasons were looked at where there may be more; None: all of them.
+    """
 
     closing: tuple[Handoff, ...]
     marked: tuple[Handoff, ...]
-    more: bool  # there are more open ones than were looked at
+    looked_at: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,10 +226,11 @@ def _open_reasons(draft: Draft) -> list[int]:
     return list(rows.order_by("account_id").values_list("account_id", flat=True)[:HANDOFFS])
 
 
-def _touched(draft: Draft, lost: Collection[int], looked_at: int) -> Handoffs:
+def _touched(draft: Draft, lost: Collection[int], reasons_seen: int) -> Handoffs:
     """The handoffs all of whose open reasons are this definition's, for accounts that are `lost`."""
+    looked_at = reasons_seen if reasons_seen >= HANDOFFS else None
     if draft.live is None or not lost:
-        return Handoffs((), (), more=looked_at >= HANDOFFS)
+        return Handoffs((), (), looked_at)
     mine = Qualification.objects.filter(
         definition_id=draft.live.definition_id, closed_at=None, account_id__in=lost, handoff__closed_at=None
     )
@@ -242,5 +246,5 @@ def _touched(draft: Draft, lost: Collection[int], looked_at: int) -> Handoffs:
     return Handoffs(
         closing=tuple(one for one in found if one.status == Handoff.Status.UNCLAIMED),
         marked=tuple(one for one in found if one.status != Handoff.Status.UNCLAIMED),
-        more=looked_at >= HANDOFFS,
+        looked_at=looked_at,
     )

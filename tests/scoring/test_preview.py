@@ -264,7 +264,7 @@ def test_handoffs_outside_the_sample_are_looked_at_too(rep, monkeypatch):
     assert found.leaves.value == (6 if base.asked else 0)
     monkeypatch.setattr(preview, "HANDOFFS", 4)
     some = preview.who(preview.read(never, slug="steady-use"), base, day=day_of(now))
-    assert len(some.handoffs.closing) == 4 and some.handoffs.more
+    assert len(some.handoffs.closing) == some.handoffs.looked_at == 4
 
 
 # --- what sales has room for ---------------------------------------------------------------------------------

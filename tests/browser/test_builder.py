@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 
 from accounts import lake
 from scoring import definitions
+from scoring.json_lines import pretty
 from scoring.models import Definition
 from scoring.rules.parse import parse_definition
 from tests.browser.conftest import PHONE
@@ -372,6 +373,48 @@ def test_the_text_and_the_tree_are_in_step(open_page, admin, two):
     expect(page.locator("#no-tree")).to_be_visible()
     page.get_by_role("button", name="Correct the JSON").click()
     expect(text).to_have_value('{"slug": 1')
+
+
+SHUFFLE = """async ([start, seed]) => {
+  const tree = await import("/static/ui/builder/tree.js");
+  let state = seed;
+  const random = (n) => (state = (state * 1103515245 + 12345) % 2147483648) % n;
+  const paths = (doc) => [...tree.walk(doc, "/rule"), ...tree.walk(doc, "/motion/rule")];
+  const bare = (doc) => paths(doc).filter((path) => !tree.isSignal(path) && !tree.below(doc, path).length)
+    .map((path) => JSON.stringify(tree.get(doc, path)))
+    .filter((text) => !/^({"not":)*{"(all|any|of)":\\[\\]}/.test(text)).sort();
+  let doc = structuredClone(start);
+  const before = JSON.stringify(bare(doc));
+  let moved = 0;
+  for (let i = 0; i < 1500; i += 1) {
+    const all = paths(doc);
+    const path = all[random(all.length)];
+    const step = ["up", "down", "into", "out"][random(4)];
+    if (!tree.canMove(doc, path, step)) continue;
+    const copy = structuredClone(doc);
+    const node = tree.get(copy, path);
+    const to = tree.move(copy, path, step);
+    if (tree.get(copy, to) !== node) return `${step} ${path}: another node is at ${to}`;
+    if (JSON.stringify(bare(copy)) !== before) return `${step} ${path}: something is lost`;
+    if (JSON.stringify(JSON.parse(tree.pretty(copy))) !== JSON.stringify(copy)) return `${step} ${path}: written otherwise`;
+    doc = copy;
+    moved += 1;
+  }
+  return moved > 300 ? "" : `only ${moved} moves`;
+}"""
+
+
+@pytest.mark.parametrize("seed", [1, 7, 2026])
+def test_no_move_loses_a_condition(open_page, admin, two, seed):
+    page = open_page(admin, EDIT)
+    assert page.evaluate(SHUFFLE, [EVERYTHING, seed]) == ""
+
+
+def test_the_page_writes_json_as_the_server_does(open_page, admin, two):
+    page = open_page(admin, EDIT)
+    for written in (EVERYTHING, desk.TEAM_EXPANSION, {"a": [], "b": {}, "ü": ['"', "–"], "c": [1, -2.5, None, False]}):
+        asked = "async (doc) => (await import('/static/ui/builder/tree.js')).pretty(doc)"
+        assert page.evaluate(asked, written) == pretty(written)
 
 
 def test_leaving_with_changes_asks_first(open_page, admin, two):

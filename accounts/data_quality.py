@@ -19,6 +19,7 @@ from plgops.lib import days, rhythm
 SPAN_DAYS = 126  # of counts that are read: eight weeks of past, and a silence of up to ten
 RECENT_DAYS = 3  # complete days that are held against the weeks before
 SHAPE_DAYS = 28
+KEPT_FOR = dt.timedelta(minutes=5)  # counts of older generations of the same day are used for so long
 NEW_FOR = dt.timedelta(days=7)
 SHOWN = 20  # event types of a kind; the rest is counted
 QUARANTINE_READ = 1_000  # messages, the newest
@@ -84,11 +85,11 @@ def rhythms() -> Rhythms:
     generation = lake.current()
     if generation is None:
         return Rhythms(as_of=None)
-    today = day_of(generation.built_at)
     try:
-        counted = _counts(generation, today)
+        counts = _counts(generation)
     except lake.NoLake:
         return Rhythms(as_of=None)
+    today, counted = counts.today, counts.by_type
     silent, doubled = {}, {}
     for event_type_id, by_day in counted.items():
         if (quiet := silence(by_day, today=today)) is not None:
@@ -108,7 +109,7 @@ def rhythms() -> Rhythms:
     ]
     return Rhythms(
         as_of=days.date_of(today - 1),
-        built_at=generation.built_at,
+        built_at=counts.built_at,
         silent=tuple(sorted(found_silent, key=lambda one: (-one.expected, one.event_type.name))),
         doubled=tuple(sorted(found_doubled, key=lambda one: (-one.count, one.event_type.name))),
     )
@@ -166,17 +167,33 @@ def errors() -> Errors:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Counts:
+    """Events by type and day, as of a snapshot of the lake."""
+
+    folder: str
+    built_at: dt.datetime
+    today: int
+    by_type: Mapping[int, Mapping[int, int]]
+
+    def serves(self, generation: lake.Generation) -> bool:
+        """Whether they are new enough in place of this generation's: it is complete days that are told by them."""
+        age = generation.built_at - self.built_at
+        is_same = self.folder == str(lake.folder()) and self.today == day_of(generation.built_at)
+        return is_same and dt.timedelta() <= age < KEPT_FOR
+
+
 _lock = threading.Lock()
-_kept: tuple[str, dict[int, dict[int, int]]] = ("", {})  # the counts of a generation are the same all day
+_kept: _Counts | None = None
 
 
-def _counts(generation: lake.Generation, today: int) -> dict[int, dict[int, int]]:
-    """Events by type and day over the last SPAN_DAYS; read once per process and generation."""
+def _counts(generation: lake.Generation) -> _Counts:
+    """Events by type and day over the last SPAN_DAYS: a scan of all usage, at most once in KEPT_FOR a process."""
     global _kept
-    key = f"{generation.path}:{generation.built_at.isoformat()}"
     with _lock:
-        if _kept[0] == key:
-            return _kept[1]
+        if _kept is not None and _kept.serves(generation):
+            return _kept
+    today = day_of(generation.built_at)
     found: dict[int, dict[int, int]] = defaultdict(dict)
     with lake.connection() as db:
         rows = db.execute(
@@ -186,6 +203,7 @@ def _counts(generation: lake.Generation, today: int) -> dict[int, dict[int, int]
         )
         for event_type_id, day, number in rows.fetchall():
             found[event_type_id][day] = number
+    counted = _Counts(str(lake.folder()), generation.built_at, today, dict(found))
     with _lock:
-        _kept = (key, dict(found))
-    return _kept[1]
+        _kept = counted
+    return counted

@@ -116,13 +116,16 @@ def test_all_types_are_judged_by_one_statement(now, today, django_assert_num_que
     assert told.silent_names == {"Report Exported"}
 
 
-def test_a_generation_is_counted_once_and_the_next_one_anew(now, today):
+def test_the_lake_is_counted_once_in_five_minutes(now, today):
     kind = did("Report Exported", steady(today, 20, until=3))
     assert [s.event_type for s in found(now).silent] == [kind]
     account = make_account("Acme")
     use(account, "Report Exported", at=now)
-    assert [s.event_type for s in data_quality.rhythms().silent] == [kind]  # the lake has not seen it
-    assert found(now).silent == ()
+    soon = found(now + dt.timedelta(seconds=1))
+    assert [s.event_type for s in soon.silent] == [kind] and soon.built_at == now
+    later = now + data_quality.KEPT_FOR
+    use(account, "Report Exported", at=now)
+    assert (found(later).silent, data_quality.rhythms().built_at) == ((), later)
 
 
 # --- what is new, what went wrong ---------------------------------------------------------------------------------

@@ -103,7 +103,7 @@ def _drain(*, now: dt.datetime) -> Swept:
 
 def _ask(rules: Sequence[LiveRule], day: int) -> dict[int, tuple[set[int], set[int]]]:
     """By version: the accounts and the people that qualify at the end of `day`."""
-    found = columnar.verdicts({rule.version_id: rule.doc for rule in rules}, as_of_day=day)
+    found = columnar.verdicts({rule.version_id: rule.doc for rule in rules}, as_of_day=day, holders_only=True)
     asked = {}
     for rule in rules:
         people = {user_id for _, user_id in columnar.qualifying_users(rule.doc, as_of_day=day)}

@@ -14,7 +14,11 @@ __all__ = ["Verdict", "evidence", "evidence_many", "history", "motion_holds", "q
 
 
 def verdicts(
-    docs: Mapping[int, tree.DefinitionDoc], *, account_ids: Sequence[int] | None, as_of_day: int
+    docs: Mapping[int, tree.DefinitionDoc],
+    *,
+    account_ids: Sequence[int] | None,
+    as_of_day: int,
+    holders_only: bool = False,
 ) -> dict[int, list[Verdict]]:
     """The verdicts of several definitions at the end of a day, as `verdicts.ask` says. Two queries, as a rule."""
     if not docs or (account_ids is not None and not account_ids):
@@ -26,6 +30,7 @@ def verdicts(
         as_of_day=as_of_day,
         dialect=reading.dialect(),
         rows=reading.rows,
+        holders_only=holders_only,
     )
 
 

@@ -6,35 +6,55 @@ Its answers are as of the generation's snapshot (`accounts.lake`). People withou
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from itertools import pairwise
 from typing import Any
+
+from duckdb import DuckDBPyConnection
 
 from accounts import lake
 from scoring.engines import appdb, reading
-from scoring.engines.verdicts import Verdict, ask, ask_history
+from scoring.engines.verdicts import Rows, Verdict, ask, ask_history
 from scoring.rules import compile as compiler
 from scoring.rules import tree
 from scoring.rules.sql.terms import Statement
 
+_AT_ONCE = 4_000_000  # rows of usage
+
 
 def verdicts(
-    docs: Mapping[int, tree.DefinitionDoc], *, account_ids: Sequence[int] | None = None, as_of_day: int
+    docs: Mapping[int, tree.DefinitionDoc],
+    *,
+    account_ids: Sequence[int] | None = None,
+    as_of_day: int,
+    holders_only: bool = False,
 ) -> dict[int, list[Verdict]]:
     """The verdicts of several definitions at the end of a day, as `verdicts.ask` says. Raises lake.NoLake.
 
+    `holders_only` is for whoever asks who qualifies and not until when: it is faster and tells less.
     The lake has no log: definitions that read it are asked of the app database.
     """
     if not docs:
         return {}
     of_log = {key: doc for key, doc in docs.items() if tree.reads_log(doc)}
-    found = appdb.verdicts(of_log, account_ids=account_ids, as_of_day=as_of_day) if of_log else {}
-    return found | ask(
-        {key: doc for key, doc in docs.items() if key not in of_log},
-        types=reading.event_types(),
-        account_ids=account_ids,
-        as_of_day=as_of_day,
-        dialect="duckdb",
-        rows=rows,
-    )
+    found: dict[int, list[Verdict]] = {key: [] for key in docs}
+    if of_log:
+        found |= appdb.verdicts(of_log, account_ids=account_ids, as_of_day=as_of_day, holders_only=holders_only)
+    asked = {key: doc for key, doc in docs.items() if key not in of_log}
+    types = reading.event_types()
+    for part, rows in _parts(account_ids):
+        told = ask(
+            asked,
+            types=types,
+            account_ids=part,
+            as_of_day=as_of_day,
+            dialect="duckdb",
+            rows=rows,
+            holders_only=holders_only,
+        )
+        for key, verdicts_of_part in told.items():
+            found[key] += verdicts_of_part
+    return found
 
 
 def history(
@@ -45,15 +65,34 @@ def history(
     Definitions that read the log are asked of the app database, as for verdicts.
     """
     of_log = {key: doc for key, doc in docs.items() if tree.reads_log(doc)}
-    found = appdb.history(of_log, account_ids=account_ids, until_day=until_day) if of_log else {}
-    return found | ask_history(
-        {key: doc for key, doc in docs.items() if key not in of_log},
-        types=reading.event_types(),
-        account_ids=account_ids,
-        until_day=until_day,
-        dialect="duckdb",
-        rows=rows,
-    )
+    found: dict[int, list[tuple[int, int, int]]] = {key: [] for key in docs}
+    if of_log:
+        found |= appdb.history(of_log, account_ids=account_ids, until_day=until_day)
+    asked = {key: doc for key, doc in docs.items() if key not in of_log}
+    types = reading.event_types()
+    for part, rows in _parts(account_ids):
+        told = ask_history(asked, types=types, account_ids=part, until_day=until_day, dialect="duckdb", rows=rows)
+        for key, spans in told.items():
+            found[key] += spans
+    return found
+
+
+def _parts(account_ids: Sequence[int] | None) -> Iterator[tuple[Sequence[int] | None, Rows]]:
+    """Those asked about in parts, ascending, each with the way to ask about it; all of one generation.
+
+    Everything is local to an account, and so much usage at a time is sorted in memory; the file is sorted by account,
+    so that each part reads its own rows of it.
+    """
+    with lake.connection() as db:
+        ask_it = partial(_rows, db)
+        if account_ids is not None:
+            yield account_ids, ask_it
+            return
+        among = f"SELECT DISTINCT account_id FROM accounts_usageday WHERE rowid % {_AT_ONCE} = {_AT_ONCE - 1}"
+        last = db.execute("SELECT COALESCE(MAX(id), 0) + 1 FROM accounts_account").fetchall()[0][0]
+        edges = [0, *sorted(pk for (pk,) in db.execute(among).fetchall()), last]
+        for start, end in pairwise(edges):
+            yield (range(start, end) if len(edges) > 2 else None), ask_it
 
 
 def qualifying_users(doc: tree.DefinitionDoc, as_of_day: int) -> list[tuple[int, int]]:
@@ -71,6 +110,10 @@ def qualifying_users(doc: tree.DefinitionDoc, as_of_day: int) -> list[tuple[int,
 def rows(statement: Statement) -> Iterator[tuple[Any, ...]]:
     """The rows of a statement over the current generation."""
     with lake.connection() as db:
-        found = db.execute(statement.sql % {name: f"${name}" for name in statement.params}, dict(statement.params))
-        while batch := found.fetchmany(20_000):
-            yield from batch
+        yield from _rows(db, statement)
+
+
+def _rows(db: DuckDBPyConnection, statement: Statement) -> Iterator[tuple[Any, ...]]:
+    found = db.execute(statement.sql % {name: f"${name}" for name in statement.params}, dict(statement.params))
+    while batch := found.fetchmany(20_000):
+        yield from batch

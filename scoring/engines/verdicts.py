@@ -40,19 +40,26 @@ def ask(
     as_of_day: int,
     dialect: Dialect,
     rows: Rows,
+    holders_only: bool = False,
 ) -> dict[int, list[Verdict]]:
     """The verdicts of several definitions at the end of a day, by the key given in `docs`, through `rows`.
 
     `account_ids=None` asks about everybody. An account that is not listed does not hold, and time alone
     never changes that; accounts that are unknown, internal or merged are never listed. Lists are in order
-    of account id. One statement for up to WIDEST different conditions, whatever the number of accounts.
+    of account id. One statement for up to WIDEST different conditions, whatever the number of accounts. With
+    `holders_only` accounts are listed for which a definition holds, or one of their people qualifies, without a day.
     """
     found: dict[int, list[Verdict]] = {key: [] for key in docs}
     if not docs or (account_ids is not None and not account_ids):
         return found
     for keys in _batches(docs):
         statement = compiler.compile_verdicts(
-            [docs[key] for key in keys], types=types, as_of_day=as_of_day, account_ids=account_ids, dialect=dialect
+            [docs[key] for key in keys],
+            types=types,
+            as_of_day=as_of_day,
+            account_ids=account_ids,
+            dialect=dialect,
+            holders_only=holders_only,
         )
         found.update(_fold({key: docs[key] for key in keys}, rows(statement)))
     return found

@@ -24,6 +24,7 @@ from scoring.rules.sql.booleans import extras, holds, measured, soonest
 from scoring.rules.sql.facts import changed_tables, stage_table, trait_tables
 from scoring.rules.sql.later import bounds
 from scoring.rules.sql.metered import last_tables, limit_table
+from scoring.rules.sql.outset import could
 from scoring.rules.sql.plan import Plan
 from scoring.rules.sql.sequences import sequence_tables
 from scoring.rules.sql.sliding import sliding_tables
@@ -33,6 +34,7 @@ from scoring.rules.sql.terms import (
     EventTypes,
     Leafy,
     Statement,
+    judged,
     truth,
 )
 from scoring.rules.sql.usage import usage_tables, value_tables
@@ -47,14 +49,16 @@ def compile_verdicts(
     as_of_day: int,
     account_ids: Sequence[int] | None,
     dialect: Dialect,
+    holders_only: bool = False,
 ) -> Statement:
     """Rows (definition number, account id, user id, holds, next day), numbers being positions in `docs`.
 
     Level account: one row for each account where the rule holds or time alone may change it, user id 0.
     Level user: one row for each person it holds for, and rows with user id 0 that carry the account's next
-    day. Rows with a negative definition number bound the next day of several definitions at once.
+    day. Rows with a negative definition number bound the next day of several definitions at once. With `holders_only`
+    there are rows of what holds only, without a next day.
     """
-    return _verdicts(Plan(types, as_of_day, account_ids, dialect), docs)
+    return _verdicts(Plan(types, as_of_day, account_ids, dialect, holders_only=holders_only), docs)
 
 
 def compile_people(
@@ -132,17 +136,19 @@ def distinct_conditions(docs: Iterable[tree.DefinitionDoc]) -> set[tuple[Subject
 
 
 def _verdicts(plan: Plan, docs: Sequence[tree.DefinitionDoc]) -> Statement:
+    plan.only_whether = True
     for doc in docs:
         plan.register(doc.rule, doc.level)
     tables(plan)
     rows: list[str] = []
     for number, doc in enumerate(docs):
         if doc.level == "account":
+            next_day = NO_DAY if plan.holders_only else soonest(plan, doc.rule, "account")
+            told = "holds = 1" if plan.holders_only else "holds = 1 OR next_day IS NOT NULL"
             rows.append(
                 f"SELECT {number} AS definition, account_id, 0 AS user_id, holds, next_day FROM ("
                 f"SELECT account_id, {truth(holds(plan, doc.rule, 'account'))} AS holds,"
-                f" {soonest(plan, doc.rule, 'account')} AS next_day FROM accts) r{number}"
-                " WHERE holds = 1 OR next_day IS NOT NULL"
+                f" {next_day} AS next_day FROM accts) r{number} WHERE {told}"
             )
         else:
             rule = plan.people_rules[doc.rule]
@@ -150,11 +156,12 @@ def _verdicts(plan: Plan, docs: Sequence[tree.DefinitionDoc]) -> Statement:
                 f"SELECT {number} AS definition, account_id, user_id, 1 AS holds, {NO_DAY} AS next_day"
                 f" FROM people WHERE h{rule} = 1"
             )
-            rows.append(
-                f"SELECT {number} AS definition, account_id, 0 AS user_id, 0 AS holds, MIN(n{rule}) AS next_day"
-                f" FROM people WHERE n{rule} IS NOT NULL GROUP BY account_id"
-            )
-    rows += bounds(plan)
+            if not plan.holders_only:
+                rows.append(
+                    f"SELECT {number} AS definition, account_id, 0 AS user_id, 0 AS holds, MIN(n{rule}) AS next_day"
+                    f" FROM people WHERE n{rule} IS NOT NULL GROUP BY account_id"
+                )
+    rows += [] if plan.holders_only else bounds(plan)
     return plan.statement("\nUNION ALL ".join(rows))
 
 
@@ -184,12 +191,26 @@ def _measures(plan: Plan, rule: tree.Node, subject: Subject, best: int | None) -
     return plan.statement(f"SELECT * FROM ({ranked}) r WHERE place <= {int(best)} ORDER BY account_id, place")
 
 
+def _who_could(plan: Plan) -> str:
+    """Rows (account_id, user_id) of the people for whom a rule can hold, by what was counted of them; "": anybody."""
+
+    def counts(node: Leafy, wanted: bool) -> str | None:
+        if not wanted or node not in plan.usage_columns or not isinstance(node, tree.Count | tree.Days):
+            return None
+        return judged(f"m{plan.usage_columns[node]}", node.compare)
+
+    able = [could(rule, counts) for rule in plan.people_rules]
+    if not plan.holders_only or None in able:
+        return ""
+    return f"SELECT account_id, user_id FROM base WHERE {' OR '.join(part for part in able if part is not None)}"
+
+
 def tables(plan: Plan) -> None:
     """Everything that the conditions asked so far are judged by."""
     plan.add("acct", plan.accounts())
-    if plan.people_rules:
-        plan.add("members", plan.members())
     usage_tables(plan)
+    if plan.people_rules:
+        plan.add("members", plan.members(_who_could(plan)))
     value_tables(plan)
     sliding_tables(plan)
     last_tables(plan)

@@ -22,6 +22,7 @@ from scoring.rules.sql.totals import states_of
 from scoring.rules.windows import Subject
 
 _MONTHS = 480  # forty years: nothing older is a product's usage
+_DATED = (tree.Trait, tree.TraitChanged, tree.StageReached, tree.StageSince)
 _THERE = -1  # the part of the changes that says from when to when the subject is asked
 
 
@@ -53,8 +54,9 @@ def tables(plan: Plan, docs: Sequence[tree.DefinitionDoc], also: Sequence[Leafy]
     plan.add("acct", plan.accounts())
     if any(isinstance(window, windows.BillingMonth) for window in _windows(plan)):
         _months(plan)
+    _worth(plan, docs)
     if plan.people_rules:
-        _members(plan)
+        _members(plan, _early(plan))
         _states(plan, "user", list(plan.people_rules))
         _people(plan)
     if plan.leaves["account"]:
@@ -95,23 +97,69 @@ def _months(plan: Plan) -> None:
     plan.add("months(first_day, next_month)", f"VALUES {rows}")
 
 
-def _members(plan: Plan) -> None:
+def _early(plan: Plan) -> str:
+    """The changes of what people are counted by, which takes no list of people; rows (account_id, user_id) of those
+    for whom a rule can hold by them, "" where that may be anybody."""
+    early = {node: number for node, number in plan.leaves["user"].items() if _is_early(node)}
+    for node, number in early.items():
+        plan.add(f"user_{number}", flips(plan, node, "user"))
+
+    def ever(node: Leafy, wanted: bool) -> str | None:
+        return _ever(plan, "user", node, wanted) if node in early else None
+
+    able = [could(rule, ever) for rule in plan.people_rules]
+    if None in able:
+        return ""
+    rows = " UNION ALL ".join(f"SELECT {KEYS}, {number} AS part, delta FROM user_{number}" for number in early.values())
+    some = " OR ".join(dict.fromkeys(part for part in able if part is not None))
+    return f"SELECT {KEYS} FROM ({rows}) e GROUP BY {KEYS} HAVING {some}"
+
+
+def _is_early(node: Leafy) -> bool:
+    of_a_plan = isinstance(node, tree.Value) and isinstance(node.against, tree.Share)
+    return not of_a_plan and not isinstance(node, (*_DATED, tree.Score))
+
+
+def _members(plan: Plan, who: str) -> None:
     """The spans in which each person was there to be asked: a member, and both had signed up."""
+    only = f" AND (m.account_id, m.user_id) IN ({who})" if who else ""
     signed = "CASE WHEN p.signup_day > a.signup_day THEN p.signup_day ELSE a.signup_day END"
     begins = f"CASE WHEN m.from_day > {signed} THEN m.from_day ELSE {signed} END"
     plan.add(
         "members",
         f"SELECT m.account_id, m.user_id, p.signup_day, {begins} AS from_day, m.to_day"
         " FROM acct a CROSS JOIN accounts_membership m JOIN accounts_productuser p ON p.id = m.user_id"
-        f" WHERE m.account_id = a.id AND p.merged_into_id IS NULL AND {begins} < m.to_day",
+        f" WHERE m.account_id = a.id AND p.merged_into_id IS NULL AND {begins} < m.to_day{only}",
     )
+
+
+def _worth(plan: Plan, docs: Sequence[tree.DefinitionDoc]) -> None:
+    """The changes of dated facts of accounts, which are few; and `worth`, where no definition can hold for others: the
+    accounts for which they let some definition hold, whatever the usage says."""
+    dated = {node: number for node, number in plan.leaves["account"].items() if isinstance(node, _DATED)}
+    for node, number in dated.items():
+        plan.add(f"account_{number}", flips(plan, node, "account"))
+
+    def ever(node: Leafy, wanted: bool) -> str | None:
+        return _ever(plan, "account", node, wanted) if node in dated else None
+
+    able = [None if doc.level == "user" else could(doc.rule, ever) for doc in docs]
+    if None in able:
+        return
+    rows = " UNION ALL ".join(
+        f"SELECT account_id, {number} AS part, delta FROM account_{number}" for number in dated.values()
+    )
+    some = " OR ".join(dict.fromkeys(part for part in able if part is not None))
+    plan.add("worth", f"SELECT account_id AS id FROM ({rows}) w GROUP BY account_id HAVING {some}")
+    plan.worth = "SELECT id FROM worth"
 
 
 def _states(plan: Plan, subject: Subject, rules: Sequence[tree.Node]) -> None:
     """The changes of each condition of the subject, and `…_states`: for each day with any, the conditions that the
     rules name as running sums."""
     for node, number in plan.leaves[subject].items():
-        plan.add(f"{subject}_{number}", flips(plan, node, subject))
+        if not (_is_early(node) if subject == "user" else isinstance(node, _DATED)):
+            plan.add(f"{subject}_{number}", flips(plan, node, subject))
     numbers = dict.fromkeys(plan.leaves[subject][node] for rule in rules for node in answered(rule))
     changes = [f"SELECT {KEYS}, day, {number} AS part, delta FROM {subject}_{number}" for number in numbers]
     plan.add(f"{subject}_changes", " UNION ALL ".join(changes))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from scoring.rules import tree, windows
 from scoring.rules.sql.outset import at_zero
 from scoring.rules.sql.plan import Plan
-from scoring.rules.sql.points import best, points
+from scoring.rules.sql.points import best, first_enough, points
 from scoring.rules.sql.steps import BY_DAY, KEYS
 from scoring.rules.sql.terms import Leafy, judged, truth, window_of
 from scoring.rules.sql.totals import score_answers, score_totals
@@ -31,6 +31,9 @@ def _answers(plan: Plan, node: Leafy, subject: Subject) -> str:
     if isinstance(node, tree.Value) and isinstance(node.against, tree.Share):
         measured = numbers(plan, node, subject)
         return against_limits(plan, node.against, measured, subject)
+    is_counted = isinstance(node, tree.Count | tree.Distinct | tree.Users | tree.Days)
+    if best_so_far and is_counted and node.compare.op == "at_least":  # type: ignore[union-attr]
+        return first_enough(plan, node, subject)  # once reached it stays
     if best_so_far or (isinstance(node, tree.Value) and node.measure != "sum"):
         start = truth(_answer(node, "0")) if at_zero(node) else "0"
         told = f"SELECT {KEYS}, day, {truth(_answer(node, 'm'))} AS t FROM ({numbers(plan, node, subject)}) r"

@@ -8,6 +8,8 @@ from scoring.rules import tree, windows
 from scoring.rules.sql.terms import FAR, NO_DAY, Dialect, EventTypes, Leafy, Statement, in_list, window_of
 from scoring.rules.windows import Subject
 
+_FEW = 3  # windows that a scan tests each row against before anything is counted
+
 
 class Plan:
     """Collects conditions, bound texts and the parts of the WITH clause, in order."""
@@ -20,12 +22,18 @@ class Plan:
         dialect: Dialect,
         *,
         loners: bool = False,
+        holders_only: bool = False,
     ) -> None:
         self.types = types
         self.day = int(as_of_day)
-        self.account_ids = None if account_ids is None else sorted({int(number) for number in account_ids})
+        self.between = account_ids if isinstance(account_ids, range) else None  # all accounts with these ids
+        some = None if account_ids is None or self.between is not None else account_ids
+        self.account_ids = None if some is None else sorted({int(number) for number in some})
         self.dialect = dialect
         self.loners = loners
+        self.only_whether = False  # whether conditions hold is all that is told, and not what they measured
+        self.worth = ""  # the accounts (id) whose usage is worth looking at, once that is known; "": all
+        self.holders_only = holders_only  # nothing is told of those for whom nothing holds
         self.params: dict[str, str] = {}
         self.bound: dict[str, str] = {}
         self.every_type = set(types.ids.values())
@@ -80,10 +88,13 @@ class Plan:
 
     def only_asked(self, column: str) -> str:
         """Limits a column of account ids to those asked about."""
-        return "" if self.account_ids is None else f" AND {column} IN {in_list(self.account_ids)}"
+        worth = f" AND {column} IN ({self.worth})" if self.worth else ""
+        if self.between is not None:
+            return f" AND {column} >= {self.between.start} AND {column} < {self.between.stop}{worth}"
+        return worth if self.account_ids is None else f" AND {column} IN {in_list(self.account_ids)}{worth}"
 
-    def members(self) -> str:
-        """The pairs (account, person) of the day."""
+    def members(self, who: str = "") -> str:
+        """The pairs (account, person) of the day; with `who`, rows (account_id, user_id), of those only."""
         loners = (
             " UNION ALL SELECT 0, p.id, p.signup_day FROM accounts_productuser p"
             f" WHERE p.merged_into_id IS NULL AND p.signup_day <= {self.day} AND NOT EXISTS ("
@@ -92,16 +103,25 @@ class Plan:
             if self.loners
             else ""
         )
+        only = f" AND (m.account_id, m.user_id) IN ({who})" if who else ""
         return (
             "SELECT DISTINCT m.account_id, m.user_id, p.signup_day"
             " FROM acct a CROSS JOIN accounts_membership m JOIN accounts_productuser p ON p.id = m.user_id"
             f" WHERE m.account_id = a.id AND m.from_day <= {self.day} AND m.to_day > {self.day}"
-            f" AND p.merged_into_id IS NULL AND p.signup_day <= {self.day}{loners}"
+            f" AND p.merged_into_id IS NULL AND p.signup_day <= {self.day}{only}{loners}"
         )
 
-    def usage_scan(self, table: str, ids: Iterable[int], *, by_person: bool, joined: str = "") -> str:
+    def usage_scan(
+        self,
+        table: str,
+        ids: Iterable[int],
+        *,
+        by_person: bool,
+        joined: str = "",
+        within: Iterable[windows.Window] = (windows.Ever(),),
+    ) -> str:
         """FROM and WHERE over usage (`u`) of the accounts (`a`), with the person (`p`) where a window needs it, and
-        with what else is `joined`.
+        with what else is `joined`. Days outside all windows `within` are left out where that is a cheap test.
 
         CROSS JOIN means the same on every engine; SQLite also takes it as the order in which to look, and so
         groups by `a.id, u.user_id` along the unique key without sorting (a quarter of the time). The plus
@@ -114,8 +134,18 @@ class Plan:
         types = "" if wanted >= self.every_type else f" AND u.event_type_id IN {in_list(sorted(wanted))}"
         return (
             f" FROM {accounts} CROSS JOIN {table} u{person}{joined} WHERE u.account_id = a.id{asked}"
-            f" AND {plus}u.day <= {self.day}{types}"
+            f" AND {plus}u.day <= {self.day}{self._days(within, f'{plus}u.day')}{types}"
         )
+
+    def _days(self, within: Iterable[windows.Window], day: str) -> str:
+        """Limits a scan to the days of several windows; "" where they are too many or reach back for ever."""
+        asked = set(within)
+        lengths = [window.days for window in asked if isinstance(window, windows.LastDays)]
+        shorter = {windows.LastDays(length) for length in lengths if length < max(lengths)}
+        each = {self.inside(window, day, "p.signup_day") for window in asked - shorter}
+        if "" in each or not 1 <= len(each) <= _FEW:
+            return ""
+        return f" AND ({' OR '.join(f'({one})' for one in sorted(each))})"
 
     def match(self, ids: Sequence[int], window: windows.Window, scanned: Iterable[int]) -> str:
         """Whether the usage row `u` of a scan over the types `scanned` counts for a condition."""

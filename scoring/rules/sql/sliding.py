@@ -22,7 +22,7 @@ def sliding_tables(plan: Plan) -> None:
         numbers = [plan.leaves[subject][node] for node in nodes]  # type: ignore[index]
         rows = [
             f"SELECT {keys}, {number} AS leaf, CAST(MAX(m) AS BIGINT) AS m"
-            f" FROM ({stretch_rows(plan, node, keys)}) w{number}"
+            f" FROM ({stretch_rows(plan, node, keys, enough=plan.only_whether)}) w{number}"
             f" GROUP BY {keys}"
             for node, number in zip(nodes, numbers, strict=True)
         ]
@@ -31,8 +31,11 @@ def sliding_tables(plan: Plan) -> None:
         plan.add(name, f"SELECT {keys}, {pivot} FROM {name}_rows GROUP BY {keys}")
 
 
-def stretch_rows(plan: Plan, node: Leafy, keys: str) -> str:
-    """Rows (keys, day, m): what was counted in the stretch that ends on each day with a row."""
+def stretch_rows(plan: Plan, node: Leafy, keys: str, *, enough: bool = False) -> str:
+    """Rows (keys, day, m): what was counted in the stretch that ends on each day with a row.
+
+    `enough`: only whether it is what is asked for matters, so of days at least so many may be told as just so many.
+    """
     window = window_of(node)
     length = window.days - 1 if isinstance(window, windows.AnyDays) else 0
     ids = plan.types.ids_of(node)
@@ -43,10 +46,12 @@ def stretch_rows(plan: Plan, node: Leafy, keys: str) -> str:
         if not isinstance(node, tree.Days):  # a range takes in all rows of its first and last day
             column = "sum_value" if isinstance(node, tree.Value) else "count"
             return f"SELECT {prefixed}, u.day, SUM(u.{column}) OVER (PARTITION BY {prefixed} {over} AS m{scan}"
-        return (
-            f"SELECT {keys}, day, COUNT(*) OVER (PARTITION BY {keys} {over} AS m"
-            f" FROM (SELECT DISTINCT {prefixed}, u.day{scan}) d"
-        )
+        daily = f"SELECT DISTINCT {prefixed}, u.day{scan}"
+        if enough and node.compare.op == "at_least" and node.compare.low:  # so many days ago was the one it takes
+            ago = f"day - LAG(day, {node.compare.low - 1}) OVER (PARTITION BY {keys} ORDER BY day)"
+            reached = f"CASE WHEN {ago} <= {length} THEN {node.compare.low} ELSE 0 END"
+            return f"SELECT {keys}, day, {reached} AS m FROM ({daily}) d"
+        return f"SELECT {keys}, day, COUNT(*) OVER (PARTITION BY {keys} {over} AS m FROM ({daily}) d"
     # different people or values cannot be summed: each ending day looks back over its stretch
     table = "accounts_usagevalue" if isinstance(node, tree.Distinct) else "accounts_usageday"
     thing = "u.value" if isinstance(node, tree.Distinct) else "u.user_id"

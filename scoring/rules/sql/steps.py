@@ -40,14 +40,20 @@ _TOTALS: dict[type, str] = {
     tree.Days: "COUNT(DISTINCT e.day)",
     tree.Users: "COUNT(DISTINCT e.user_id)",
     tree.Distinct: "COUNT(DISTINCT e.value)",
+    tree.Change: "SUM(e.count)",
 }
 
 
 def _within_reach(plan: Plan, node: Leafy, subject: Subject, table: str) -> str:
     """A cheap look at the whole before the windows: sorting them takes long, and most subjects never get there."""
     total = _TOTALS.get(type(node))
-    least = _least(node.compare) if isinstance(node, tree.Count | tree.Days | tree.Users | tree.Distinct) else 0
-    if total is None or least < 2:
+    least = 0
+    if isinstance(node, tree.Change):
+        least = max(node.at_least, node.base_at_least)
+    elif isinstance(node, tree.Count | tree.Days | tree.Users | tree.Distinct):
+        least = _least(node.compare)
+    short = isinstance(window_of(node), windows.FirstDays | windows.Dates)  # there is little in it to sort
+    if total is None or least < 2 or short:
         return ""
     keys = "account_id" if subject == "account" else KEYS
     mine = ", ".join(f"u.{key}" for key in keys.split(", "))
@@ -78,14 +84,30 @@ def once(rows: str, window: windows.Window, half_life: int | None = None) -> str
     if half_life is None and not moves(window):
         first = f"SELECT {KEYS}, thing, MIN(day) AS day FROM ({rows}) u GROUP BY {KEYS}, thing"
         return f"SELECT {KEYS}, day, 1 AS delta FROM ({first}) f"
+    if half_life is None and isinstance(window, windows.LastDays):
+        return _visits(rows, window.days)
     leaves, month, ages = _leaving(window, half_life, "o")
     days = (
         f"SELECT {KEYS}, day, LEAD(day, 1, {FAR}) OVER (PARTITION BY {KEYS}, thing ORDER BY day) AS next_day"
-        f" FROM (SELECT DISTINCT {KEYS}, thing, day FROM ({rows}) u) d"
+        f" FROM ({rows}) d"
     )
-    # a newer day takes over before the older one has left
+    # a newer day takes over before the older one has left; a row of the same day at once, so that each day counts once
     day = f"CASE WHEN age > 0 AND next_day < {leaves} THEN next_day ELSE {leaves} END"
     return f"SELECT {KEYS}, {day} AS day, weight AS delta FROM ({days}) o{month}{ages}"
+
+
+def _visits(rows: str, length: int) -> str:
+    """Each thing of the rows from a day before which it was gone until so many days after one that none followed."""
+    along = f"OVER (PARTITION BY {KEYS}, thing ORDER BY day)"
+    near = f"SELECT {KEYS}, day, LAG(day, 1, {-FAR}) {along} AS last_day, LEAD(day, 1, {FAR}) {along} AS next_day"
+    begins, ends = f"last_day + {length} < day", f"next_day > day + {length}"
+    edges = f"SELECT * FROM ({near} FROM ({rows}) d) n WHERE {begins} OR {ends}"
+    day = f"CASE WHEN delta = 1 THEN day ELSE day + {length} END"
+    both = "(SELECT 1 AS delta UNION ALL SELECT -1) t"
+    return (
+        f"SELECT {KEYS}, {day} AS day, delta FROM ({edges}) e CROSS JOIN {both}"
+        f" WHERE (delta = 1 AND {begins}) OR (delta = -1 AND {ends})"
+    )
 
 
 def _leaving(window: windows.Window, half_life: int | None, row: str) -> tuple[str, str, str]:

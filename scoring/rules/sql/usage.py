@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from scoring.rules import tree, windows
 from scoring.rules.sql.plan import Plan
-from scoring.rules.sql.terms import needs_person, window_of
+from scoring.rules.sql.terms import Leafy, needs_person, window_of
 
 
 def usage_tables(plan: Plan) -> None:
@@ -16,11 +16,13 @@ def usage_tables(plan: Plan) -> None:
         return
     ids = [number for node in nodes for number in plan.types.ids_of(node)]
     by_person = any(needs_person(node) for node in nodes)
+    within = {_reach(node) for node in nodes}
     columns, sums = [], []
     for number, node in enumerate(nodes):
         # the first time is the first of all: whether it lies in the window is asked afterwards
         window = windows.Ever() if isinstance(node, tree.First) else window_of(node)
-        match = plan.match(plan.types.ids_of(node), window, ids)
+        # where the scan keeps to the one window that all ask about, its rows need not be asked again
+        match = plan.match(plan.types.ids_of(node), windows.Ever() if len(within) == 1 else window, ids)
         if isinstance(node, tree.Count):
             columns.append(f"CAST(SUM(CASE WHEN {match} THEN u.count ELSE 0 END) AS BIGINT) AS m{number}")
             sums.append(f"CAST(SUM(m{number}) AS BIGINT) AS m{number}")
@@ -58,7 +60,7 @@ def usage_tables(plan: Plan) -> None:
             columns.append(f"MIN(CASE WHEN {match} THEN u.day END) AS l{number}")
             sums.append(f"MIN(l{number}) AS l{number}")
     plan.usage_columns = {node: number for number, node in enumerate(nodes)}
-    scan = plan.usage_scan("accounts_usageday", ids, by_person=by_person)
+    scan = plan.usage_scan("accounts_usageday", ids, by_person=by_person, within=within)
     if columns:
         listed = ", ".join(columns)
         grouped = " GROUP BY a.id, u.user_id"
@@ -73,8 +75,15 @@ def usage_tables(plan: Plan) -> None:
             f" AS m{plan.usage_columns[node]}"
             for node in daily
         )
-        scan = plan.usage_scan("accounts_usageday", ids, by_person=False)
+        scan = plan.usage_scan("accounts_usageday", ids, by_person=False, within=map(_reach, daily))
         plan.add("daily", f"SELECT a.id AS account_id, {counted}{scan} GROUP BY a.id")
+
+
+def _reach(node: Leafy) -> windows.Window:
+    """The days that a condition looks at."""
+    if isinstance(node, tree.Change):
+        return windows.LastDays(2 * node.days)
+    return windows.Ever() if isinstance(node, tree.Recency | tree.First) else window_of(node)
 
 
 def value_tables(plan: Plan) -> None:
@@ -91,6 +100,7 @@ def value_tables(plan: Plan) -> None:
             columns.append(f"COUNT(DISTINCT CASE WHEN {match} THEN u.value END) AS m{number}")
             columns.append(f"MIN(CASE WHEN {match} THEN u.day END) AS l{number}")
         keys = "a.id, u.user_id" if subject == "user" else "a.id"
-        scan = plan.usage_scan("accounts_usagevalue", ids, by_person=any(needs_person(node) for node in nodes))
+        by_person = any(needs_person(node) for node in nodes)
+        scan = plan.usage_scan("accounts_usagevalue", ids, by_person=by_person, within=map(_reach, nodes))
         named = keys.replace("a.id", "a.id AS account_id")
         plan.add(name, f"SELECT {named}, {', '.join(columns)}{scan} GROUP BY {keys}")

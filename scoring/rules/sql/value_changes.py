@@ -48,10 +48,11 @@ def span_against_span(plan: Plan, node: tree.Change, subject: Subject) -> str:
     """Rows (account_id, user_id, day, t, t0): whether the last days compare with those before as asked, and did before
     what the day changes."""
     rows, n = usage(plan, node, subject, "u.count AS delta"), node.days
+    each = f"SELECT {KEYS}, day, CAST(SUM(delta) AS BIGINT) AS delta FROM ({rows}) u GROUP BY {KEYS}, day"
+    ages = f"SELECT 0 AS age, 1 AS now, 0 AS before UNION ALL SELECT {n}, -1, 1 UNION ALL SELECT {2 * n}, 0, -1"
     points = (
-        f"SELECT {KEYS}, day, delta AS m, 0 AS base FROM ({rows}) a"
-        f" UNION ALL SELECT {KEYS}, day + {n}, -delta, delta FROM ({rows}) b"
-        f" UNION ALL SELECT {KEYS}, day + {2 * n}, 0, -delta FROM ({rows}) c"
+        f"SELECT {KEYS}, day + age AS day, now * delta AS m, before * delta AS base FROM ({each}) a"
+        f" CROSS JOIN ({ages}) t"
     )
     daily = (
         f"SELECT {KEYS}, day, CAST(SUM(m) AS BIGINT) AS dm, CAST(SUM(base) AS BIGINT) AS db FROM ({points}) p"

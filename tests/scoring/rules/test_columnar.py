@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest import mock
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -47,3 +49,34 @@ def test_rules_of_64_conditions_agree(facts, document):
     with stored(facts):
         lake.refresh(now=NOW, whole=True)
         assert columnar.verdicts(docs, as_of_day=37) == appdb.verdicts(docs, account_ids=None, as_of_day=37)
+
+
+@settings(quick, max_examples=10)
+@given(
+    facts=strategies.histories(),
+    documents=st.lists(strategies.documents(), min_size=3, max_size=4),
+    more=st.lists(strategies.documents(strategies.single), min_size=2, max_size=2),
+    day=st.sampled_from([32, 37, 38]),
+)
+def test_asked_in_parts_and_for_holders_only_the_answer_is_the_same(facts, documents, more, day):
+    docs = {number: parse_definition(document) for number, document in enumerate([*documents, *more])}
+    with stored(facts):
+        lake.refresh(now=NOW, whole=True)
+        verdicts = appdb.verdicts(docs, account_ids=None, as_of_day=day)
+        holders = {
+            key: [(verdict.account_id, verdict.holds, verdict.user_ids) for verdict in told if named(verdict)]
+            for key, told in verdicts.items()
+        }
+        with mock.patch.object(columnar, "_AT_ONCE", 3):
+            assert columnar.history(docs, until_day=day) == appdb.history(docs, account_ids=None, until_day=day)
+            assert columnar.verdicts(docs, as_of_day=day) == verdicts
+            found = columnar.verdicts(docs, as_of_day=day, holders_only=True)
+        assert {verdict.next_day for told in found.values() for verdict in told} <= {None}
+        assert holders == {
+            key: [(verdict.account_id, verdict.holds, verdict.user_ids) for verdict in told]
+            for key, told in found.items()
+        }
+
+
+def named(verdict) -> bool:
+    return verdict.holds or bool(verdict.user_ids)

@@ -6,9 +6,10 @@ Uses the database that benchmarks/population.py leaves behind (run that first), 
 into `--lake` (a temporary folder if left out; one that is there is brought up to date), in a process of its own. Then,
 for each definition: who holds today (a full recompute), and the first day on which each account ever held (the heart of
 a backtest); ours and a DuckDB query that somebody would write for that one question, one after the other on the same
-connection settings, `--rounds` times, the fastest of each. Both must give the same accounts and days, or the program
-ends with an error. Then all six in one statement, and what is asked incrementally, of PostgreSQL: 500 accounts and one
-account under ten definitions. The largest size of this process is told at the end.
+connection settings, `--rounds` times, the fastest of each. CPU seconds are those of this process, all of DuckDB's
+threads included, which other work on the machine changes less. Both must give the same accounts and days, or the
+program ends with an error. Then all six in one statement, and what is asked incrementally, of PostgreSQL: 500 accounts
+and one account under ten definitions. The largest size of this process is told at the end.
 """
 
 from __future__ import annotations
@@ -276,7 +277,7 @@ def measure(rounds: int, only: list[str]) -> None:
             return db.execute(query.format(day=day)).fetchall()
 
     def holding(asked: dict[int, Any]) -> dict[int, set[int]]:
-        found = columnar.verdicts(asked, as_of_day=day)
+        found = columnar.verdicts(asked, as_of_day=day, holders_only=True)
         return {key: {verdict.account_id for verdict in told if verdict.holds} for key, told in found.items()}
 
     def first(asked: dict[int, Any]) -> dict[int, dict[int, int]]:
@@ -293,26 +294,34 @@ def measure(rounds: int, only: list[str]) -> None:
         ("who holds today", holding, TODAY, lambda rows: {row[0] for row in rows}),
         ("first day ever", first, FIRST, dict),
     ):
-        print(f"| {title} | accounts | ours | by hand | ratio |\n|---|---:|---:|---:|---:|")
-        total = 0.0
+        print(f"| {title} | accounts | ours s | by hand s | ratio | ours CPU s | by hand CPU s | ratio |")
+        print("|---|---:|---:|---:|---:|---:|---:|---:|")
+        sums = [0.0, 0.0]
         for number, name in enumerate(SIX):
             if name not in only:
                 continue
-            times: dict[str, list[float]] = {"ours": [], "by hand": []}
+            times: dict[str, list[tuple[float, float]]] = {"ours": [], "by hand": []}
             for _ in range(rounds):
                 found = timed(times["ours"], lambda key=number, ask=mine: ask({key: six[key]})[key])
                 expected = same(timed(times["by hand"], lambda query=queries[name]: by_hand(query)))
                 if found != expected:
                     raise SystemExit(f"{title}, {name}: {len(found):,} accounts, by hand {len(expected):,}")
-            ours, hand = min(times["ours"]), min(times["by hand"])
-            total += ours
-            print(f"| {name} | {len(found):,} | {ours:.2f} | {hand:.2f} | {ours / hand:.2f} |", flush=True)
-        if "all" in only:
+            (ours, ours_cpu), (hand, hand_cpu) = fastest(times["ours"]), fastest(times["by hand"])
+            sums = [sums[0] + ours, sums[1] + ours_cpu]
+            print(
+                f"| {name} | {len(found):,} | {ours:.2f} | {hand:.2f} | {ours / hand:.2f} |"
+                f" {ours_cpu:.2f} | {hand_cpu:.2f} | {ours_cpu / hand_cpu:.2f} |",
+                flush=True,
+            )
+        if {*SIX, "all"} <= {*only}:
             times = {"all": []}
             for _ in range(rounds):
                 timed(times["all"], lambda ask=mine: ask(six))
-            print(f"| all six at once, beside the sum | | {min(times['all']):.2f} | {total:.2f} | "
-                  f"{min(times['all']) / total if total else 0:.2f} |")  # fmt: skip
+            all_six, cpu = fastest(times["all"])
+            print(
+                f"| all six at once, beside the sum | | {all_six:.2f} | {sums[0]:.2f} | {all_six / sums[0]:.2f} |"
+                f" {cpu:.2f} | {sums[1]:.2f} | {cpu / sums[1]:.2f} |"
+            )
         print(flush=True)
     if "incremental" in only:
         incremental(list(docs.values()), day, rounds)
@@ -320,25 +329,33 @@ def measure(rounds: int, only: list[str]) -> None:
 
 
 def incremental(docs: list[Any], day: int, rounds: int) -> None:
-    from accounts.models import Account, UsageDay
-    from scoring.engines import appdb
+    from accounts.models import Account
+    from plgops.lib.db import snapshot
     from scoring.rules.parse import parse_definition
 
     ten = dict(enumerate([*docs, *(parse_definition(given) for given in DEFINITIONS)]))
     assert len(ten) == 10
     ids = random.Random(7).sample(list(Account.objects.order_by("pk").values_list("pk", flat=True)), 500)
+    with snapshot():  # as evaluation reads
+        asked_of_postgres(ten, ids, day, rounds)
+
+
+def asked_of_postgres(ten: dict[int, Any], ids: list[int], day: int, rounds: int) -> None:
+    from accounts.models import UsageDay
+    from scoring.engines import appdb
+
     print("| asked of PostgreSQL under ten definitions | usage rows | ms |\n|---|---:|---:|")
     for title, asked in (("500 accounts", ids), ("one account (the middle of 20)", ids[:20])):
-        times: list[float] = []
+        times: list[tuple[float, float]] = []
         if len(asked) == 500:
             for _ in range(rounds):
                 timed(times, lambda asked=asked: appdb.verdicts(ten, account_ids=asked, as_of_day=day))
-            took = min(times)
+            took, _ = fastest(times)
         else:
             for pk in asked:
                 appdb.verdicts(ten, account_ids=[pk], as_of_day=day)
                 timed(times, lambda pk=pk: appdb.verdicts(ten, account_ids=[pk], as_of_day=day))
-            took = statistics.median(times)
+            took = statistics.median(took for took, _ in times)
         rows = UsageDay.objects.filter(account_id__in=asked).count() // (1 if len(asked) == 500 else len(asked))
         print(f"| {title} | {rows:,} | {took * 1000:.0f} |", flush=True)
     print()
@@ -348,11 +365,17 @@ def document(name: str, rule: dict[str, Any]) -> dict[str, Any]:
     return {"slug": name.replace(" ", "-"), "name": name, "purpose": "risk", "rule": rule}
 
 
-def timed(times: list[float], call: Callable[[], Any]) -> Any:
-    began = time.perf_counter()
+def timed(times: list[tuple[float, float]], call: Callable[[], Any]) -> Any:
+    """What a call gives; its seconds, and those of a processor, are added to `times`."""
+    began, used = time.perf_counter(), time.process_time()
     found = call()
-    times.append(time.perf_counter() - began)
+    times.append((time.perf_counter() - began, time.process_time() - used))
     return found
+
+
+def fastest(times: list[tuple[float, float]]) -> tuple[float, float]:
+    """The least seconds and the least CPU seconds, which need not be of one round."""
+    return min(took for took, _ in times), min(used for _, used in times)
 
 
 if __name__ == "__main__":

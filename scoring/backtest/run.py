@@ -75,7 +75,7 @@ def run(question: Question) -> Answer:
     refuse_period(question.from_day, question.to_day, until)
     began = time.perf_counter()
     facts = _facts(question, until=until)
-    held = columnar.history(dict(enumerate(question.docs)), until_day=until)
+    held = columnar.history(dict(enumerate(question.docs)), until_day=question.to_day)  # nobody is flagged later
     read = time.perf_counter()
     if lake.current() != generation:
         return run(question)  # a new one appeared meanwhile: not half of each
@@ -139,7 +139,7 @@ def _facts(question: Question, *, until: int) -> _Facts:
     with lake.connection() as db:
         outcomes = _days(db.execute(query, [key, until]).fetchall(), since=question.from_day if again else 0)
         return _Facts(
-            accounts=db.execute(_ACCOUNTS, [until]).fetchall(),
+            accounts=db.execute(_ACCOUNTS, [question.to_day]).fetchall(),
             outcomes=outcomes,
             claims=_days(db.execute(_STAGE, [Stage.CLAIMED, until]).fetchall()),
             paid=_days(db.execute(_STAGE, [Stage.PAID, until]).fetchall()) if again else None,

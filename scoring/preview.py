@@ -38,6 +38,11 @@ class Draft:
     live: LiveRule | None
 
     @property
+    def reads_log(self) -> bool:
+        """Whether the lake may miss somebody: what lies between two steps on one day is in the log only."""
+        return tree.reads_log(self.doc)
+
+    @property
     def hands_over(self) -> bool:
         """Whether sales is concerned at all."""
         return self.doc.purpose == "pql"

@@ -21,6 +21,7 @@ from plgops.templatetags.charts import Bar, ColumnChart, nice_top
 from scoring import capacity, definitions, near_misses, preview
 from scoring.forms import DocumentForm
 from scoring.models import Definition
+from scoring.rules import tree
 from scoring.rules.problems import RuleError
 
 logger = logging.getLogger(__name__)
@@ -85,6 +86,7 @@ def near(request: HttpRequest, slug: str) -> HttpResponse:
             context |= {
                 "misses": misses,
                 "rows": [(one, accounts[one.account_id]) for one in misses.nearest if one.account_id in accounts],
+                "reads_log": tree.reads_log(rule.doc),
                 "built_at": generation.built_at if generation else None,
             }
     return render(request, NEAR, context)

@@ -169,6 +169,23 @@ def test_all_thresholds_at_once_are_those_of_each_by_itself(facts, data):
                 assert alone.per_week == step.per_week, (lever.path, step)
 
 
+def test_steps_in_between_are_told_by_the_first_and_last_time_of_the_day():
+    kinds = [world.event_type(name) for name in ("Tried", "Liked", "Bought")]
+    sure, missed = world.account(10), world.account(10)
+    for account, times in ((sure, ((1,), (2,), (3,))), (missed, ((5,), (1, 6, 9), (7,)))):
+        user = world.person(10, account)
+        for kind, at in zip(kinds, times, strict=True):
+            world.happened(account, user, kind, 36, *at)
+    lake.refresh(now=NOW, whole=True)
+    draft = a_draft({"sequence": {"steps": ["Tried", "Liked", "Bought"], "within_days": 2}}, purpose="pql")
+    base = preview.basis(day=TODAY, exact=True)
+    found = preview.who(draft, base, day=TODAY)
+    assert draft.reads_log and [account.pk for account in found.entering] == [sure.pk]
+    assert capacity.rate(draft, base, day=TODAY, given=capacity.Room(1, 1)).total.value == 1
+    misses, accounts = preview.near(draft, base, day=TODAY, limit=5)
+    assert [one.account_id for one in misses.nearest] == [missed.pk] and accounts == {missed.pk: missed}
+
+
 # --- a sample first ------------------------------------------------------------------------------------------
 
 
@@ -410,6 +427,7 @@ def test_the_fragment_has_a_number_for_each_part(client_of, admin, desk_of_three
     ]
     assert response.status_code == 200
     assert "Counted: all 3 accounts" in page and "Lumen Analytics" in page
+    assert "Of steps in between" not in page
     assert page.count('hx-trigger="load"') == 2  # the rate and the near misses; who qualifies is exact already
 
 

@@ -234,7 +234,7 @@ def _calibration(of: Mapping[str, Any]) -> Square:
 def _verdict(of: Mapping[str, Any] | None, best: Row | None) -> str:
     """How close the readable rule comes, in a sentence."""
     if of is None:
-        return "No model was made: the outcome is too rare in the sample."
+        return "No model was made: no behaviour is common enough, or the outcome too rare in the sample."
     strongest = max(of["models"], key=lambda model: model["auc"]["value"] or 0)
     auc = strongest["auc"]
     if auc["low"] is not None and auc["low"] <= 0.5:

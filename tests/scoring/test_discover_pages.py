@@ -15,7 +15,7 @@ from scoring.discovery.answer import answer_to
 from scoring.discovery.asked import Asked
 from scoring.models import Discovery
 from tests.conftest import NOW
-from tests.scoring.discovery_world import DATA_UNTIL, planted
+from tests.scoring.discovery_world import DATA_UNTIL, World, planted, spread
 
 pytestmark = pytest.mark.django_db
 
@@ -148,6 +148,18 @@ def test_an_answer_in_which_nothing_holds_says_so(client_of, admin):
     page = client_of(admin).get(f"/discover/{one.pk}/").content.decode()
     assert "Nothing that was tried holds on both halves." in page
     assert "?from=discovery" not in page and "Backtest it" not in page
+
+
+def test_where_nobody_does_anything_there_is_nothing_to_find(client_of, admin):
+    world = World()
+    for i, one in enumerate(world.accounts(spread(300))):
+        if i % 4 == 0:
+            world.reached(one, 20)
+    world.save()
+    lake.refresh(now=NOW, whole=True)
+    one = finished(result=answer_to(Asked("paid", 14, 60), until_day=DATA_UNTIL + 10))
+    page = client_of(admin).get(f"/discover/{one.pk}/").content.decode()
+    assert "No behaviour is common enough to be tried" in page and "No model was made" in page
 
 
 def test_a_peak_is_pointed_at(client_of, rep):

@@ -81,7 +81,7 @@ def _lines(answer: dict[str, Any]) -> list[str]:
 def _yardstick(answer: dict[str, Any]) -> list[str]:
     told = answer["yardstick"]
     if told is None:
-        return ["", "No model was made: the outcome is too rare in the sample."]
+        return ["", "No model was made: no behaviour is common enough, or the outcome too rare in the sample."]
     lines = [""]
     for model in told["models"]:
         auc = model["auc"]

@@ -125,6 +125,15 @@ class DefinitionQualifiers(Reading):
         return Response({"definition": about, **_page(request, rows, by="-since_at")})
 
 
+class Unknown(Reading):
+    """Any other address below /api/: JSON, so that a program sees its mistake and not a page."""
+
+    capability = "accounts.view"
+
+    def get(self, request: Request, rest: str) -> Response:
+        raise Http404(f"There is no /api/{rest[:100]} here; see docs/api.md for what is.")
+
+
 def _page(request: Request, rows: QuerySet[Qualification], *, by: str) -> dict[str, Any]:
     """A page of explanations; `?today=1` measures today too, `?cursor=` goes on after the page before."""
     today = request.query_params.get("today", "0")

@@ -38,8 +38,8 @@ class Suspect:
 def suspects(*, now: dt.datetime, silent_events: Collection[str] = ()) -> list[Suspect]:
     """The live definitions to look at, by name; `silent_events`: names of event types that stopped. Three queries.
 
-    Weeks are seven days back from now. Each number reads that week's episodes of the definition, through an index, until CAP
-    are counted; where that does not reach far enough to tell twice as many, nothing is said.
+    Weeks are seven days back from now. Each number reads that week's episodes of the definition, through an index,
+    until CAP are counted; where that does not reach far enough to tell twice as many, nothing is said.
     """
     asked = {rule.definition_id: tree.event_names(rule.doc) for rule in definitions.live_rules()}
     names = set().union(*asked.values()) - set(tree.ANY_EVENT)

@@ -98,6 +98,7 @@ def test_errors_are_json_that_says_what_is_wrong(world, viewer, stranger, now, c
     account, qualifiers = "/api/v1/accounts/acme/qualifications/", "/api/v1/definitions/team-expansion/qualifiers/"
     assert asked("/api/v1/accounts/nobody/qualifications/") == (404, "not_found")
     assert asked("/api/v1/definitions/nothing/qualifiers/") == (404, "not_found")
+    assert asked("/api/v1/nothing/") == (404, "not_found")
     assert asked(f"{account}?state=maybe") == (422, "invalid_parameter")
     assert asked(f"{account}?today=yes") == (422, "invalid_parameter")
     assert asked(f"{qualifiers}?cursor=damaged") == (422, "invalid_parameter")
@@ -117,8 +118,10 @@ def test_a_write_key_does_not_read(world, client, now):
     assert client.get(path, HTTP_AUTHORIZATION=f"Bearer {key}").status_code == 401
 
 
-def test_a_log_in_reads_too(world, client_of, rep):
-    assert client_of(rep).get("/api/v1/accounts/acme/qualifications/").status_code == 200
+def test_a_log_in_reads_too_with_and_without_a_slash(world, client_of, rep):
+    for path in ("/api/v1/accounts/acme/qualifications", "/api/v1/definitions/team-expansion/qualifiers"):
+        for end in ("", "/"):
+            assert client_of(rep).get(path + end).status_code == 200
 
 
 @pytest.mark.parametrize("size", [1, 3])

@@ -8,8 +8,10 @@ is asked. Names and handoffs come from the app database by id, a bounded number 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+
+import duckdb
 
 from accounts import lake
 from accounts.models import Account
@@ -160,49 +162,67 @@ def who(draft: Draft, base: Basis, *, day: int) -> Who:
     statement = counts.compile_counts(
         draft.doc, others, types=reading.event_types(), as_of_day=day, account_ids=ids, dialect="duckdb"
     )
-    sampled = "TRUE" if base.exact else _sampled("account_id", base.every)
+    here = "TRUE" if base.exact else _sampled("account_id", base.every)
     live = "live" if others else "0"
     with asked.table(statement, "draft") as db:
-        sums = ["COUNT(*)", "SUM(holds)", f"SUM({live})", f"SUM(holds * (1 - {live}))", f"SUM((1 - holds) * {live})"]
-        motion = [place for place, part in enumerate(found) if part.path == "/motion/rule"]
-        sums += [f"SUM(holds * n{place})" for place in motion]
-        for place, part in enumerate(found):
-            sums += [f"SUM(n{place})", "NULL" if part.so_far is None else f"SUM(s{place})"]
-        row = db.execute(f"SELECT {', '.join(sums)} FROM draft WHERE {sampled}").fetchall()[0]
-
-        def newest(condition: str) -> list[int]:
-            query = f"SELECT account_id FROM draft WHERE {sampled} AND {condition}"
-            found = db.execute(f"{query} ORDER BY signup_day DESC, account_id DESC LIMIT {NAMED}").fetchall()
-            return [account_id for (account_id,) in found]
-
-        entering, leaving = newest(f"holds = 1 AND {live} = 0"), newest(f"holds = 0 AND {live} = 1")
-        lost = set(open_reasons)
-        if open_reasons:
-            listed = ", ".join(map(str, open_reasons))
-            held = db.execute(f"SELECT account_id FROM draft WHERE holds = 1 AND account_id IN ({listed})").fetchall()
-            lost -= {account_id for (account_id,) in held}
-    _, matching, live_now, enters, leaves, *rest = [number or 0 for number in row]
-    worth = base.estimate(rest.pop(0)) if motion else None
+        total = _sums(db, found, live, here)
+        entering = _newest(db, f"{here} AND holds = 1 AND {live} = 0")
+        leaving = _newest(db, f"{here} AND holds = 0 AND {live} = 1")
+        lost = _not_held(db, open_reasons)
     names = _named([*entering, *leaving])
     return Who(
         basis=base,
-        matching=base.estimate(matching),
-        worth=worth,
-        live=base.estimate(live_now) if others else None,
-        enters=base.estimate(enters),
-        leaves=base.estimate(leaves),
+        matching=base.estimate(total["holds"]),
+        worth=base.estimate(total["worth"]) if draft.doc.motion is not None else None,
+        live=base.estimate(total["live"]) if others else None,
+        enters=base.estimate(total["enters"]),
+        leaves=base.estimate(total["leaves"]),
         entering=tuple(names[pk] for pk in entering if pk in names),
         leaving=tuple(names[pk] for pk in leaving if pk in names),
         parts=tuple(
             PartCount(
                 part.path,
-                base.estimate(rest[2 * place]).value,
-                None if part.so_far is None else base.estimate(rest[2 * place + 1]).value,
+                base.estimate(total[f"n{place}"]).value,
+                None if part.so_far is None else base.estimate(total[f"s{place}"]).value,
             )
             for place, part in enumerate(found)
         ),
         handoffs=_touched(draft, lost, len(open_reasons)) if draft.hands_over else None,
     )
+
+
+def _sums(db: duckdb.DuckDBPyConnection, found: Sequence[counts.Part], live: str, here: str) -> dict[str, int]:
+    """How many accounts of the table `draft` each of its columns is true of, and what follows from them."""
+    wanted = {
+        "holds": "holds",
+        "live": live,
+        "enters": f"holds * (1 - {live})",
+        "leaves": f"(1 - holds) * {live}",
+    }
+    for place, part in enumerate(found):
+        wanted[f"n{place}"] = f"n{place}"
+        if part.so_far is not None:
+            wanted[f"s{place}"] = f"s{place}"
+        if part.path == "/motion/rule":
+            wanted["worth"] = f"holds * n{place}"
+    sums = ", ".join(f"COALESCE(SUM({column}), 0)" for column in wanted.values())
+    (row,) = db.execute(f"SELECT {sums} FROM draft WHERE {here}").fetchall()
+    return {name: int(number) for name, number in zip(wanted, row, strict=True)}
+
+
+def _newest(db: duckdb.DuckDBPyConnection, condition: str) -> list[int]:
+    """The accounts of the table `draft` that signed up last, at most NAMED."""
+    query = f"SELECT account_id FROM draft WHERE {condition} ORDER BY signup_day DESC, account_id DESC LIMIT {NAMED}"
+    return [account_id for (account_id,) in db.execute(query).fetchall()]
+
+
+def _not_held(db: duckdb.DuckDBPyConnection, ids: Collection[int]) -> set[int]:
+    """Those of these accounts that the draft does not hold for."""
+    if not ids:
+        return set()
+    listed = ", ".join(map(str, ids))
+    held = db.execute(f"SELECT account_id FROM draft WHERE holds = 1 AND account_id IN ({listed})").fetchall()
+    return set(ids) - {account_id for (account_id,) in held}
 
 
 def near(draft: Draft, base: Basis, *, day: int, limit: int) -> tuple[near_misses.NearMisses, dict[int, Account]]:

@@ -195,6 +195,8 @@ function head() {
   ].filter(Boolean));
   if (held) $(`#head [data-k="${held}"]`)?.focus();
   const worth = tree.isObject(draft.motion);
+  const hands = draft.purpose === "pql";
+  $("#worth").hidden = !hands && !worth;
   $("#worth").replaceChildren(
     el("button", {
       class: "btn", type: "button",
@@ -204,7 +206,8 @@ function head() {
       }),
     }, icon(worth ? "x" : "plus"), worth ? "Hand over every account" : "Only accounts that …"),
   );
-  $("#worth-words").textContent = worth ? "Goes to sales only when" : "Goes to sales whatever its size";
+  const goes = worth ? "Goes to sales only when" : "Goes to sales whatever its size";
+  $("#worth-words").textContent = hands ? goes : `It ${purpose ? purpose.words : "…"}; nothing is handed to sales${worth ? ", though it says who would be" : ""}.`;
 }
 
 /* ---- editing one condition: its form opens below its row */

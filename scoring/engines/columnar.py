@@ -16,8 +16,8 @@ from accounts import lake
 from scoring.engines import appdb, reading
 from scoring.engines.verdicts import Rows, Verdict, ask, ask_history
 from scoring.rules import compile as compiler
-from scoring.rules import tree
-from scoring.rules.sql.terms import Statement
+from scoring.rules import tree, windows
+from scoring.rules.sql.terms import Statement, window_of
 
 _AT_ONCE = 4_000_000  # rows of usage
 
@@ -42,7 +42,7 @@ def verdicts(
         found |= appdb.verdicts(of_log, account_ids=account_ids, as_of_day=as_of_day, holders_only=holders_only)
     asked = {key: doc for key, doc in docs.items() if key not in of_log}
     types = reading.event_types()
-    for part, rows in _parts(account_ids):
+    for part, rows in _parts(account_ids, at_once=not any(map(_sorts, asked.values()))):
         told = ask(
             asked,
             types=types,
@@ -77,7 +77,13 @@ def history(
     return found
 
 
-def _parts(account_ids: Sequence[int] | None) -> Iterator[tuple[Sequence[int] | None, Rows]]:
+def _sorts(doc: tree.DefinitionDoc) -> bool:
+    """Whether the verdict lays usage out along time, where others only add it up."""
+    nodes = [leaf.node for leaf in tree.leaves(doc.rule, subject=doc.level)]
+    return any(isinstance(node, tree.Sequence) or isinstance(window_of(node), windows.AnyDays) for node in nodes)
+
+
+def _parts(account_ids: Sequence[int] | None, *, at_once: bool = False) -> Iterator[tuple[Sequence[int] | None, Rows]]:
     """Those asked about in parts, ascending, each with the way to ask about it; all of one generation.
 
     Everything is local to an account, and so much usage at a time is sorted in memory; the file is sorted by account,
@@ -85,7 +91,7 @@ def _parts(account_ids: Sequence[int] | None) -> Iterator[tuple[Sequence[int] | 
     """
     with lake.connection() as db:
         ask_it = partial(_rows, db)
-        if account_ids is not None:
+        if account_ids is not None or at_once:
             yield account_ids, ask_it
             return
         among = f"SELECT DISTINCT account_id FROM accounts_usageday WHERE rowid % {_AT_ONCE} = {_AT_ONCE - 1}"

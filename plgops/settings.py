@@ -151,7 +151,9 @@ if BROKER_URL.startswith("redis"):
     CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 2, "socket_timeout": 5}
 # What reads or writes the whole usage lake has a queue, and a worker, of its own: it takes minutes and LAKE_MEMORY, and
 # what has just happened must not wait behind it.
-CELERY_TASK_ROUTES = {name: {"queue": "lake"} for name in ("accounts.refresh_lake", "scoring.follow")}
+CELERY_TASK_ROUTES = {
+    name: {"queue": "lake"} for name in ("accounts.refresh_lake", "scoring.follow", "scoring.discover")
+}
 # A task is only a doorbell: it expires rather than pile up, and sending it never hangs a request.
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")

@@ -30,6 +30,8 @@ from scoring.rules.stored import to_json
 
 logger = logging.getLogger(__name__)
 CONSUMER = "evaluation"
+# the addresses of pages beside those of definitions: no definition can have one of these as its slug
+TAKEN = ("backtest", "describe", "names", "new", "preview", "review")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,8 @@ def publish(
     it depends on itself through others: on their rules, or on a stage that it writes. One publication at a time.
     """
     doc = parse_definition(document)
+    if doc.slug in TAKEN:
+        raise RuleError([Problem("/slug", "a page has this name; choose another")])
     with transaction.atomic():
         _alone()
         live = {rule.slug: rule for rule in live_rules()}

@@ -19,7 +19,7 @@ from django.db import IntegrityError, models, transaction
 from django.db.models import Q
 
 from accounts import lake
-from accounts.models import StaffUser
+from accounts.models import StaffUser, Workspace
 from accounts.team import audit
 from accounts.workspace import day_of
 from plgops.lib.db import after_commit, lock_free_rows
@@ -33,7 +33,7 @@ from scoring.models import Discovery
 logger = logging.getLogger(__name__)
 
 TASK = "scoring.discover"
-LEASE = dt.timedelta(minutes=5)  # longer than any one step
+LEASE = dt.timedelta(minutes=15)  # longer than any one step; building a large usage lake is the longest
 MAX_CLAIMS = 3  # workers that may die over one question
 MOST_WAITING = 5
 MAX_FIRST_DAYS, MAX_WITHIN = 90, 365
@@ -129,6 +129,7 @@ def run_next(*, clock: Callable[[], dt.datetime]) -> Discovery | None:
 def _claim(*, now: dt.datetime) -> Discovery | None:
     token = secrets.token_hex(8)
     with transaction.atomic():
+        Workspace.objects.select_for_update().get(pk=1)  # one claim after the other
         if Discovery.objects.filter(status=Status.RUNNING, lease_until__gt=now).exists():
             return None  # one at a time: it takes memory, and the other workers have accounts to evaluate
         ready = Discovery.objects.filter(

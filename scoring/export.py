@@ -8,6 +8,7 @@ import io
 from collections.abc import Iterator
 from typing import Any
 
+from plgops.lib.csv_cells import harmless
 from plgops.lib.paging import keyset
 from scoring import reasons
 from scoring.explanation import Explanation
@@ -32,7 +33,6 @@ FIXED = (
     "people",
     "why",
 )
-_RISKY = ("=", "+", "-", "@", "\t", "\r")
 
 
 def lines(definition: Definition) -> Iterator[str]:
@@ -103,6 +103,4 @@ def _line(values: list[Any]) -> str:
 def _cell(value: Any) -> Any:
     if isinstance(value, dt.datetime):
         return value.astimezone(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    if isinstance(value, str) and value.startswith(_RISKY):
-        return f"'{value}"
-    return value
+    return harmless(value) if isinstance(value, str) else value

@@ -8,11 +8,9 @@ from typing import Any
 
 from django import forms
 
-from scoring import json_lines
+from scoring import definitions, json_lines
 from scoring.models import DefinitionVersion
 from scoring.rules.problems import Problem, RuleError
-
-TAKEN = ("new", "describe", "names", "review", "preview")  # the addresses of pages beside those of definitions
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +60,9 @@ class DocumentForm(forms.Form):
         except json.JSONDecodeError as error:
             self.problems.append(LineProblem(error.lineno, error.colno, _plain(error)))
             raise forms.ValidationError("This is not JSON yet.", code="json") from error
+        except ValueError as error:  # a number of thousands of digits
+            self.problems.append(LineProblem(1, 1, "There is a number in it that is far too long."))
+            raise forms.ValidationError("This has a number that nobody can read.", code="json") from error
         except RecursionError as error:
             self.problems.append(LineProblem(1, 1, "The JSON is nested too deeply."))
             raise forms.ValidationError("This is nested too deeply.", code="json") from error
@@ -69,7 +70,7 @@ class DocumentForm(forms.Form):
             place = json_lines.place_of(json_lines.locate(text), "/slug")
             self.problems.append(LineProblem(place.line, place.column, f"Expected “{self.slug}”.", "/slug"))
             raise forms.ValidationError("The slug of a definition never changes; make a new one instead.", code="slug")
-        if not self.slug and isinstance(self.document, dict) and self.document.get("slug") in TAKEN:
+        if not self.slug and isinstance(self.document, dict) and self.document.get("slug") in definitions.TAKEN:
             place = json_lines.place_of(json_lines.locate(text), "/slug")
             self.problems.append(
                 LineProblem(place.line, place.column, "A page has this name; choose another.", "/slug")

@@ -28,7 +28,7 @@ def follow_many(**kwargs: Any) -> None:
     follow.follow(now=timezone.now())
 
 
-@shared_task(name=discover.TASK)
+@shared_task(name=discover.TASK, time_limit=3600)
 def answer_discoveries(**kwargs: Any) -> None:
     """Answer one question to history, if any waits; then ring for the next, behind what waits for the worker."""
     if discover.run_next(clock=timezone.now) is not None:

@@ -64,6 +64,13 @@ def _read(document: object) -> tree.DefinitionDoc | None:
 
 
 def _lines(old: object, new: object) -> list[Line]:
-    kinds = {" ": "kept", "+": "added", "-": "removed"}
-    compared = difflib.ndiff(pretty(in_order(old)).split("\n"), pretty(in_order(new)).split("\n"))
-    return [Line(kinds[line[0]], line[2:]) for line in compared if line[0] in kinds]
+    before, after = (pretty(in_order(text)).split("\n") for text in (old, new))
+    found = []
+    # by whole lines: looking for likeness inside of them takes minutes where hundreds of long names changed
+    for _, start, end, to, until in difflib.SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
+        if before[start:end] == after[to:until]:
+            found += [Line("kept", text) for text in before[start:end]]
+            continue
+        found += [Line("removed", text) for text in before[start:end]]
+        found += [Line("added", text) for text in after[to:until]]
+    return found

@@ -38,11 +38,13 @@ class Once(Generic[V]):
                 return kept
             try:
                 found = compute()
-            finally:
+            except BaseException:
                 with self._guard:
                     self._at_work.pop(key, None)
-            with self._guard:
+                raise
+            with self._guard:  # at once: nobody may find neither the answer nor the turn
                 self._found[key] = found
+                self._at_work.pop(key, None)
                 while len(self._found) > self.size:
                     self._found.popitem(last=False)
         return found

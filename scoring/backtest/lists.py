@@ -64,8 +64,10 @@ def rows(result: Backtest, wanted: Wanted, *, other: Backtest | None = None) -> 
 
     `other` is the result beside this one.
 
-    ValueError for a word that is not in TITLES, or one that compares without `other`.
+    ValueError for a word that is not in TITLES, one that compares without `other`, or a week outside of the period.
     """
+    if wanted.week is not None and not result.from_day <= wanted.week <= result.to_day:
+        raise ValueError("There is no such week.")
     found = [row for row in _of(result, wanted.of, other) if _fits(row, wanted, result)]
     if wanted.of in _BY_OUTCOME:
         found.sort(key=lambda row: (-(row.outcome_day or 0), row.account_id))

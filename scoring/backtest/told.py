@@ -12,6 +12,7 @@ from typing import Any
 
 from accounts.models import Account
 from plgops.lib import days
+from plgops.lib.csv_cells import harmless
 from scoring.backtest.drawn import Leads, Number
 from scoring.backtest.lacking import Lack, Lacking
 from scoring.backtest.lists import Row, Wanted, why_missed
@@ -186,18 +187,14 @@ def csv_lines(rows: Sequence[Row], lacked: Lacking | None) -> Iterator[str]:
         for line in accounts(part, lacked):
             yield writer.writerow(
                 [
-                    _safe(line.account.external_id or ""),
-                    _safe(line.account.name),
+                    harmless(line.account.external_id or ""),
+                    harmless(line.account.name),
                     line.signed_up.isoformat(),
                     line.flagged.isoformat() if line.flagged else "",
                     line.outcome.isoformat() if line.outcome else "",
                     "" if line.ahead is None else line.ahead,
                     line.verdict[0].lower() if line.verdict else "",
                     "yes" if line.worked else "",
-                    "; ".join(line.lacked),
+                    harmless("; ".join(line.lacked)),
                 ]
             )
-
-
-def _safe(text: str) -> str:
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text

@@ -77,7 +77,7 @@ class Half:
 class Population:
     """Who was looked at, and who was left out for which reason."""
 
-    known_from: int  # the first day of usage
+    known_from: int  # the first day of usage, strays left out
     known_until: int  # the last whole day of it
     signed_up: int  # who signed up until then
     before_data: int  # left out: signed up before the data begins

@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from plgops.lib.csv_cells import harmless
 from scoring import stats
 from scoring.discovery.asked import ANY, Found
 from scoring.discovery.told import ANY_NAME
@@ -35,7 +36,6 @@ _HEAD = (
     "q",
     "confirmed",
 )
-_RISKY = ("=", "+", "-", "@", "\t", "\r")
 
 
 def kept(singles: Sequence[Found], names: Mapping[int, str]) -> dict[str, Any]:
@@ -63,7 +63,7 @@ def csv_lines(answer: Mapping[str, Any]) -> Iterator[str]:
     yield _line(_HEAD)
     for event, measure, window, low, high, *rest in grid["rows"]:
         name = grid["names"][str(event)]
-        what = [f"'{name}" if name[:1] in _RISKY else name, measure, window, low, high]
+        what = [harmless(name), measure, window, low, high]
         p, q, later_p, later_q, confirmed = rest[8:]
         for half, counts, half_p, half_q in (("search", rest[:4], p, q), ("later", rest[4:8], later_p, later_q)):
             table, design = stats.Table(*counts), people[half]["design"]

@@ -18,6 +18,7 @@ from scoring import stats
 from scoring.discovery.asked import ANY, MIN_SUPPORT, Asked, Condition, Half, Measure, Population
 from scoring.rules.values import MAX_LIST
 
+SILENCE = 60  # days without any usage: what at most a hundredth of the rows tell of before them are strays
 MOST_TYPES = 200  # event types that are searched: the most common ones
 Histogram = dict[int, tuple[int, int, int, int]]  # value -> subjects and outcomes of the search, of the later half
 
@@ -84,7 +85,15 @@ class Extract:
         return row
 
     def _subjects(self, until_day: int) -> Population:
-        first, last = self._one("SELECT MIN(day), LEAST(MAX(day), $until) FROM accounts_usageday", {"until": until_day})
+        # after strays and a long silence: one event with a wrong date must not make accounts without any data look idle
+        first, last = self._one(
+            "SELECT MAX(day) FILTER (before IS NULL OR (day - before > $silence AND earlier * 100 <= every)),"
+            " LEAST(MAX(day), $until)"
+            " FROM (SELECT day, LAG(day) OVER w AS before, SUM(n) OVER w - n AS earlier, SUM(n) OVER () AS every"
+            " FROM (SELECT day, COUNT(*) AS n FROM accounts_usageday GROUP BY day) d"
+            " WINDOW w AS (ORDER BY day)) g",
+            {"until": until_day, "silence": SILENCE},
+        )
         if first is None:
             return Population(until_day, until_day, 0, 0, 0, 0, Half(None, None, 0, 0), Half(None, None, 0, 0))
         names = {name: number for number, name in self.types.names.items()}

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from scoring import stats
-from scoring.discovery.asked import ANY, MIN_SUPPORT, RATE, Asked, Condition, Found, Half, Measure, Population
+from scoring.discovery.asked import ANY, MIN_SUPPORT, Asked, Condition, Found, Half, Measure, Population
 from scoring.discovery.extract import Histogram
 from scoring.discovery.shape import Bin, bins
 
@@ -21,19 +21,6 @@ from scoring.discovery.shape import Bin, bins
 LADDER = (*range(1, 11), 12, 15, 20, 25, 30, 40, 50, 75, *(f * 10**e for e in range(2, 9) for f in (1, 2, 3, 5)))
 MOST_CANDIDATES = 60  # conditions whose pairs are computed; they are bits of one number
 EACH = 3  # of one event and measure
-
-
-@dataclass(frozen=True, slots=True)
-class Searched:
-    """Everything that was tried. `pairs_tried` counts also those whose parts were too weak to be computed."""
-
-    singles: list[Found]
-    pairs: list[Found]
-    pairs_tried: int
-
-    @property
-    def tried(self) -> int:
-        return len(self.singles) + self.pairs_tried
 
 
 def singles(
@@ -188,8 +175,3 @@ def _rank(one: Found) -> tuple[object, ...]:
     widest = sum(part.window for part in one.parts)
     # any activity repeats what the events say: it comes after them where it is as good
     return (not one.held, -stats.mutual_information(one.search), first.event == ANY, -widest, first.low, str(one.parts))
-
-
-def held(found: Sequence[Found]) -> int:
-    """How many hold in the search, at a false discovery rate of RATE."""
-    return sum(one.q <= RATE for one in found)

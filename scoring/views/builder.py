@@ -92,7 +92,7 @@ def name_list(request: HttpRequest) -> HttpResponse:
 def review(request: HttpRequest) -> HttpResponse:
     """What publishing a draft would change against the live version, and which definitions it publishes again."""
     access.require(request.user, "definitions.edit")
-    slug = request.POST.get("slug", "")
+    slug = request.POST.get("slug", "").replace("\x00", "")
     found = _found(slug) if slug else None
     form = DocumentForm(request.POST, slug=slug)
     live = found.live_version if found else None

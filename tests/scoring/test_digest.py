@@ -98,7 +98,12 @@ def test_the_line_in_the_inbox_and_its_dismissal(changed, client_of, rep, strang
     client = client_of(rep)
     response = client.get("/inbox/digest/")
     shown = response.content.decode()
-    assert "Version 2 of" in shown and "/versions/1/2/" in shown and "2 left" in shown and "1 of yours no longer qualifies" in shown
+    assert (
+        "Version 2 of" in shown
+        and "/versions/1/2/" in shown
+        and "2 left" in shown
+        and "1 of yours no longer qualifies" in shown
+    )
     assert client.post("/inbox/digest/dismiss/", {"until": "soon"}).status_code == 422
     assert client.get("/inbox/digest/").status_code == 200  # nothing was lost by that
     until = response.context["until"]

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from accounts import lake
-from accounts.models import ProductUser
+from accounts.models import ProductUser, UsageDay
 from scoring.discovery import extract, told
 from scoring.discovery.answer import answer_to
 from scoring.discovery.asked import Asked
@@ -329,3 +329,20 @@ def test_every_finding_that_goes_with_the_outcome_is_a_sound_definition():
     for one in towards:
         doc = parse_definition(told.document(one, answer["asked"]))
         assert doc.level == "account"
+
+
+def test_one_event_with_a_wrong_date_is_not_where_the_data_begins():
+    world = World()
+    old = world.accounts([FIRST - 400] * 5)
+    new = world.accounts([FIRST + n for n in range(150)])
+    for account in new:
+        world.did(account, "Did", 2)
+        world.did(account, "Did", 5)
+    world.save(first=FIRST - 10)
+    before, _ = extracted()
+    world.rows, world.stages = [], []
+    world.did(new[0], "Did", -8_000)
+    UsageDay.objects.bulk_create(world.rows)
+    after, _ = extracted()
+    assert (before.population.known_from, after.population.known_from) == (FIRST - 10, FIRST - 10)
+    assert before.population.before_data == after.population.before_data == len(old)

@@ -120,10 +120,10 @@ def test_a_killed_workers_question_is_taken_again_and_given_up_in_the_end(monkey
     monkeypatch.setattr(answers, "answer_to", dies)
     for attempt in range(discover.MAX_CLAIMS):
         with pytest.raises(Killed):
-            discover.run_next(clock=lambda attempt=attempt: at(10 * attempt))
+            discover.run_next(clock=lambda attempt=attempt: at(20 * attempt))
         row.refresh_from_db()
         assert (row.status, row.attempts) == ("running", attempt + 1)
-        assert discover.run_next(clock=lambda attempt=attempt: at(10 * attempt + 4)) is None  # the lease still stands
+        assert discover.run_next(clock=lambda attempt=attempt: at(20 * attempt + 14)) is None  # the lease still stands
     discover.run_next(clock=lambda: at(100))
     row.refresh_from_db()
     assert (row.status, row.error) == ("failed", "3 workers stopped in the middle of it.")

@@ -87,7 +87,7 @@ def rhythms() -> Rhythms:
         return Rhythms(as_of=None)
     try:
         counts = _counts(generation)
-    except lake.NoLake:
+    except lake.CannotAnswer:
         return Rhythms(as_of=None)
     today, counted = counts.today, counts.by_type
     silent, doubled = {}, {}

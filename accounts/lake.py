@@ -21,6 +21,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -40,8 +41,20 @@ MOST = 0.3  # so many of all accounts changed, or so many rows replaced since th
 _IDS_AT_ONCE = 10_000
 
 
-class NoLake(Exception):
+class CannotAnswer(Exception):
+    """The lake gives no answer now: why, its subclasses say."""
+
+
+class NoLake(CannotAnswer):
     """There is no generation yet."""
+
+
+class TooLong(CannotAnswer):
+    """The question took longer than whoever asks has patience for."""
+
+
+class Broken(CannotAnswer):
+    """The file is gone or damaged, or memory or disk ran out; the cause has it."""
 
 
 class Building(Exception):
@@ -207,15 +220,57 @@ def refresh(*, now: dt.datetime, whole: bool = False, wait: bool = True) -> Gene
 
 @contextlib.contextmanager
 def connection() -> Iterator[duckdb.DuckDBPyConnection]:
-    """A read-only connection to the current generation, which stays the same while it is used. Raises NoLake."""
+    """A read-only connection to the current generation, which stays the same while it is used. Raises NoLake, and
+    whatever else keeps it from an answer as a CannotAnswer."""
     generation = current()
     if generation is None:
         raise NoLake("The usage lake has not been built yet.")
-    cursor = _opened(generation).cursor()
     try:
-        yield cursor
+        cursor = _opened(generation).cursor()
+    except duckdb.Error as error:
+        raise Broken("The usage lake cannot be opened.") from error
+    try:
+        with _interrupting(cursor):
+            yield cursor
+    except duckdb.InterruptException as error:
+        raise TooLong("The question took too long.") from error
+    except duckdb.Error as error:
+        raise Broken("The usage lake cannot be read.") from error
     finally:
         cursor.close()
+
+
+@contextlib.contextmanager
+def patience(seconds: float) -> Iterator[None]:
+    """Inside, questions that are not answered so many seconds from now are stopped, with TooLong."""
+    token = _until.set(time.monotonic() + seconds)
+    try:
+        yield
+    finally:
+        _until.reset(token)
+
+
+_until: ContextVar[float | None] = ContextVar("until when the lake may be asked", default=None)
+
+
+@contextlib.contextmanager
+def _interrupting(cursor: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    until = _until.get()
+    if until is None:
+        yield
+        return
+
+    def stop() -> None:
+        with contextlib.suppress(duckdb.Error):  # it was closed at this moment
+            cursor.interrupt()
+
+    timer = threading.Timer(max(until - time.monotonic(), 0), stop)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def export(into: Path) -> list[Path]:

@@ -68,7 +68,8 @@ class Room:
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """`weeks` are the last WEEKS, seven days each, the oldest first, as (first day, accounts)."""
+    """`weeks` are the last WEEKS, seven days each, the oldest first, as (first day, accounts); `pick` the lowest
+    threshold from which on sales has room for every one."""
 
     basis: Basis
     weeks: tuple[tuple[int, Estimate], ...]
@@ -77,6 +78,7 @@ class Rate:
     lever: Lever | None
     levers: tuple[Lever, ...]
     steps: tuple[Step, ...]
+    pick: Step | None
 
     @property
     def per_week(self) -> float:
@@ -95,11 +97,6 @@ class Rate:
     def unit(self) -> str:
         """What the thresholds count."""
         return self.lever.unit if self.lever is not None else ""
-
-    @property
-    def pick(self) -> Step | None:
-        """The lowest threshold that sales has room for."""
-        return next((step for step in self.steps if step.fits), None)
 
 
 def room(*, day: int, reps: int | None = None, each: int | None = None) -> Room:
@@ -129,6 +126,7 @@ def rate(draft: Draft, base: Basis, *, day: int, given: Room, path: str = "") ->
         flagged.update(_flagged(draft.doc, ids, types, since=since, day=day))
         if lever is not None:
             brought.update(_brought(draft.doc, lever, ladder, ids, types, since=since, day=day))
+    steps, pick = ((), None) if lever is None else _shown_steps(lever, ladder, brought, base, given)
     return Rate(
         basis=base,
         weeks=tuple((day - 7 * ago - 6, base.estimate(flagged.get(ago, 0))) for ago in reversed(range(WEEKS))),
@@ -136,7 +134,8 @@ def rate(draft: Draft, base: Basis, *, day: int, given: Room, path: str = "") ->
         room=given,
         lever=lever,
         levers=tuple(choices),
-        steps=() if lever is None else _shown_steps(lever, ladder, brought, base, given),
+        steps=steps,
+        pick=pick,
     )
 
 
@@ -186,16 +185,25 @@ def _brought(
 
 def _shown_steps(
     lever: Lever, ladder: Sequence[int], brought: Mapping[int, int], base: Basis, given: Room
-) -> tuple[Step, ...]:
-    """The steps around the lever's own, as far as anybody reaches them, and the lowest that sales has room for."""
+) -> tuple[tuple[Step, ...], Step | None]:
+    """The steps around the lever's own, as far as anybody reaches them, and the lowest that sales has room for.
+
+    A low threshold that everybody passed long ago brings few in a week too, and all of them on the first day: so every
+    threshold above the picked one has to fit as well.
+    """
     steps = [_step(lever.node, bound, base.estimate(brought[bound]), given) for bound in ladder]
-    pick = next((place for place, step in enumerate(steps) if step.fits), None)
+    pick = None
+    for place in reversed(range(len(steps))):
+        if not steps[place].fits:
+            break
+        pick = place
     around = [
         place
         for place in range(_BELOW + _ABOVE + 1)
         if ladder[place] <= _bound(lever.node) or brought[ladder[place - 1]]
     ]
-    return tuple(steps[place] for place in sorted({*around, *([] if pick is None else [pick])}))
+    shown = tuple(steps[place] for place in sorted({*around, *([] if pick is None else [pick])}))
+    return shown, None if pick is None else steps[pick]
 
 
 def _step(node: Turned, bound: int, brought: Estimate, given: Room) -> Step:

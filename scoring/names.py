@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import duckdb
 from django.db.models import Q
 
 from accounts import lake
@@ -264,5 +263,5 @@ def _asked(query: str, parameters: list[object]) -> list[Any] | None:
     try:
         with lake.connection() as db:
             return db.execute(query, parameters).fetchall()
-    except (lake.NoLake, duckdb.Error):
+    except lake.CannotAnswer:
         return None

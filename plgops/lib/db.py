@@ -20,6 +20,10 @@ ATTEMPTS = 8
 _PASSING = frozenset({"40P01", "40001", "55P03", "23505"})
 
 
+class TooSlow(Exception):
+    """A statement took longer than it may."""
+
+
 class Contended(Exception):
     """Somebody else made or changed the same rows meanwhile: the whole transaction is to be tried again."""
 
@@ -58,6 +62,26 @@ def snapshot() -> Iterator[None]:
             with connection.cursor() as cursor:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET LOCAL jit = off")
         yield
+
+
+@contextlib.contextmanager
+def statements_within(seconds: float) -> Iterator[None]:
+    """Read inside a transaction in which PostgreSQL stops a statement after so many seconds: TooSlow.
+
+    SQLite, which is for small installations, lets it finish: a transaction there would keep all writers waiting.
+    """
+    if not is_postgres():
+        yield
+        return
+    try:
+        with transaction.atomic():
+            with connection.cursor() as cursor:
+                cursor.execute(f"SET LOCAL statement_timeout = {int(seconds * 1000)}")
+            yield
+    except Error as error:
+        if getattr(error.__cause__, "sqlstate", None) == "57014":
+            raise TooSlow from error
+        raise
 
 
 def is_passing(error: Exception) -> bool:

@@ -5,6 +5,7 @@ A version is asked for by address, so that a result can be passed on; a draft by
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
@@ -13,15 +14,19 @@ from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpRespons
 from django.shortcuts import render
 from django.views.decorators.http import require_GET, require_POST
 
+from accounts import lake
 from accounts.models import EventType, Stage
 from scoring.backtest import answers, run, sellers, told
 from scoring.backtest.shown import shown
 from scoring.backtest.words import outcome_words
 from scoring.models import Purpose
 from scoring.rules.problems import Problem, RuleError
+from scoring.views import asking
 from scoring.views.backtest_accounts import listed
 from scoring.views.backtest_asked import Asked, leads_of, number, of_draft_text, of_versions, place, query
 
+Response = HttpResponse | StreamingHttpResponse
+Tell = Callable[[HttpRequest, Asked], Response]
 PAGE, RESULT = "backtest/page.html", "backtest/result.html"
 OUTCOMES = 200  # events to complete from, the latest seen
 
@@ -38,24 +43,16 @@ def page(request: HttpRequest, slug: str) -> HttpResponse:
 
 @login_required
 @require_GET
-def result(request: HttpRequest, slug: str) -> HttpResponse:
+def result(request: HttpRequest, slug: str) -> Response:
     """The result, or what the missed lacked (`part=lacking`); the whole page for whoever asks without htmx."""
-    asked = of_versions(request, slug)
-    try:
-        return _result(request, asked)
-    except RuleError as error:  # a version that a newer program wrote
-        return render(request, f"{RESULT}#problems", {"problems": error.problems}, status=422)
+    return _told(request, of_versions(request, slug), _result)
 
 
 @login_required
 @require_GET
-def accounts(request: HttpRequest, slug: str) -> HttpResponse | StreamingHttpResponse:
+def accounts(request: HttpRequest, slug: str) -> Response:
     """The accounts behind a number of the result, a page at a time, or all as CSV."""
-    asked = of_versions(request, slug)
-    try:
-        return listed(request, asked)
-    except RuleError as error:
-        return render(request, f"{RESULT}#problems", {"problems": error.problems}, status=422)
+    return _told(request, of_versions(request, slug), listed)
 
 
 # --- a draft --------------------------------------------------------------------------------------------------
@@ -73,25 +70,38 @@ def draft(request: HttpRequest) -> HttpResponse:
 
 @login_required
 @require_POST
-def draft_result(request: HttpRequest) -> HttpResponse:
+def draft_result(request: HttpRequest) -> Response:
     """The result of a draft."""
-    try:
-        return _result(request, of_draft_text(request))
-    except RuleError as error:
-        return render(request, f"{RESULT}#problems", {"problems": error.problems}, status=422)
+    return _told_of_draft(request, _result)
 
 
 @login_required
 @require_POST
-def draft_accounts(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
+def draft_accounts(request: HttpRequest) -> Response:
     """The accounts behind a number of a draft's result."""
-    try:
-        return listed(request, of_draft_text(request))
-    except RuleError as error:
-        return render(request, f"{RESULT}#problems", {"problems": error.problems}, status=422)
+    return _told_of_draft(request, listed)
 
 
 # --- both -----------------------------------------------------------------------------------------------------
+
+
+def _told_of_draft(request: HttpRequest, tell: Tell) -> Response:
+    try:
+        asked = of_draft_text(request)
+    except RuleError as error:
+        return render(request, f"{RESULT}#problems", {"problems": error.problems}, status=422)
+    return _told(request, asked, tell)
+
+
+def _told(request: HttpRequest, asked: Asked, tell: Tell) -> Response:
+    """What `tell` makes of it, or why there is no answer."""
+    try:
+        with asking.question():
+            return tell(request, asked)
+    except RuleError as error:  # a version that a newer program wrote
+        return render(request, f"{RESULT}#problems", {"problems": error.problems}, status=422)
+    except lake.CannotAnswer as error:
+        return render(request, f"{RESULT}#no_answer", {"why": asking.why(error)})
 
 
 def _page(request: HttpRequest, asked: Asked, **more: Any) -> HttpResponse:
@@ -115,7 +125,7 @@ def _page(request: HttpRequest, asked: Asked, **more: Any) -> HttpResponse:
 
 def _result(request: HttpRequest, asked: Asked) -> HttpResponse:
     if asked.form is None:
-        return render(request, f"{RESULT}#no_lake", {"place": place(asked, "_result"), "draft": bool(asked.text)})
+        raise lake.NoLake
     if not asked.form.is_valid():
         if request.htmx:  # type: ignore[attr-defined]
             problems = [Problem("", str(words)) for errors in asked.form.errors.values() for words in errors]

@@ -7,6 +7,7 @@ from typing import cast
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict, StreamingHttpResponse
 from django.shortcuts import render
 
+from accounts import lake
 from plgops.lib import access, htmx
 from plgops.lib.paging import offset
 from scoring.backtest import answers, lists, told
@@ -19,7 +20,9 @@ ACCOUNTS = "backtest/accounts.html"
 def listed(request: HttpRequest, asked: Asked) -> HttpResponse | StreamingHttpResponse:
     """The list that the address names; 404 where there is none."""
     access.require(request.user, "accounts.view")
-    if asked.form is None or not asked.form.is_valid():
+    if asked.form is None:
+        raise lake.NoLake
+    if not asked.form.is_valid():
         raise Http404("There is no such backtest.")
     question = asked.question()
     try:

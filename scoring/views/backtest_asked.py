@@ -88,7 +88,7 @@ def of_draft_text(request: HttpRequest) -> Asked:
 def _form(given: QueryDict, definition: Definition | None, purpose: str, *, draft: bool = False) -> BacktestForm | None:
     try:
         until = run.known_until()
-    except lake.NoLake:
+    except lake.CannotAnswer:
         return None
     versions: list[int] = []
     live = 0

@@ -19,6 +19,7 @@ from scoring import restated
 from scoring.models import Definition
 from scoring.restated import Reported, Restated
 from scoring.rules.problems import RuleError
+from scoring.views import asking
 
 OFFERED = 3  # versions to restate under, the newest
 COLOURS = ("1", "4", "3", "7")  # of versions, the newest first; older ones share the last
@@ -57,9 +58,10 @@ def _restated(definition: Definition, number: str, today: int) -> tuple[Restated
         raise Http404("That is not a version.")
     version = get_object_or_404(definition.versions, number=int(number))
     try:
-        return restated.restated(version, today=today), ""
-    except lake.NoLake:
-        return None, "The usage lake is not built yet. It is made in the background within a minute; try again then."
+        with asking.question():
+            return restated.restated(version, today=today), ""
+    except lake.CannotAnswer as error:
+        return None, asking.why(error)
     except RuleError:
         return None, "This version was written by a newer plgops and cannot be read here."
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
-import duckdb
 from django import forms
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
@@ -23,8 +21,8 @@ from scoring.forms import DocumentForm
 from scoring.models import Definition
 from scoring.rules import tree
 from scoring.rules.problems import RuleError
+from scoring.views import asking
 
-logger = logging.getLogger(__name__)
 PREVIEW = "definitions/preview.html"
 NEAR = "definitions/near_misses.html"
 PARTS = ("who", "rate", "near")
@@ -77,9 +75,10 @@ def near(request: HttpRequest, slug: str) -> HttpResponse:
     context: dict[str, Any] = {"definition": found}
     if rule is not None:
         try:
-            misses = near_misses.of_definition(rule.doc, day_of(timezone.now()), LISTED)
-        except (lake.NoLake, duckdb.Error) as error:
-            context["waits"] = _why(error)
+            with asking.question():
+                misses = near_misses.of_definition(rule.doc, day_of(timezone.now()), LISTED)
+        except lake.CannotAnswer as error:
+            context["waits"] = asking.why(error)
         else:
             accounts = Account.objects.in_bulk([one.account_id for one in misses.nearest])
             generation = lake.current()
@@ -98,10 +97,11 @@ def _answer(request: HttpRequest, read: preview.Draft, asked: dict[str, Any], *,
     context: dict[str, Any] = {"draft": read, "text": text, "slug": asked["slug"], "part": part}
     day = day_of(timezone.now())
     try:
-        basis = preview.basis(day=day, exact=asked["exact"] == "1")
-        context |= {"basis": basis} | _PARTS[part](read, basis, day, asked)
-    except (lake.NoLake, duckdb.Error) as error:
-        context["waits"] = _why(error)
+        with asking.question():
+            basis = preview.basis(day=day, exact=asked["exact"] == "1")
+            context |= {"basis": basis} | _PARTS[part](read, basis, day, asked)
+    except lake.CannotAnswer as error:
+        context["waits"] = asking.why(error)
     fragment = f"#{part}" if asked["part"] else ""
     return render(request, f"{PREVIEW}{fragment}", context)
 
@@ -141,14 +141,6 @@ def _chart(rate: capacity.Rate) -> ColumnChart:
     told = ", ".join(f"{number:,} in the week from {date:%d %b}" for number, date in zip(numbers, dates, strict=True))
     labels = [(0, f"{dates[0]:%d %b}"), (100, "This week")]
     return ColumnChart("Accounts flagged for the first time, by week", told, bars, labels, top, ticks)
-
-
-def _why(error: Exception) -> str:
-    """What keeps the lake from answering, in words."""
-    if isinstance(error, lake.NoLake):
-        return "The usage data is being prepared. That takes about a minute after the first start."
-    logger.error("the usage lake could not answer a preview", exc_info=error)
-    return "The usage data cannot be read at the moment."
 
 
 def _refused(request: HttpRequest, problems: list[str]) -> HttpResponse:

@@ -103,7 +103,7 @@ def test_a_draft_from_the_editor_beside_what_is_live(open_page, admin, world):
 def test_a_lake_that_is_not_there_yet_is_waited_for(open_page, rep, transactional_db):
     definitions.publish(document=backtest.LIVE, by=None, now=NOW)
     page = open_page(rep, PAGE)
-    expect(page.get_by_text("The history is not ready yet")).to_be_visible()
+    expect(page.get_by_text("There is no answer now")).to_be_visible()
     lake.refresh(now=NOW)
     page.get_by_role("button", name="Try again").click()
     expect(page.locator(".bt-r .summ")).to_contain_text("Nobody would have been flagged")

@@ -405,8 +405,9 @@ def test_without_a_lake_the_page_says_so(client_of, rep):
     definitions.publish(document=LIVE, by=None, now=NOW)
     client = client_of(rep)
     assert client.get(reverse("backtest", args=["team-expansion"])).status_code == 200
-    assert "not ready yet" in result_of(client).content.decode()
-    assert client.get(reverse("backtest_accounts", args=["team-expansion"]), PERIOD).status_code == 404
+    assert "being prepared" in result_of(client).content.decode()
+    listed = client.get(reverse("backtest_accounts", args=["team-expansion"]), PERIOD)
+    assert "being prepared" in listed.content.decode()
 
 
 def test_a_version_of_a_newer_program_is_told(client_of, rep, world):
@@ -609,7 +610,7 @@ def test_only_versions_that_exist_are_restated(client_of, rep, world, number, st
 def test_without_a_lake_the_reported_weeks_stand_alone(client_of, rep):
     definitions.publish(document=LIVE, by=None, now=NOW)
     text = client_of(rep).get(reverse("definition_weeks", args=["team-expansion"]), {"restated": "1"}).content.decode()
-    assert "not built yet" in text and "0 reported" in text
+    assert "being prepared" in text and "0 reported" in text
 
 
 @pytest.mark.parametrize("size", [1, 3])

@@ -22,6 +22,7 @@ from scoring.rules.parse import parse_definition
 from scoring.rules.stored import to_json
 from tests.conftest import NOW, make_staff
 from tests.factories import desk
+from tests.factories.scoring import document, make_account, use
 
 from .rules import reference, strategies, world
 from .rules.test_agreement import FIRST, quick, stored
@@ -538,3 +539,18 @@ def test_near_misses_wait_for_the_lake(client_of, viewer, stranger):
     assert page.status_code == 200 and "is being prepared" in page.content.decode()
     assert client_of(viewer).get(reverse("definition_near_misses", args=["none"])).status_code == 404
     assert client_of(stranger).get(reverse("definition_near_misses", args=["new-one"])).status_code == 403
+
+
+def test_a_threshold_that_everybody_passed_long_ago_is_not_picked():
+    """It brings nobody any more in a week, and all of them on the day on which it is published."""
+    accounts = [make_account(f"Old {n}", signed_up_at=NOW - dt.timedelta(days=300)) for n in range(30)]
+    for n, account in enumerate(accounts):
+        use(account, "Invite Sent", at=NOW - dt.timedelta(days=299), count=12)
+        if n < 20:
+            use(account, "Invite Sent", at=NOW - dt.timedelta(days=7 * (n % 6)), count=40)
+    lake.refresh(now=NOW)
+    day = day_of(NOW)
+    draft = preview.read(document(rule={"count": {"event": "Invite Sent", "at_least": 40}}), slug="")
+    rate = capacity.rate(draft, preview.basis(day=day, exact=True), day=day, given=capacity.Room(1, 1))
+    assert rate.steps[0].fits and rate.steps[0].per_week == 0
+    assert rate.pick is not None and rate.pick.value > 40

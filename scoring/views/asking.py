@@ -14,7 +14,8 @@ logger = logging.getLogger(__name__)
 
 AT_ONCE = 2  # questions of one web process; its other threads go on serving pages
 WAIT = 5.0  # seconds for one's turn
-PATIENCE = 20.0  # seconds for an answer
+PATIENCE = 20.0  # seconds for an answer that somebody waits for while editing
+PATIENCE_WITH_HISTORY = 60.0  # and for one that a large company's whole history is read for
 _turns = threading.BoundedSemaphore(AT_ONCE)
 
 
@@ -43,7 +44,7 @@ def why(error: lake.CannotAnswer) -> str:
         case lake.NoLake():
             return "The usage data is being prepared. That takes about a minute after the first start."
         case lake.TooLong():
-            return f"This took longer than {PATIENCE:.0f} seconds and was stopped. Ask for fewer conditions, or fewer days."
+            return "This took too long and was stopped. Ask for fewer conditions, or for fewer days."
         case Busy():
             return "Other questions are being answered at the moment. Try again in a few seconds."
     logger.error("the usage lake could not answer", exc_info=error)

@@ -96,7 +96,7 @@ def _told_of_draft(request: HttpRequest, tell: Tell) -> Response:
 def _told(request: HttpRequest, asked: Asked, tell: Tell) -> Response:
     """What `tell` makes of it, or why there is no answer."""
     try:
-        with asking.question():
+        with asking.question(patience=asking.PATIENCE_WITH_HISTORY):
             return tell(request, asked)
     except RuleError as error:  # a version that a newer program wrote
         return render(request, f"{RESULT}#problems", {"problems": error.problems}, status=422)

@@ -58,7 +58,7 @@ def _restated(definition: Definition, number: str, today: int) -> tuple[Restated
         raise Http404("That is not a version.")
     version = get_object_or_404(definition.versions, number=int(number))
     try:
-        with asking.question():
+        with asking.question(patience=asking.PATIENCE_WITH_HISTORY):
             return restated.restated(version, today=today), ""
     except lake.CannotAnswer as error:
         return None, asking.why(error)

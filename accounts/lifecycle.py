@@ -88,6 +88,14 @@ def reach_many(entries: Sequence[Reached], *, now: dt.datetime, cause: str, impo
     return changed
 
 
+def unknown(entries: Sequence[Reached]) -> list[Reached]:
+    """Those of them whose account has no entry of the stage at that moment yet, whatever wrote it (one query)."""
+    stages, account_ids = {e.stage for e in entries}, {e.account_id for e in entries}
+    rows = StageEntry.objects.filter(account_id__in=account_ids, stage__in=stages)
+    known = set(rows.values_list("account_id", "stage", "at"))
+    return [e for e in entries if (e.account_id, e.stage, e.at) not in known]
+
+
 def redate(moments: Mapping[str, dt.datetime], *, account_ids: Collection[int], stage: str) -> None:
     """Give these accounts' entries of a stage other times, by reference. Whoever calls marks the accounts changed."""
     rows = list(StageEntry.objects.filter(origin_id__in=account_ids, stage=stage, reference__in=moments))

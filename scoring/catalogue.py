@@ -17,6 +17,7 @@ from plgops.lib.paging import Page, keyset
 from scoring import freshness, reasons, why
 from scoring.freshness import Freshness
 from scoring.models import Definition, DefinitionVersion, Qualification
+from scoring.qualifications import QUIET_CAUSES
 from scoring.rules import describe, tree
 from scoring.rules.parse import parse_definition
 from scoring.rules.problems import RuleError
@@ -49,7 +50,7 @@ class Counts:
 
     open: int = 0
     waiting: int = 0
-    recent: int = 0  # opened in the last 7 days
+    recent: int = 0  # opened in the last 7 days, not by a publication or an import
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,17 +98,19 @@ def counts(definition_ids: Sequence[int], *, now: dt.datetime) -> dict[int, Coun
         return {}
     table = connection.ops.quote_name(Qualification._meta.db_table)
 
-    def capped(condition: str) -> str:
+    def capped(condition: str, among: str = "") -> str:
         return (
-            f"(SELECT COUNT(*) FROM (SELECT 1 FROM {table} q WHERE q.definition_id = d.id AND {condition}"
-            f" LIMIT {CAP}) AS counted)"
+            f"(SELECT COUNT(*) FROM (SELECT q.cause FROM {table} q WHERE q.definition_id = d.id AND {condition}"
+            f" LIMIT {CAP}) AS counted{among})"
         )
 
     is_open, waiting, recent = "q.closed_at IS NULL", "q.release = 'waiting'", "q.opened_at >= %s"
+    quiet = ", ".join(f"'{cause}'" for cause in QUIET_CAUSES)
+    live = f" WHERE cause NOT IN ({quiet})"
     marks = ", ".join(["%s"] * len(definition_ids))
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT d.id, {capped(is_open)}, {capped(f'{is_open} AND {waiting}')}, {capped(recent)}"
+            f"SELECT d.id, {capped(is_open)}, {capped(f'{is_open} AND {waiting}')}, {capped(recent, live)}"
             f" FROM {connection.ops.quote_name(Definition._meta.db_table)} d WHERE d.id IN ({marks})",
             [connection.ops.adapt_datetimefield_value(now - RECENT), *definition_ids],
         )

@@ -140,7 +140,8 @@ class Opening:
 def open_episodes(opening: Sequence[Opening], *, now: dt.datetime) -> list[Qualification]:
     """Open episodes with their frozen evidence, and write the stages that the purposes stand for, all together.
 
-    A stage's time is that since when the rule has held.
+    A stage's time is that since when the rule has held. What a publication or an import finds again, because a version
+    came back, is in the ledger already.
     """
     episodes = Qualification.objects.bulk_create(_episode(one, now=now) for one in opening)
     stages: dict[str, list[lifecycle.Reached]] = {}  # by cause
@@ -157,8 +158,11 @@ def open_episodes(opening: Sequence[Opening], *, now: dt.datetime) -> list[Quali
                 )
             )
     for cause, entries in stages.items():
+        is_quiet = cause in QUIET_CAUSES
+        if is_quiet:
+            entries = lifecycle.unknown(entries)
         # what follows from this stage is as quiet as its cause
-        lifecycle.reach_many(entries, now=now, cause=cause, importing=cause in QUIET_CAUSES)
+        lifecycle.reach_many(entries, now=now, cause=cause, importing=is_quiet)
     return episodes
 
 

@@ -1,9 +1,10 @@
 """PQLs per week, as reported and restated.
 
 *As reported* are the episodes that plgops opened, each in the week in which it found out, under the version that was
-live then: what the inbox and every report said. They never change. *Restated* under a version is what the weeks would
-have counted had it been live all along, by what is known today: the account enters on the day on which its rule began
-to hold, and gaps no longer than the grace period are no gaps, as with episodes.
+live then: what the inbox and every report said. They never change. What a publication or an import opened at once is
+told apart: a thousand episodes of one evening say nothing about that week. *Restated* under a version is what the weeks
+would have counted had it been live all along, by what is known today: the account enters on the day on which its rule
+began to hold, and gaps no longer than the grace period are no gaps, as with episodes.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from plgops.lib.once import Once
 from scoring.backtest.documents import of_version
 from scoring.engines import columnar
 from scoring.models import Definition, DefinitionVersion, Qualification
+from scoring.qualifications import QUIET_CAUSES
 
 WEEKS = 12
 KEPT = 20
@@ -28,10 +30,12 @@ KEPT = 20
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """Episodes opened in each of the last WEEKS weeks, the oldest first, by the number of their version."""
+    """Episodes opened in each of the last WEEKS weeks, the oldest first, by the number of their version; `at_once` by
+    publications and imports, which are in none of the weeks."""
 
     first_days: tuple[int, ...]
     by_version: Mapping[int, tuple[int, ...]]
+    at_once: int = 0
 
     @property
     def totals(self) -> tuple[int, ...]:
@@ -62,14 +66,18 @@ def reported(definition: Definition, *, today: int) -> Reported:
     ).order_by()
     counted = (
         rows.annotate(date=TruncDate("opened_at", tzinfo=workspace.zone()))
-        .values("date", "version__number")
+        .values("date", "version__number", "cause")
         .annotate(episodes=Count("pk"))
     )
     found: dict[int, list[int]] = defaultdict(lambda: [0] * WEEKS)
+    at_once = 0
     for row in counted:
+        if row["cause"] in QUIET_CAUSES:
+            at_once += row["episodes"]
+            continue
         week = (days.day_number(row["date"]) - weeks[0]) // 7
         found[row["version__number"]][min(week, WEEKS - 1)] += row["episodes"]
-    return Reported(weeks, {number: tuple(found[number]) for number in sorted(found)})
+    return Reported(weeks, {number: tuple(found[number]) for number in sorted(found)}, at_once)
 
 
 def restated(version: DefinitionVersion, *, today: int) -> Restated:

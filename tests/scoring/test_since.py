@@ -9,8 +9,8 @@ from django.db.models import F
 from accounts import lifecycle
 from accounts.models import AccountDue, StageEntry, UsageDay
 from accounts.workspace import day_of
-from scoring import backdating, since
-from scoring.models import Qualification
+from scoring import backdating, catalogue, restated, since
+from scoring.models import Definition, Qualification
 from scoring.rules.parse import parse_definition
 from tests.conftest import NOW
 from tests.factories.scoring import SIGNED_UP, document, make_account, make_trait, make_user, publish, sweep, use
@@ -128,3 +128,22 @@ def test_an_episode_that_its_history_does_not_have_any_more_keeps_its_date():
     AccountDue.objects.update(changed_seq=F("changed_seq") + 1)
     assert backdating.fill(now=NOW) == 0
     assert Qualification.objects.get().since_at == NOW - 2 * DAY
+
+
+def test_a_version_that_comes_back_tells_no_stage_twice_and_no_week_a_flood():
+    rule = {"count": {"event": "Invite Sent", "at_least": 3}}
+    account = make_account(recorded_at=NOW - 30 * DAY)
+    use(account, "Invite Sent", at=NOW - 12 * DAY, count=3)
+    for n, asked in enumerate((rule, {"recency": {"event": "Never", "within_days": 1}}, rule)):
+        publish(NOW + n * dt.timedelta(minutes=1), rule=asked)
+        sweep(NOW + n * dt.timedelta(minutes=1))
+    assert [q.close_cause for q in Qualification.objects.order_by("pk")] == ["redefined", ""]
+    assert StageEntry.objects.filter(stage="pql").count() == 1
+    later = make_account("Later", recorded_at=NOW)
+    sweep(NOW + DAY)
+    use(later, "Invite Sent", at=NOW + DAY, count=3)
+    sweep(NOW + DAY)
+    definition = Definition.objects.get()
+    reported = restated.reported(definition, today=day_of(NOW + DAY))
+    assert (sum(reported.totals), reported.at_once) == (1, 2)
+    assert catalogue.counts([definition.pk], now=NOW + DAY)[definition.pk].recent == 1

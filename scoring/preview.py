@@ -27,6 +27,7 @@ SAMPLE = 5_000  # accounts in a sample, about
 PORTION = 10_000  # accounts whose whole history is told at once
 NAMED = 10
 HANDOFFS = 1_000  # open handoffs of a definition that are looked at
+LAPSING = 5_000  # episodes in their grace days that are looked at
 # a multiplicative hash (Knuth, TAOCP 6.4): its high bits choose, so that no pattern in the ids does
 _THERE = "FROM accounts_account WHERE merged_into_id IS NULL AND NOT is_internal AND signup_day <= {day}"
 _HASH = "(({column} % 2147483648) * 2654435761) % 4294967296 // 65536 % {every} = 0"
@@ -43,6 +44,11 @@ class Draft:
     def reads_log(self) -> bool:
         """Whether the lake may miss somebody: what lies between two steps on one day is in the log only."""
         return tree.reads_log(self.doc)
+
+    @property
+    def changes(self) -> bool:
+        """Whether publishing it makes a new version."""
+        return self.live is None or self.doc != self.live.doc
 
     @property
     def hands_over(self) -> bool:
@@ -105,6 +111,18 @@ class Handoffs:
 
 
 @dataclass(frozen=True, slots=True)
+class Grace:
+    """Episodes in their grace days, for which the draft does not hold either: a publication ends them at once.
+
+    `looked_at` as in Handoffs.
+    """
+
+    ends: int
+    named: tuple[Account, ...]  # at most NAMED
+    looked_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Who:
     """Who qualifies under a draft today. `worth` are those that are worth a person (None: it has no motion rule)."""
 
@@ -118,6 +136,7 @@ class Who:
     leaving: tuple[Account, ...]
     parts: tuple[PartCount, ...]
     handoffs: Handoffs | None
+    grace: Grace
 
 
 def read(document: object, *, slug: str) -> Draft:
@@ -154,11 +173,11 @@ def portions(base: Basis, *, day: int) -> list[tuple[int, ...] | None]:
 
 
 def who(draft: Draft, base: Basis, *, day: int) -> Who:
-    """Who qualifies at the end of `day`: one pass over the lake, and five queries. Raises lake.NoLake."""
-    open_reasons = _open_reasons(draft)
+    """Who qualifies at the end of `day`: one pass over the lake, and six queries. Raises lake.NoLake."""
+    open_reasons, lapsing = _open_reasons(draft), _lapsing(draft)
     found = counts.parts(draft.doc)
     others = {} if draft.live is None else {"live": draft.live.doc}
-    ids = None if base.ids is None else sorted({*base.ids, *open_reasons})
+    ids = None if base.ids is None else sorted({*base.ids, *open_reasons, *lapsing})
     statement = counts.compile_counts(
         draft.doc, others, types=reading.event_types(), as_of_day=day, account_ids=ids, dialect="duckdb"
     )
@@ -168,8 +187,9 @@ def who(draft: Draft, base: Basis, *, day: int) -> Who:
         total = _sums(db, found, live, here)
         entering = _newest(db, f"{here} AND holds = 1 AND {live} = 0")
         leaving = _newest(db, f"{here} AND holds = 0 AND {live} = 1")
-        lost = _not_held(db, open_reasons)
-    names = _named([*entering, *leaving])
+        lost = _which(db, open_reasons, "holds = 0")
+        ending = sorted(_which(db, lapsing, f"holds = 0 AND {live} = 0"), reverse=True)
+    names = _named([*entering, *leaving, *ending[:NAMED]])
     return Who(
         basis=base,
         matching=base.estimate(total["holds"]),
@@ -188,6 +208,11 @@ def who(draft: Draft, base: Basis, *, day: int) -> Who:
             for place, part in enumerate(found)
         ),
         handoffs=_touched(draft, lost, len(open_reasons)) if draft.hands_over else None,
+        grace=Grace(
+            ends=len(ending),
+            named=tuple(names[pk] for pk in ending[:NAMED] if pk in names),
+            looked_at=len(lapsing) if len(lapsing) >= LAPSING else None,
+        ),
     )
 
 
@@ -216,13 +241,13 @@ def _newest(db: duckdb.DuckDBPyConnection, condition: str) -> list[int]:
     return [account_id for (account_id,) in db.execute(query).fetchall()]
 
 
-def _not_held(db: duckdb.DuckDBPyConnection, ids: Collection[int]) -> set[int]:
-    """Those of these accounts that the draft does not hold for."""
+def _which(db: duckdb.DuckDBPyConnection, ids: Collection[int], condition: str) -> set[int]:
+    """Those of these accounts that the condition is true of."""
     if not ids:
         return set()
     listed = ", ".join(map(str, ids))
-    held = db.execute(f"SELECT account_id FROM draft WHERE holds = 1 AND account_id IN ({listed})").fetchall()
-    return set(ids) - {account_id for (account_id,) in held}
+    rows = db.execute(f"SELECT account_id FROM draft WHERE {condition} AND account_id IN ({listed})").fetchall()
+    return {account_id for (account_id,) in rows}
 
 
 def near(draft: Draft, base: Basis, *, day: int, limit: int) -> tuple[near_misses.NearMisses, dict[int, Account]]:
@@ -243,12 +268,22 @@ def _named(ids: Collection[int]) -> dict[int, Account]:
 def _open_reasons(draft: Draft) -> list[int]:
     """The accounts whose open episode under the live version is a reason of an open handoff, at most HANDOFFS; none
     where the draft says what is live: publishing that changes nothing."""
-    if draft.live is None or not draft.hands_over or draft.doc == draft.live.doc:
+    if draft.live is None or not draft.hands_over or not draft.changes:
         return []
     rows = Qualification.objects.filter(
         definition_id=draft.live.definition_id, closed_at=None, handoff__closed_at=None, handoff__isnull=False
     )
     return list(rows.order_by("account_id").values_list("account_id", flat=True)[:HANDOFFS])
+
+
+def _lapsing(draft: Draft) -> list[int]:
+    """The accounts whose open episode is in its grace days, at most LAPSING; none where publishing changes nothing."""
+    if draft.live is None or not draft.changes:
+        return []
+    rows = Qualification.objects.filter(
+        definition_id=draft.live.definition_id, closed_at=None, lapsing_since_day__isnull=False
+    )
+    return list(rows.order_by("account_id").values_list("account_id", flat=True)[:LAPSING])
 
 
 def _touched(draft: Draft, lost: Collection[int], reasons_seen: int) -> Handoffs:

@@ -16,13 +16,14 @@ from accounts import lake
 from accounts.models import Stage
 from accounts.workspace import day_of
 from scoring import capacity, definitions, preview
-from scoring.models import Handoff
+from scoring.follow import follow
+from scoring.models import Handoff, Qualification
 from scoring.rules import tree
 from scoring.rules.parse import parse_definition
 from scoring.rules.stored import to_json
 from tests.conftest import NOW, make_staff
 from tests.factories import desk
-from tests.factories.scoring import document, make_account, use
+from tests.factories.scoring import document, make_account, publish, sweep, use
 
 from .rules import reference, strategies, world
 from .rules.test_agreement import FIRST, quick, stored
@@ -285,6 +286,61 @@ def test_handoffs_outside_the_sample_are_looked_at_too(rep, monkeypatch):
     assert len(some.handoffs.closing) == some.handoffs.looked_at == 4
 
 
+# --- grace days ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sample", [None, 4])
+def test_episodes_in_their_grace_days_end_with_the_publication(sample, monkeypatch):
+    day = dt.timedelta(days=1)
+    publish(NOW - 10 * day)
+    steady = [make_account(f"Steady {n}") for n in range(5)]
+    fading = [make_account(f"Fading {n}") for n in range(4)]
+    for n, account in enumerate(fading):
+        use(account, "Invite Sent", at=NOW - 7 * day, count=12 if n == 0 else 4)
+    sweep(NOW - 6 * day)
+    for account in steady:
+        use(account, "Invite Sent", at=NOW - day, count=4)
+    sweep(NOW - day)
+    sweep(NOW)
+    lake.refresh(now=NOW)
+    if sample:
+        monkeypatch.setattr(preview, "SMALL", 1)
+        monkeypatch.setattr(preview, "SAMPLE", sample)
+    base = preview.basis(day=day_of(NOW), exact=False)
+    assert base.exact == (sample is None)
+    new = document(rule={"count": {"event": "Invite Sent", "at_least": 10, "window": {"last_days": 30}}})
+    found = preview.who(preview.read(new, slug="team-expansion"), base, day=day_of(NOW))
+    assert found.grace.ends == 3 and set(found.grace.named) == set(fading[1:])  # the first one has sent enough for it
+    same = preview.who(preview.read(document(), slug="team-expansion"), base, day=day_of(NOW))
+    assert (same.grace.ends, same.grace.named) == (0, ())
+    monkeypatch.setattr(preview, "LAPSING", 2)
+    some = preview.who(preview.read(new, slug="team-expansion"), base, day=day_of(NOW)).grace
+    assert (some.ends, some.looked_at) == (1, 2)
+
+    definitions.publish(document=new, by=None, now=NOW)
+    follow(now=NOW)
+    sweep(NOW)
+    ended = Qualification.objects.filter(close_cause="redefined").values_list("account_id", flat=True)
+    assert set(ended) == {account.pk for account in [*steady, *fading[1:]]}
+    if sample is None:
+        assert len(ended) == found.leaves.value + found.grace.ends
+
+
+def test_the_fragment_tells_what_ends_in_its_grace_days(client_of, admin):
+    now = timezone.now()
+    _, steady = desk.staff_definitions(now - dt.timedelta(days=30))
+    for number in range(3):
+        desk.handoff(desk.company(number, now=now), steady, now=now)
+    Qualification.objects.update(lapsing_since_day=day_of(now))
+    rule = {"days": {"event": "Nobody does this", "at_least": 1}}
+    live = {**desk.STEADY_USE, "rule": rule}
+    definitions.publish(document=live, by=None, now=now)  # nobody has been judged by it yet
+    lake.refresh(now=now, whole=True)
+    response = post(client_of(admin), {**live, "rule": {"not": {"not": rule}}}, slug="steady-use")
+    words = " ".join(re.sub(r"<[^>]*>", "", response.content.decode()).split())
+    assert "0 leave" in words and "And 3 in their grace days end at once" in words
+
+
 # --- what sales has room for ---------------------------------------------------------------------------------
 
 
@@ -504,8 +560,9 @@ def test_its_cost_does_not_grow(client_of, admin, rep, size, django_assert_num_q
     lake.refresh(now=now, whole=True)
     client = client_of(admin)
     draft = {**desk.STEADY_USE, "rule": {"days": {"event": "*", "at_least": 14, "window": {"last_days": 1}}}}
-    # session, user, roles, live versions; open reasons, event types, names, touched handoffs, their reasons, handoffs
-    with django_assert_num_queries(10):
+    # session, user, roles, live versions; open reasons, grace days, event types, names, touched handoffs, reasons,
+    # handoffs
+    with django_assert_num_queries(11):
         response = post(client, draft, slug="steady-use")
     assert len(response.context["who"].handoffs.closing) == Handoff.objects.count() == size
     with django_assert_num_queries(7):  # session, user, roles, live versions; reps, claims, event types

@@ -10,7 +10,7 @@ from typing import Any
 
 from plgops.lib.csv_cells import harmless
 from plgops.lib.paging import keyset
-from scoring import reasons
+from scoring import reasons, told
 from scoring.explanation import Explanation
 from scoring.models import Definition, Qualification
 from scoring.rules import describe, tree
@@ -38,9 +38,9 @@ FIXED = (
 def lines(definition: Definition) -> Iterator[str]:
     """The file, line by line: a head, then who qualifies, the newest evidence first. Times are UTC.
 
-    Each condition of the live version has a column with what was measured, empty for an episode of
-    another version that does not ask it. Held in memory: AT_ONCE episodes. A text that a spreadsheet would take for a
-    formula begins with an apostrophe.
+    Each condition of the live version has a column with what was measured (of one under a `not`: whether it was as
+    the rule wants it, yes or no), empty for an episode of another version that does not ask it. Held in memory:
+    AT_ONCE episodes. A text that a spreadsheet would take for a formula begins with an apostrophe.
     """
     live = definition.live_version
     conditions = _conditions(reasons.docs({live.pk: live})[live.pk]) if live else []
@@ -54,8 +54,8 @@ def lines(definition: Definition) -> Iterator[str]:
     while True:
         page = keyset(rows, by="-since_at", cursor=cursor, size=AT_ONCE)
         for q, explanation in zip(page.items, reasons.explained(page.items), strict=True):
-            measured = _measured(q)
-            yield _line([*_fixed(q, explanation), *(measured.get(english) for english in conditions)])
+            measured = _measured(q, explanation)
+            yield _line([*_fixed(q, explanation), *(measured.get(head) for head in conditions)])
         cursor = page.next_cursor
         if not cursor:
             return
@@ -65,8 +65,22 @@ def _conditions(doc: tree.DefinitionDoc | None) -> list[str]:
     """The conditions of the live version, in words; two that read alike are one column."""
     if doc is None:
         return []
+    lifted = [told.lifts(doc)] if doc.level == "user" else []
     leaves = (leaf for leaf in tree.leaves(doc.rule, subject=doc.level) if not isinstance(leaf.node, tree.Nested))
-    return list(dict.fromkeys(describe.describe_condition(leaf.node, subject=leaf.subject) for leaf in leaves))
+    heads = (
+        _head(describe.describe_condition(leaf.node, subject=leaf.subject), must_not=_must_not(leaf.path, leaf.negated))
+        for leaf in leaves
+    )
+    return list(dict.fromkeys([*lifted, *heads]))
+
+
+def _must_not(path: str, negated: bool) -> bool:
+    """Whether the condition stands under a `not`; those of a score's signals are worth their number either way."""
+    return negated and "/signals/" not in path
+
+
+def _head(english: str, *, must_not: bool) -> str:
+    return f"not: {english}" if must_not else english
 
 
 def _fixed(q: Qualification, explanation: Explanation) -> list[Any]:
@@ -89,9 +103,16 @@ def _fixed(q: Qualification, explanation: Explanation) -> list[Any]:
     ]
 
 
-def _measured(q: Qualification) -> dict[str, Any]:
-    """What each condition measured, by its words."""
-    return {str(c.get("english", "")): c.get("measured") for c in q.evidence.get("conditions", ())}
+def _measured(q: Qualification, explanation: Explanation) -> dict[str, Any]:
+    """What each condition measured, by the head of its column."""
+    cells: dict[str, Any] = {}
+    if explanation.rule.path == told.LIFTED and explanation.rule.frozen is not None:
+        cells[explanation.rule.english] = explanation.rule.frozen.measured
+    for condition in q.evidence.get("conditions", ()):
+        must_not = _must_not(str(condition.get("path", "")), bool(condition.get("negated")))
+        head = _head(str(condition.get("english", "")), must_not=must_not)
+        cells[head] = ("no" if condition.get("holds") else "yes") if must_not else condition.get("measured")
+    return cells
 
 
 def _line(values: list[Any]) -> str:

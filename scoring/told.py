@@ -14,6 +14,8 @@ from scoring.explanation import Part, Person, Reading
 from scoring.rules import describe, tree
 from scoring.rules.windows import Subject
 
+LIFTED = "/account_when"  # the place of the part that lifts a rule about people to the account
+
 
 @dataclass(frozen=True)
 class Known:
@@ -33,16 +35,23 @@ def of_rule(
 ) -> Part:
     """The rule with what was measured, in its own shape.
 
-    `doc` is resolved (`nesting.resolve`); None, or evidence that does not fit it: the frozen conditions one by one.
+    `doc` is resolved (`nesting.resolve`); the rule of one about people stands under how many of them it asks for.
+    None, or evidence that does not fit it: the frozen conditions one by one.
     Evidence of an older form may name the place a level higher (`/rule/all/0` for `/rule/all/0/count`).
     """
     told = _Told(frozen, today or {}, known)
     if doc is not None:
         found = told.part(doc.rule, "/rule", doc.level, negated=False)
         if not told.conditions or told.used:
-            return found
+            return found if doc.level == "account" else told.lifted(doc, found, frozen, today or {})
     flat = tuple(told.stored(c, c, {}, place) for place, c in enumerate(told.conditions))
     return Part("all", "/rule", "All of these", parts=flat, held=_all([part.held for part in flat]))
+
+
+def lifts(doc: tree.DefinitionDoc) -> str:
+    """How many people a definition of level user asks for, in words."""
+    people = "person" if doc.users_at_least == 1 else "people"
+    return f"At least {doc.users_at_least:,} {people} for whom all of this holds"
 
 
 class _Told:
@@ -80,6 +89,15 @@ class _Told:
                     "not", path, "Not", negated, parts=(part,), held=_not(part.held), holds_now=_not(part.holds_now)
                 )
         return self._condition(node, f"{path}/{tree.kind_of(node)}", subject, negated=negated)
+
+    def lifted(self, doc: tree.DefinitionDoc, rule: Part, frozen: Mapping[str, Any], today: Mapping[str, Any]) -> Part:
+        """The rule of a definition about people, under how many it holds for: that alone is the account's verdict.
+
+        The conditions below tell the best person, for whom they may hold where there are too few.
+        """
+        same = {"kind": "users_who", "path": LIFTED, "english": lifts(doc)}
+        then, now = (_people(doc, evidence) for evidence in (frozen, today))
+        return replace(self.stored({**same, **(then or now)}, then, now, None), parts=(rule,))
 
     def _condition(self, node: tree.Condition | tree.UsersWho, path: str, subject: Subject, *, negated: bool) -> Part:
         place, today = self._find(path, tree.kind_of(node)), self._today.get(path, {})
@@ -197,6 +215,24 @@ class _Told:
                 return place
             above = above.rpartition("/")[0]
         return None
+
+
+def _people(doc: tree.DefinitionDoc, evidence: Mapping[str, Any]) -> dict[str, Any]:
+    """Evidence about people as the condition that lifts it to the account; empty where nothing was measured."""
+    total = evidence.get("users_total")
+    if total is None or not evidence.get("conditions"):
+        return {}
+    return {
+        "kind": "users_who",
+        "holds": total >= doc.users_at_least,
+        "measured": total,
+        "comparison": "at_least",
+        "threshold": doc.users_at_least,
+        "unit": "people",
+        "people": evidence.get("users") or (),
+        "people_total": total,
+        "newest_us": evidence.get("newest_us"),
+    }
 
 
 def _group(node: tree.All | tree.Any_ | tree.AtLeast) -> tuple[str, str, str]:

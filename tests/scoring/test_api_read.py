@@ -169,6 +169,21 @@ def test_an_episode_of_an_older_version_has_its_own_explanation(world, client_of
     assert "at least 3" in acme["why"]
 
 
+def test_how_many_people_and_what_must_not_be_are_columns_too(client_of, rep, now):
+    rule = {"all": [{"count": {"event": "Invite Sent", "at_least": 3}}, {"not": {"stage": {"reached": "paid"}}}]}
+    publish(now - 20 * DAY, rule=rule)
+    people = {"level": "user", "account_when": {"users_at_least": 2}}
+    publish(now - 20 * DAY, slug="people", name="People", rule=rule["all"][0], **people)
+    acme = qualified("Acme", now=now)
+    use(acme, "Invite Sent", at=now - DAY, count=5, user=make_user(acme, "bo"))
+    sweep(now)
+    (team,) = rows(client_of(rep).get("/definitions/team-expansion/qualifiers.csv"))
+    assert (team["“Invite Sent” at least 3 times"], team["not: has paid"]) == ("9", "yes")
+    assert "has paid" not in team
+    (two,) = rows(client_of(rep).get("/definitions/people/qualifiers.csv"))
+    assert (two["At least 2 people for whom all of this holds"], two["people"]) == ("2", "2")
+
+
 @pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx"])
 def test_a_name_is_never_a_formula(world, client_of, rep, name):
     Account.objects.filter(external_id="acme").update(name=name)

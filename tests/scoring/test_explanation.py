@@ -211,6 +211,91 @@ def test_conditions_about_people_stand_under_who_they_are_about():
     assert one.rule.parts[0].parts[0].frozen.measured == 4
 
 
+PEOPLE = {"level": "user", "account_when": {"users_at_least": 3}}
+INVITED = {"all": [{"count": {"event": "Invite Sent", "at_least": 2, "window": {"last_days": 7}}}]}
+
+
+def crowd(account, *days_ago, names=("ann", "bo", "cy")):
+    people = [make_user(account, name) for name in names]
+    for person, days in zip(people, days_ago, strict=True):
+        use(account, "Invite Sent", at=at(days), count=2, user=person)
+    return people
+
+
+def test_a_rule_about_people_stands_under_how_many_it_asks_for():
+    publish(at(40), rule=INVITED, **PEOPLE)
+    account = make_account("Acme")
+    people = crowd(account, 5, 4, 0)
+    sweep(NOW)
+    one = explain(account, today=day_of(NOW) + 3)  # two of the three are out of the window by then
+    assert [(part.kind, part.path, part.held, part.holds_now) for part in walk(one.rule)] == [
+        ("users_who", told.LIFTED, True, False),
+        ("all", "/rule", True, True),  # of the best person, for whom it still holds
+        ("count", "/rule/all/0/count", True, True),
+    ]
+    lifted = one.rule
+    assert (lifted.english, lifted.threshold, lifted.unit) == (
+        "At least 3 people for whom all of this holds",
+        3,
+        "people",
+    )
+    assert (lifted.frozen.measured, lifted.frozen.distance, lifted.frozen.text) == (3, 0, "3 people")
+    assert {person.id for person in lifted.frozen.people} == {person.pk for person in people}
+    assert (lifted.today.measured, lifted.today.distance, lifted.today.missing) == (1, -2, "2 more")
+    assert [person.name for person in lifted.today.people] == ["cy"]
+    rule = as_json(one)["rule"]
+    assert (rule["kind"], rule["held"], rule["holds_now"]) == ("users_who", True, False)
+    assert (rule["frozen"]["measured"], rule["today"]["measured"], rule["today"]["distance"]) == (3, 1, -2)
+    assert rule["parts"][0]["parts"][0]["holds_now"] is True
+    assert "- At least 3 people for whom all of this holds: 3 people, needed at least 3" in as_text(one).splitlines()
+    assert explain(account, today=day_of(NOW)).rule.holds_now is True
+    Account.objects.filter(pk=account.pk).update(is_internal=True)
+    assert explain(account, today=day_of(NOW)).rule.holds_now is None
+
+
+def test_todays_verdict_on_people_is_the_engines():
+    publish(at(40), rule=INVITED, **PEOPLE)
+    account = make_account("Acme")
+    crowd(account, 5, 4, 0)
+    sweep(NOW)
+    doc = parse_definition(world.document(rule=INVITED, **PEOPLE))
+    said = set()
+    for later in range(10):
+        day = day_of(NOW) + later
+        holds = any(one.holds for one in appdb.verdicts({1: doc}, account_ids=[account.pk], as_of_day=day)[1])
+        assert explain(account, today=day).rule.holds_now is holds
+        said.add(holds)
+    assert said == {True, False}
+
+
+def test_the_panel_says_how_many_people_there_are(client_of, rep):
+    publish(at(40), rule=INVITED, **PEOPLE)
+    account = make_account("Acme")
+    crowd(account, 5, 4, 0)
+    sweep(NOW)
+    (reason,) = reasons.told_of(list(reasons.rows()), today=day_of(NOW) + 3)
+    row = reason.rows[0]
+    assert (row.depth, row.measured, row.needed, row.now, row.now_tone) == (
+        0,
+        "3 people",
+        "at least 3",
+        "now 1 person",
+        "warn",
+    )
+    assert [r.depth for r in reason.rows] == [0, 1]
+    fragment = client_of(rep).get(f"/qualifications/{Qualification.objects.get().pk}/today/").content.decode()
+    assert "No longer holds today" in fragment and "now 0 people" in fragment  # the window is long over
+
+
+def test_older_evidence_about_people_still_reads():
+    doc = parse_definition(world.document(rule=INVITED, **PEOPLE))
+    frozen = {"users": [4], "users_total": 7, "conditions": [condition("/rule/all/0")]}
+    rule = told.of_rule(doc, frozen, known=told.Known())
+    assert (rule.path, rule.held, rule.frozen.measured, rule.parts[0].parts[0].held) == (told.LIFTED, True, 7, True)
+    without = told.of_rule(doc, {}, known=told.Known())
+    assert (without.path, without.held, without.frozen) == (told.LIFTED, None, None)
+
+
 def test_a_nested_definition_stands_with_what_it_asks():
     world_rule = {"at_least": 1, "of": [{"count": {"event": "Invite Sent", "at_least": 2}}]}
     publish(at(50), slug="inner", name="Inner", purpose="expansion", rule=world_rule)

@@ -10,6 +10,7 @@ is left is still behind. Archiving is the same: open episodes of an archived def
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ logger = logging.getLogger(__name__)
 CONSUMER = "evaluation"
 # the addresses of pages beside those of definitions: no definition can have one of these as its slug
 TAKEN = ("backtest", "describe", "names", "new", "preview", "review")
+PAGE = "a page has this name; choose another"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +62,9 @@ def publish(
 ) -> DefinitionVersion:
     """Publish a definition's text. The same text as the live version's changes nothing and returns that one.
 
-    `replaces` is the number of the version that was edited (0: a new definition): Stale if another one is live by
-    now. None publishes over whatever is live, as a file does.
+    `replaces` is the number of the version that was edited: Stale if another one is live by now. 0 is a new
+    definition: RuleError at /slug if there is one of that slug, in use or archived, that says something else. None
+    publishes over whatever is live, as a file does.
     Definitions that it nests are pinned to their live versions (one that is archived meanwhile stays as it was
     pinned), and those that nest it are published again, pinned to this one.
     RuleError (with the places in the document) if it is not a definition, if it asks for one that is not live, or if
@@ -69,7 +72,7 @@ def publish(
     """
     doc = parse_definition(document)
     if doc.slug in TAKEN:
-        raise RuleError([Problem("/slug", "a page has this name; choose another")])
+        raise RuleError([Problem("/slug", PAGE)])
     with transaction.atomic():
         _alone()
         live = {rule.slug: rule for rule in live_rules()}
@@ -114,6 +117,8 @@ def _publish(
     live = definition.live_version
     if live is not None and definition.archived_at is None and live.document == canonical:
         return live
+    if replaces == 0 and live is not None:
+        raise RuleError([Problem("/slug", _has_it(definition.name))])
     if replaces is not None and live is not None and live.number != replaces:
         raise Stale(live)
     definition.name, definition.purpose, definition.level = doc.name, doc.purpose, doc.level
@@ -153,6 +158,27 @@ def archive(*, definition_id: int, by: StaffUser | None, now: dt.datetime) -> No
         definition.save(update_fields=["archived_at"])
         audit.record(action="definition.archived", obj=definition, by=by, now=now)
         after_commit(ring, settings.DUE_CONSUMERS[CONSUMER])
+
+
+def refused_slug(slug: str) -> str:
+    """Why a new definition cannot have this slug, "" if it can: a page has it, or a definition, in use or archived."""
+    if slug in TAKEN:
+        return PAGE
+    name = Definition.objects.filter(slug=slug).values_list("name", flat=True).first()
+    return "" if name is None else _has_it(name)
+
+
+def free_slug(wanted: str) -> str:
+    """The slug itself if a new definition can have it, else the first of wanted-2, wanted-3 … that is free."""
+    stem = wanted[:70].rstrip("-")
+    used = {*TAKEN, *Definition.objects.filter(slug__startswith=stem).values_list("slug", flat=True)}
+    if wanted not in used:
+        return wanted
+    return next(slug for slug in (f"{stem}-{number}" for number in itertools.count(2)) if slug not in used)
+
+
+def _has_it(name: str) -> str:
+    return f"this slug is taken by {name}; choose another"
 
 
 def live_rules() -> list[LiveRule]:

@@ -16,17 +16,22 @@ from scoring.rules.problems import Problem, RuleError
 @dataclass(frozen=True, slots=True)
 class Draft:
     """`english` is the whole definition as a sentence, "" as long as there are problems. `phrases` and `warnings` stand
-    by the JSON pointer of the part that they are about."""
+    by the JSON pointer of the part that they are about. `free_slug` is one that a new definition could have, where its
+    own is taken."""
 
     doc: tree.DefinitionDoc | None
     english: str
     problems: list[Problem]
     phrases: Mapping[str, str] = field(default_factory=dict)
     warnings: Mapping[str, list[str]] = field(default_factory=dict)
+    free_slug: str = ""
 
 
-def read(document: object, *, now: dt.datetime) -> Draft:
-    """What the draft says: checked as publishing checks it, without writing. Three queries and one of the lake."""
+def read(document: object, *, now: dt.datetime, new: bool = False) -> Draft:
+    """What the draft says: checked as publishing checks it, without writing. Three queries and one of the lake.
+
+    `new`: it is to be a new definition, so its slug has to be free (one query more).
+    """
     rules = {rule.slug: rule for rule in definitions.live_rules()}
     found = texts.read(document, names={slug: rule.doc.name for slug, rule in rules.items()})
     problems, english = found.problems, ""
@@ -36,6 +41,11 @@ def read(document: object, *, now: dt.datetime) -> Draft:
             english = describe.describe(resolved)
         except RuleError as error:
             problems = list(error.problems)
+    free = ""
+    given = document.get("slug") if new and isinstance(document, dict) else None
+    slug = given if isinstance(given, str) and all(problem.path != "/slug" for problem in problems) else ""
+    if refused := definitions.refused_slug(slug) if slug else "":
+        problems, english, free = [Problem("/slug", refused), *problems], "", definitions.free_slug(slug)
     silent = names.warnings({name for events in found.events.values() for name in events}, now=now)
     warnings = {
         path: [f"“{name}”: {silent[name]}" for name in events if name in silent]
@@ -47,6 +57,7 @@ def read(document: object, *, now: dt.datetime) -> Draft:
         problems,
         found.phrases,
         {path: words for path, words in warnings.items() if words},
+        free,
     )
 
 

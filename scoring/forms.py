@@ -8,7 +8,7 @@ from typing import Any
 
 from django import forms
 
-from scoring import definitions, json_lines
+from scoring import json_lines
 from scoring.models import DefinitionVersion
 from scoring.rules.problems import Problem, RuleError
 
@@ -70,18 +70,14 @@ class DocumentForm(forms.Form):
             place = json_lines.place_of(json_lines.locate(text), "/slug")
             self.problems.append(LineProblem(place.line, place.column, f"Expected “{self.slug}”.", "/slug"))
             raise forms.ValidationError("The slug of a definition never changes; make a new one instead.", code="slug")
-        if not self.slug and isinstance(self.document, dict) and self.document.get("slug") in definitions.TAKEN:
-            place = json_lines.place_of(json_lines.locate(text), "/slug")
-            self.problems.append(
-                LineProblem(place.line, place.column, "A page has this name; choose another.", "/slug")
-            )
-            raise forms.ValidationError("This slug cannot be used.", code="slug")
         return text
 
     def clean(self) -> dict[str, Any]:
         """The reason is needed from the second version on, unless the text says what is live already."""
         cleaned = super().clean() or {}
         live = self.live
+        if live is not None and not cleaned.get("replaces"):
+            self.add_error("replaces", "Which version was edited is not known: open the definition again.")
         if live is None or "text" not in cleaned or cleaned.get("reason"):
             return cleaned
         if self.document != live.document or live.definition.archived_at is not None:

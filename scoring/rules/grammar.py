@@ -13,7 +13,7 @@ from scoring.rules.parse import MAX_CONDITIONS, MAX_LEVELS
 from scoring.rules.parts import AMOUNTS, COMPARISONS
 from scoring.rules.phrases import STAGE_REACHED, STAGE_WORDS
 from scoring.rules.scores import COUNTED, MAX_BANDS, MAX_CAP, MAX_HALF_LIFE, MAX_POINTS
-from scoring.rules.tree import LEVELS, MEASURES, PARTS, PURPOSES, STAGES
+from scoring.rules.tree import LEVELS, MEASURES, PARTS, PURPOSES, STAGE_WRITTEN, STAGES
 from scoring.rules.values import MAX_DAYS, MAX_THRESHOLD
 from scoring.rules.windows import Subject
 
@@ -76,7 +76,13 @@ def grammar() -> Form:
         "ops": OPS,
         "stages": [{"value": key, "reached": STAGE_REACHED[key], "since": STAGE_WORDS[key]} for key in STAGES],
         "purposes": [
-            {"value": key, "label": PURPOSE_WORDS[key][0], "words": PURPOSE_WORDS[key][1]} for key in PURPOSES
+            {
+                "value": key,
+                "label": PURPOSE_WORDS[key][0],
+                "words": PURPOSE_WORDS[key][1],
+                "writes": STAGE_WRITTEN.get(key, ""),
+            }
+            for key in PURPOSES
         ],
         "levels": list(LEVELS),
         "parts": list(PARTS),

@@ -49,7 +49,7 @@ def describe(request: HttpRequest) -> HttpResponse:
     """What a draft says, as JSON: the sentence, each part in English, problems and warnings by JSON pointer.
 
     A text that is no JSON, or of another slug than the one edited, answers 200 too: with that as its problem, at its
-    line.
+    line. `free_slug` is one near the slug of a new definition that it could have, where it cannot have that one.
     """
     access.require(request.user, "definitions.edit")
     form = DocumentForm(request.POST, slug=request.POST.get("slug", ""))
@@ -57,7 +57,7 @@ def describe(request: HttpRequest) -> HttpResponse:
         told = [{"path": p.path, "message": p.message, "line": p.line, "column": p.column} for p in form.problems]
         told = told or [{"path": "", "message": "The definition is empty or longer than 200,000 characters."}]
         return JsonResponse({"english": "", "problems": told, "phrases": {}, "warnings": {}})
-    draft = drafts.read(form.document, now=timezone.now())
+    draft = drafts.read(form.document, now=timezone.now(), new=not form.slug)
     problems: list[dict[str, Any]] = [dict(place) for place in drafts.places(draft.problems)]
     for problem, place in zip(problems, form.places(draft.problems), strict=True):
         problem |= {"line": place.line, "column": place.column}
@@ -67,6 +67,7 @@ def describe(request: HttpRequest) -> HttpResponse:
             "problems": problems,
             "phrases": dict(draft.phrases),
             "warnings": dict(draft.warnings),
+            "free_slug": draft.free_slug,
         }
     )
 
@@ -96,7 +97,8 @@ def review(request: HttpRequest) -> HttpResponse:
     found = _found(slug) if slug else None
     form = DocumentForm(request.POST, slug=slug)
     live = found.live_version if found else None
-    valid = form.is_valid() and drafts.read(form.document, now=timezone.now()).doc is not None
+    draft = drafts.read(form.document, now=timezone.now(), new=not slug) if form.is_valid() else None
+    valid = draft is not None and draft.doc is not None
     context = {
         "valid": valid,
         "live": live,
@@ -116,6 +118,8 @@ def _editor(request: HttpRequest, found: Definition | None) -> HttpResponse:
         document = live.document if live else start.document if start else starts.ACTIVE_TEAM
         if found is None and (discovered := _discovered(request)) is not None:
             document, start = discovered, None
+        if found is None:
+            document = document | {"slug": definitions.free_slug(document["slug"])}
         form = DocumentForm(initial={"text": pretty(in_order(document)), "replaces": live.number if live else 0})
         return _page(request, form, found, starts=offered, start=start)
     form = DocumentForm(request.POST, slug=found.slug if found else "", live=live)
@@ -127,7 +131,7 @@ def _editor(request: HttpRequest, found: Definition | None) -> HttpResponse:
             by=cast(StaffUser, request.user),
             now=timezone.now(),
             reason=form.cleaned_data["reason"],
-            replaces=form.cleaned_data["replaces"] or 0,
+            replaces=form.cleaned_data["replaces"] if found else 0,
         )
     except RuleError as error:
         form.refuse(error)

@@ -30,6 +30,7 @@ let before = text.value; // when the JSON was shown: what is written there is on
 let answer = { english: "", phrases: {}, problems: [], warnings: {} };
 let touched = form.hasAttribute("data-touched");
 let leaving = false;
+let followed; // the slug that was made of the name, not written by hand
 const original = text.value;
 
 /* ---- the document and its text */
@@ -172,7 +173,10 @@ function head() {
   };
   const line = (key, longest) => {
     const input = el("input", { class: "input", type: "text", maxlength: longest, "data-k": key, value: String(draft[key] ?? ""), autocomplete: "off" });
-    input.addEventListener("input", () => set(key, input.value));
+    input.addEventListener("input", () => {
+      if (key === "name" && !slug && (!draft.slug || draft.slug === followed)) nameSlug(slugOf(input.value));
+      set(key, input.value);
+    });
     return input;
   };
   const purposes = Object.fromEntries(grammar.purposes.map(({ value, label }) => [value, label]));
@@ -208,6 +212,25 @@ function head() {
   );
   const goes = worth ? "Goes to sales only when" : "Goes to sales whatever its size";
   $("#worth-words").textContent = hands ? goes : `It ${purpose ? purpose.words : "…"}; nothing is handed to sales${worth ? ", though it says who would be" : ""}.`;
+}
+
+/** The slug of a new definition follows its name until somebody writes another one. */
+function nameSlug(value) {
+  if (!value) return;
+  followed = value;
+  page.document.slug = value;
+  const input = $('#head [data-k="slug"]');
+  if (input) input.value = value;
+}
+
+function followsName() {
+  const { name, slug: own } = page.document ?? {};
+  return typeof own === "string" && own.replace(/-\d+$/, "") === slugOf(String(name ?? "")).replace(/-\d+$/, "");
+}
+
+/** As the language wants it: lower-case letters and digits with single hyphens between, at most 80 of them. */
+function slugOf(name) {
+  return name.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase().replace(/[^a-z0-9]+/g, "-").slice(0, 80).replace(/^-+|-+$/g, "");
 }
 
 /* ---- editing one condition: its form opens below its row */
@@ -459,6 +482,10 @@ async function describe() {
     const found = await response.json();
     if (mine !== asked) return;
     answer = found;
+    if (!slug && found.free_slug && page.document?.slug === followed) {
+      nameSlug(found.free_slug);
+      return write(tree.pretty(page.document));
+    }
   } catch (error) {
     if (mine === asked && error.name !== "AbortError") $("#english").textContent = "The server cannot be reached: this is not read in English now. Nothing is lost.";
     return;
@@ -522,7 +549,7 @@ function plain(problem) {
   if (unfilled(problem)) {
     return { event: "Choose an event.", of: "Choose a property.", name: "Choose a name.", definition: "Choose a definition.", all: "Add a condition, or remove this group.", any: "Add a condition, or remove this group.", signals: "Add a signal." }[tree.last(path)] ?? (/^\d+$/.test(key) ? "Choose an event." : `Fill in: ${key}.`);
   }
-  const named = ["rule", ""].includes(key) || /^\d+$/.test(key) ? "" : `${key}: `;
+  const named = ["rule", ""].includes(key) || message.includes(` ${key} `) || /^\d+$/.test(key) ? "" : `${key}: `;
   const words = `${named}${message}`;
   return `${words[0].toUpperCase()}${words.slice(1)}${/[.!?]$/.test(words) ? "" : "."}`;
 }
@@ -651,6 +678,7 @@ addEventListener("beforeunload", (event) => {
 
 for (const part of $$("[data-with-script]", document)) part.hidden = false;
 page.document = parsed();
+if (!touched || followsName()) followed = page.document?.slug;
 tab(form.elements.tab.value || "tree", false);
 ask(0);
 if ($("#id_reason").hasAttribute("aria-invalid")) publish();

@@ -147,6 +147,25 @@ def test_a_definition_by_keyboard_alone(open_page, admin, two):
     }
 
 
+def test_the_slug_follows_the_name_until_one_writes_it(open_page, admin, two):
+    page = open_page(admin, "/definitions/new/")
+    name, slug = page.get_by_label("Name"), page.get_by_label("Slug")
+    name.fill("Équipe & Co. (Q3)")
+    expect(slug).to_have_value("equipe-co-q3")
+    assert document(page)["slug"] == "equipe-co-q3"
+    name.fill("Steady use")
+    expect(slug).to_have_value("steady-use-2")  # the server knows that the other one is taken
+    expect(page.locator("#summ")).to_have_attribute("data-tone", "")
+    slug.fill("steady-use")
+    expect(page.get_by_label("Also to correct")).to_contain_text("This slug is taken by Steady use; choose another.")
+    expect(slug).to_have_attribute("aria-invalid", "true")
+    name.fill("Another name")
+    expect(slug).to_have_value("steady-use")
+    slug.fill("my-own")
+    expect(page.get_by_label("Also to correct")).to_be_empty()
+    assert (document(page)["name"], document(page)["slug"]) == ("Another name", "my-own")
+
+
 def test_moving_in_and_out_of_groups_by_keyboard(open_page, admin, two):
     page = open_page(admin, "/definitions/team-expansion/edit/")
     before = rule(page)["all"]

@@ -129,7 +129,7 @@ def test_reading_a_draft_costs_the_same_with_any_number(client_of, admin, now, s
     for number in range(size):
         definitions.publish(document=desk.STEADY_USE | {"slug": f"d{number}"}, by=None, now=now)
     client = client_of(admin)
-    with django_assert_num_queries(5):  # session, user, roles, live definitions, event types
+    with django_assert_num_queries(6):  # session, user, roles, live definitions, event types, the slug
         told = describe(client, desk.STEADY_USE | {"slug": "new-one", "rule": {"all": counts}}).json()
     assert told["problems"] == []
 
@@ -342,6 +342,43 @@ def test_a_slug_that_a_page_has_is_refused(client_of, admin, slug):
     assert response.context["form"].problems[0].path == "/slug"
 
 
+@pytest.mark.parametrize("archived", [False, True])
+@pytest.mark.parametrize("replaces", ["0", "1", ""])
+def test_a_new_definition_is_never_published_over_another(client_of, admin, two, now, archived, replaces):
+    """Whatever the page sends. The draft is told before it is published, with a slug that it can have."""
+    if archived:
+        definitions.archive(definition_id=two[0].pk, by=admin, now=now)
+    client = client_of(admin)
+    mine = starts.ACTIVE_TEAM | {"slug": "team-expansion"}
+    told = describe(client, mine).json()
+    assert [(p["path"], p["message"]) for p in told["problems"]] == [
+        ("/slug", "this slug is taken by Team expansion; choose another")
+    ]
+    assert told["free_slug"] == "team-expansion-2"
+    assert review(client, mine, "").status_code == 422
+    given = {"text": json.dumps(mine), "replaces": replaces, "reason": "Mine"}
+    response = client.post("/definitions/new/", given)
+    assert response.status_code == 422
+    assert response.context["form"].problems[0].path == "/slug"
+    assert "Publish mine over" not in response.content.decode()
+    assert two[0].versions.count() == 1
+    given["text"] = json.dumps(mine | {"slug": told["free_slug"]})
+    assert client.post("/definitions/new/", given).status_code == 302
+    assert Definition.objects.get(slug="team-expansion-2").live_version.number == 1
+
+
+def test_the_same_text_twice_is_published_once(client_of, admin):
+    given = {"text": json.dumps(starts.ACTIVE_TEAM), "replaces": "0"}
+    assert [client_of(admin).post("/definitions/new/", given).status_code for _ in range(2)] == [302, 302]
+    assert Definition.objects.get(slug="active-team").versions.count() == 1
+
+
+def test_an_edit_that_does_not_say_what_it_replaces_publishes_nothing(client_of, admin, two):
+    given = {"text": json.dumps(desk.STEADY_USE | {"grace_days": 3}), "reason": "Mine"}
+    assert client_of(admin).post("/definitions/steady-use/edit/", given).status_code == 422
+    assert two[1].versions.count() == 1
+
+
 def test_two_editors_read_what_the_other_one_changed(client_of, admin, manager, two, now):
     theirs = desk.STEADY_USE | {"rule": {"days": {"event": "*", "at_least": 8, "window": {"last_days": 14}}}}
     definitions.publish(document=theirs, by=manager, now=now, reason="Eight say more")
@@ -377,6 +414,15 @@ def test_starts_use_the_names_of_the_catalogue(client_of, admin):
     text = client.get("/definitions/new/?start=near-the-limit").context["form"]["text"].value()
     assert "share_of_limit" in text and "Rows Synced" in text
     assert client.get("/definitions/new/?start=nothing").context["start"].key == "active-team"
+
+
+def test_a_start_has_a_slug_that_is_free(client_of, admin, now):
+    client = client_of(admin)
+    for slug in ("active-team", "active-team-2", "active-team-4", "active-teams"):
+        definitions.publish(document=starts.ACTIVE_TEAM | {"slug": slug}, by=None, now=now)
+    definitions.archive(definition_id=Definition.objects.get(slug="active-team-2").pk, by=None, now=now)
+    assert '"slug": "active-team-3"' in client.get("/definitions/new/").context["form"]["text"].value()
+    assert '"slug": "lead-score"' in client.get("/definitions/new/?start=lead-score").context["form"]["text"].value()
 
 
 def test_a_finding_that_is_gone_is_not_found(client_of, admin):

@@ -285,7 +285,9 @@ def test_a_new_definition_never_takes_the_place_of_another(client_of, admin, two
     response = client_of(admin).post(
         "/definitions/new/", {"text": json.dumps({**EXAMPLE, "slug": "steady-use"}), "replaces": "0"}
     )
-    assert response.status_code == 409
+    assert response.status_code == 422
+    (problem,) = response.context["form"].problems
+    assert (problem.path, problem.message) == ("/slug", "this slug is taken by Steady use; choose another")
     assert two[1].versions.count() == 1
 
 

@@ -355,7 +355,9 @@ function stageField({ body, page, changed }) {
     changed("how");
   }, { reached: "Has reached", since: "Days since" });
   const words = Object.fromEntries(page.grammar.stages.map((stage) => [stage.value, key === "reached" ? `has ${stage.reached}` : stage.since]));
-  const which = select(page.grammar.stages.map((stage) => stage.value), body()[key], "stage", (value) => { body()[key] = value; changed("stage"); }, words);
+  const writes = page.grammar.purposes.find(({ value }) => value === page.document.purpose)?.writes;
+  const offered = page.grammar.stages.map(({ value }) => value).filter((value) => value !== writes || value === body()[key]); // none reads what it writes
+  const which = select(offered, body()[key], "stage", (value) => { body()[key] = value; changed("stage"); }, words);
   return el("div", { class: "pair" }, labelled("Asks", how), labelled("Stage", which));
 }
 

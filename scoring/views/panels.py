@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET
 from accounts.models import Account
 from accounts.workspace import day_of
 from plgops.lib import access
-from scoring import reasons
+from scoring import nearest, reasons
 
 
 @login_required
@@ -21,6 +21,18 @@ def qualification(request: HttpRequest, account_id: int) -> HttpResponse:
     access.require(request.user, "accounts.view")
     account = get_object_or_404(Account.objects.only("id", "parent_id"), pk=account_id)
     return render(request, "scoring/qualification_panel.html", reasons.episodes(account))
+
+
+@login_required
+@require_GET
+def near(request: HttpRequest, account_id: int) -> HttpResponse:
+    """Which definitions an account is one condition short of, and what is missing; 204 where there is none."""
+    access.require(request.user, "accounts.view")
+    account = get_object_or_404(Account.objects.only("id"), pk=account_id)
+    found = nearest.of_account(account.pk, now=timezone.now())
+    if not found:
+        return HttpResponse(status=204)
+    return render(request, "scoring/near.html", {"near": found, "account_id": account.pk})
 
 
 @login_required

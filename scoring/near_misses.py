@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
@@ -18,6 +19,7 @@ from scoring.definitions import LiveRule
 from scoring.engines import asked, reading
 from scoring.rules import describe, short, shortfall, tree
 from scoring.rules.forced import Forced
+from scoring.rules.sql.terms import EventTypes
 
 NEAREST = 100
 WIDEST = 150  # conditions in one statement about several definitions: engines limit its columns and its parts
@@ -72,19 +74,22 @@ class NearMiss:
 
 @dataclass(frozen=True, slots=True)
 class ByCondition:
-    """How many accounts are short of a condition and of nothing else."""
+    """How many accounts are short of a condition and of nothing else; `too_late`: of nothing that can still come."""
 
     path: str
     english: str
     accounts: int
+    too_late: int
 
 
 @dataclass(frozen=True, slots=True)
 class NearMisses:
-    """All near misses of a definition, counted, and the nearest of them."""
+    """All near misses of a definition, counted, and the nearest of them. `accounts` can still make it, the `too_late`
+    cannot: every condition that would do has ended for them."""
 
     accounts: int
-    by_condition: tuple[ByCondition, ...]  # most first
+    too_late: int
+    by_condition: tuple[ByCondition, ...]  # most that can still make it first
     nearest: tuple[NearMiss, ...]
 
 
@@ -111,25 +116,60 @@ def of_definition(
     doc: tree.DefinitionDoc, as_of_day: int, limit: int = NEAREST, *, account_ids: Sequence[int] | None = None
 ) -> NearMisses:
     """The near misses of a definition (with nested ones in place) at the end of a day, from the lake; the nearest
-    `limit` of them in full. `account_ids` asks about those only. Raises lake.NoLake."""
-    found = short.conditions(doc)
-    statement = short.compile_short(
-        [doc], types=reading.event_types(), as_of_day=as_of_day, account_ids=account_ids, dialect="duckdb"
-    )
+    `limit` of them in full. `account_ids` asks about those only. Raises lake.NoLake.
+
+    Where the rule reads the log, which the lake has not, the nearest are asked of the app database once more.
+    """
+    found, types = short.conditions(doc), reading.event_types()
+    statement = short.compile_short([doc], types=types, as_of_day=as_of_day, account_ids=account_ids, dialect="duckdb")
     with asked.table(statement, "short") as db:
-        ((total,),) = db.execute("SELECT COUNT(DISTINCT account_id) FROM short").fetchall()
-        by_leaf = dict(db.execute("SELECT leaf, COUNT(*) FROM short GROUP BY leaf").fetchall())
+        accounts = Counter(
+            dict(
+                db.execute(
+                    f"SELECT best = {short.TOO_LATE} AS late, COUNT(*) FROM"
+                    " (SELECT MIN(rank) AS best FROM short GROUP BY account_id) s GROUP BY late"
+                ).fetchall()
+            )
+        )
+        by_leaf: Counter[tuple[int, bool]] = Counter()
+        for leaf, late, number in db.execute(
+            f"SELECT leaf, rank = {short.TOO_LATE} AS late, COUNT(*) FROM short GROUP BY leaf, late"
+        ).fetchall():
+            by_leaf[leaf, late] = number
         nearest = (
             "SELECT account_id FROM (SELECT account_id, ROW_NUMBER() OVER"
             " (PARTITION BY account_id ORDER BY rank, missing NULLS LAST, leaf) AS place, rank, missing FROM short) s"
             " WHERE place = 1 ORDER BY rank, missing NULLS LAST, account_id LIMIT ?"
         )
         rows = db.execute(f"SELECT * FROM short WHERE account_id IN ({nearest})", [limit]).fetchall()
+    near = _told([doc], [found], rows, as_of_day)
+    if tree.reads_log(doc) and near:
+        near, gone = _by_log(doc, found, near, types, as_of_day)
+        accounts.subtract(one.closest.too_late for one in gone)
+        places = {one.leaf.path: place for place, one in enumerate(found)}
+        by_leaf.subtract((places[option.path], option.too_late) for one in gone for option in one.options)
     return NearMisses(
-        accounts=total,
-        by_condition=_by_condition(doc, found, by_leaf),
-        nearest=_told([doc], [found], rows, as_of_day),
+        accounts=accounts[False],
+        too_late=accounts[True],
+        by_condition=_by_condition(found, by_leaf),
+        nearest=near,
     )
+
+
+def _by_log(
+    doc: tree.DefinitionDoc, found: Sequence[Forced], near: Sequence[NearMiss], types: EventTypes, day: int
+) -> tuple[tuple[NearMiss, ...], list[NearMiss]]:
+    """These near misses as the app database tells them, which has the log; and those that are none by it."""
+    statement = short.compile_short(
+        [doc],
+        types=types,
+        as_of_day=day,
+        account_ids=sorted(one.account_id for one in near),
+        dialect=reading.dialect(),
+    )
+    told = _told([doc], [found], reading.rows(statement), day)
+    there = {one.account_id for one in told}
+    return told, [one for one in near if one.account_id not in there]
 
 
 def of_account(account_id: int, rules: Sequence[LiveRule], as_of_day: int) -> list[NearMiss]:
@@ -164,13 +204,13 @@ def _batches(docs: Sequence[tree.DefinitionDoc]) -> Iterator[list[tree.Definitio
         yield batch
 
 
-def _by_condition(
-    doc: tree.DefinitionDoc, found: Sequence[Forced], by_leaf: Mapping[int, int]
-) -> tuple[ByCondition, ...]:
+def _by_condition(found: Sequence[Forced], by_leaf: Mapping[tuple[int, bool], int]) -> tuple[ByCondition, ...]:
     counted = [
-        ByCondition(one.leaf.path, _english(one), by_leaf[place]) for place, one in enumerate(found) if place in by_leaf
+        ByCondition(one.leaf.path, _english(one), by_leaf.get((place, False), 0), by_leaf.get((place, True), 0))
+        for place, one in enumerate(found)
     ]
-    return tuple(sorted(counted, key=lambda one: -one.accounts))
+    there = [one for one in counted if one.accounts or one.too_late]
+    return tuple(sorted(there, key=lambda one: (-one.accounts, -one.too_late)))
 
 
 def _told(

@@ -43,7 +43,7 @@ class Draft:
     @property
     def reads_log(self) -> bool:
         """Whether the lake may miss somebody: what lies between two steps on one day is in the log only."""
-        return tree.reads_log(self.doc)
+        return tree.reads_log(self.doc, with_motion=True)
 
     @property
     def changes(self) -> bool:

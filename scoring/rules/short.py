@@ -20,6 +20,7 @@ from scoring.rules.sql.terms import Dialect, EventTypes, Statement, needs_person
 
 USAGE, OTHER, TOO_LATE = 0, 1, 2  # ranks: what using the product brings, what it does not, what nothing brings any more
 _NUMBER = "CAST(NULL AS BIGINT)"
+NEAR_SCORE = "0.2"  # of what a score asks for: who lacks more is far away, though it is one condition
 _FAR = "1000000.0"  # no share is larger that anybody would look at
 
 
@@ -105,6 +106,8 @@ def _rows(plan: Plan, number: int, found: Sequence[Forced]) -> Iterator[str]:
         if person:
             rule = one.person if one.person is not None else one.rule
             where += f" AND {holds(plan, rule, 'user')} AND NOT {holds(plan, node, 'user')}"
+        if isinstance(node, tree.Score):
+            where += f" AND {told['missing']} <= {NEAR_SCORE}"
         listed = ", ".join(f"{text} AS {name}" for name, text in told.items())
         yield f"SELECT {listed} FROM near{joined} WHERE {where}"
 

@@ -208,9 +208,10 @@ def measurements(rule: Node, *, subject: Subject) -> Iterator[tuple[Subject, Con
             yield leaf.subject, leaf.node
 
 
-def reads_log(doc: DefinitionDoc) -> bool:
-    """Whether the rule needs more than the daily roll-up: only the app database can answer it."""
-    found = leaves(doc.rule, subject=doc.level)
+def reads_log(doc: DefinitionDoc, *, with_motion: bool = False) -> bool:
+    """Whether the rule (or the motion rule, where that is asked too) needs more than the daily roll-up: only the app
+    database can answer it."""
+    found = all_leaves(doc) if with_motion else leaves(doc.rule, subject=doc.level)
     return any(isinstance(leaf.node, Sequence) and leaf.node.reads_log for leaf in found)
 
 

@@ -121,7 +121,9 @@ def _near(read: preview.Draft, basis: preview.Basis, day: int, asked: dict[str, 
     return {
         "misses": misses,
         "total": basis.estimate(misses.accounts),
-        "by_condition": [(one, basis.estimate(one.accounts)) for one in misses.by_condition[:NEAREST]],
+        "too_late": basis.estimate(misses.too_late),
+        "by_condition": [(one, basis.estimate(one.accounts)) for one in misses.by_condition[:NEAREST] if one.accounts],
+        "reads_log": tree.reads_log(read.doc),
         "rows": [(one, accounts[one.account_id]) for one in misses.nearest if one.account_id in accounts],
     }
 

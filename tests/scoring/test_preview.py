@@ -184,8 +184,11 @@ def test_steps_in_between_are_told_by_the_first_and_last_time_of_the_day():
     found = preview.who(draft, base, day=TODAY)
     assert draft.reads_log and [account.pk for account in found.entering] == [sure.pk]
     assert capacity.rate(draft, base, day=TODAY, given=capacity.Room(1, 1)).total.value == 1
-    misses, accounts = preview.near(draft, base, day=TODAY, limit=5)
-    assert [one.account_id for one in misses.nearest] == [missed.pk] and accounts == {missed.pk: missed}
+    # who qualifies by the log, which the lake has not, is no near miss
+    assert preview.near(draft, base, day=TODAY, limit=5)[0].nearest == ()
+    rule = {"count": {"event": "Tried", "at_least": 1}}
+    motion = {"rule": {"sequence": {"steps": ["Tried", "Liked", "Bought"], "within_days": 2}}}
+    assert a_draft(rule, purpose="pql", motion=motion).reads_log and not a_draft(rule).reads_log
 
 
 # --- a sample first ------------------------------------------------------------------------------------------
@@ -512,6 +515,29 @@ def test_each_part_by_itself(client_of, admin, rep, desk_of_three):
     assert 'id="pv-near"' in page and "more day" in page
     about = post(client, {**NEW, "purpose": "risk"}, part="rate").content.decode()
     assert "New accounts a week" in about and "rep" not in re.sub(r"<[^>]*>", "", about)
+
+
+def test_each_part_says_what_the_lake_does_not_know(client_of, admin, viewer, desk_of_three):
+    client = client_of(admin)
+    steps = ["Invite Sent", "Workflow Completed", "Report Exported"]
+    document = {**NEW, "rule": {"sequence": {"steps": steps, "within_days": 2}}}
+    for part in ("who", "rate", "near"):
+        assert "Of steps in between" in post(client, document, part=part).content.decode()
+        assert "Of steps in between" not in post(client, NEW, part=part).content.decode()
+
+
+def test_near_misses_whose_time_is_over_are_told_apart(client_of, admin, viewer, desk_of_three):
+    window = {"first_days": 14, "of": "account"}  # which have passed for all three
+    never = {"days": {"event": "Nobody does this", "at_least": 1}}
+    late = {**NEW, "rule": {"days": {"event": "Nobody does this", "at_least": 1, "window": window}}}
+    either = {**late, "slug": "either", "rule": {"any": [late["rule"], never]}}
+    words = " ".join(re.sub(r"<[^>]*>", "", post(client_of(admin), late, part="near").content.decode()).split())
+    assert "0 accounts are one condition short, and 3 whose time is over." in words and "What they lack" not in words
+    words = re.sub(r"<[^>]*>", "", post(client_of(admin), either, part="near").content.decode())
+    assert "3 accounts are one condition short." in words
+    definitions.publish(document=late, by=None, now=timezone.now())
+    page = client_of(viewer).get(reverse("definition_near_misses", args=["new-one"])).content.decode()
+    assert "0 accounts one condition short, and 3 whose time is over" in page and "(and 3 too late)" in page
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,8 @@ def name_list(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_POST
 def review(request: HttpRequest) -> HttpResponse:
-    """What publishing a draft would change against the live version, and which definitions it publishes again."""
+    """What publishing a draft would change against the live version, which definitions it publishes again, and the
+    events in it that are silent or unknown. Whom it changes is copied from the preview by the page."""
     access.require(request.user, "definitions.edit")
     slug = request.POST.get("slug", "").replace("\x00", "")
     found = _found(slug) if slug else None
@@ -101,6 +102,7 @@ def review(request: HttpRequest) -> HttpResponse:
     valid = draft is not None and draft.doc is not None
     context = {
         "valid": valid,
+        "warnings": dict.fromkeys(words for told in draft.warnings.values() for words in told) if draft else {},
         "live": live,
         "archived": bool(found and found.archived_at),
         "changes": drafts.changes(form.document, live.document) if valid and live else None,

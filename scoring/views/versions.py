@@ -16,7 +16,9 @@ from plgops.lib import access, htmx
 from plgops.lib.paging import keyset
 from scoring import catalogue, definitions, drafts, versions
 from scoring.forms import BackForm
+from scoring.json_lines import pretty
 from scoring.models import Definition, DefinitionVersion
+from scoring.rules.drafts import in_order
 from scoring.rules.problems import RuleError
 
 LIST = "definitions/versions.html"
@@ -67,6 +69,7 @@ def difference(request: HttpRequest, slug: str, old: int, new: int) -> HttpRespo
         "told": versions.compare(before.document, after.document),
         "may_back": may_back,
         "dependents": drafts.dependents(slug) if may_back else [],
+        "back_text": pretty(in_order(before.document)) if may_back else "",
     }
     return render(request, DIFFERENCE, context)
 

@@ -591,10 +591,27 @@ async function showPreview() {
     stale(false);
     htmx.process(preview); // its parts ask for themselves
     showCounts();
+    showEffects();
   } catch (error) {
-    if (mine === shown && error.name !== "AbortError") preview.replaceChildren(el("p", { class: "prev-0 mut" }, "The preview cannot be reached now. It comes with the next change."));
+    if (mine === shown && error.name !== "AbortError") {
+      preview.replaceChildren(el("p", { class: "prev-0 mut", "data-effect": "" }, "The preview cannot be reached now. It comes with the next change."));
+      previewedText = sent;
+      showEffects();
+    }
   }
 }
+
+/** What was typed of sales' room stays while the rule changes: every question for the rate carries it. */
+const room = new Map();
+preview?.addEventListener("input", ({ target }) => {
+  if (!target.closest("#pv-room") || !target.name) return;
+  if (target.value && target.validity.valid) room.set(target.name, target.value);
+  else room.delete(target.name);
+});
+preview?.addEventListener("htmx:configRequest", ({ detail: { parameters } }) => {
+  if (parameters.part !== "rate") return;
+  for (const [name, value] of room) if (!parameters[name]) parameters[name] = value;
+});
 
 function showCounts() {
   const found = $$("data.cond-n", preview);
@@ -622,7 +639,10 @@ function bar(share) {
   fill.style.width = `${Math.round(share * 100)}%`;
   return el("span", { class: "cond-bar", "aria-hidden": "true" }, fill);
 }
-preview?.addEventListener("htmx:afterSettle", showCounts);
+preview?.addEventListener("htmx:afterSettle", () => {
+  showCounts();
+  showEffects();
+});
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-apply-path]");
   if (!button || !page.document) return;
@@ -644,16 +664,26 @@ async function publish() {
   place.replaceChildren(el("p", { class: "mut" }, "Looking at what changes …"));
   $("#publish").disabled = false;
   dialog.showModal();
-  const numbers = preview && $("#stale").hidden ? $$("#pv-who .pv-big, #pv-who .pv-big ~ .row.wrap", preview) : [];
   const response = await fetch(reviewUrl, { method: "POST", headers, body: new URLSearchParams({ text: text.value, slug }) }).catch(() => undefined);
   if (!response || (!response.ok && response.status !== 422)) place.replaceChildren(el("p", { class: "note", "data-tone": "bad" }, "The server cannot be reached. Nothing is lost."));
   else {
     place.innerHTML = await response.text();
-    $("[data-enter-leave]", place)?.replaceChildren(...numbers.map((part) => part.cloneNode(true)));
+    showEffects();
   }
   $("#publish").disabled = response?.status === 422;
   $("#id_reason").focus();
 }
+/** Whom publishing changes, as the preview has it: of this very text, first of the sample, then of everybody. */
+function showEffects() {
+  const place = $("[data-effects]");
+  if (!place || !preview) return;
+  const told = previewedText === text.value ? $$("#pv-who [data-effect], #preview > [data-effect]") : [];
+  place.replaceChildren(...(told.length ? told.map((part) => part.cloneNode(true)) : [el("p", { class: "mut" }, "Counting whom it changes …")]));
+}
+$("#cancel").addEventListener("click", (event) => {
+  event.preventDefault();
+  dialog.close();
+});
 $("#to-publish").addEventListener("click", (event) => {
   event.preventDefault();
   publish();

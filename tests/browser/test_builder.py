@@ -8,6 +8,7 @@ from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from accounts import lake
+from accounts.models import Account
 from scoring import definitions
 from scoring.json_lines import pretty
 from scoring.models import Definition
@@ -164,6 +165,62 @@ def test_the_slug_follows_the_name_until_one_writes_it(open_page, admin, two):
     slug.fill("my-own")
     expect(page.get_by_label("Also to correct")).to_be_empty()
     assert (document(page)["name"], document(page)["slug"]) == ("Another name", "my-own")
+
+
+NEVER = {**desk.STEADY_USE, "rule": {"days": {"event": "*", "at_least": 14, "window": {"last_days": 1}}}}
+
+
+@pytest.fixture
+def worked(two, rep):
+    """Both companies handed over by Steady use: one waits in the inbox, Dana has claimed the other."""
+    first, second = Account.objects.order_by("pk")
+    desk.handoff(first, two[1], now=timezone.now())
+    desk.handoff(second, two[1], now=timezone.now(), owner=rep)
+    lake.refresh(now=timezone.now(), whole=True)
+
+
+def test_publishing_says_whom_it_changes_and_what_is_unknown(open_page, admin, worked):
+    page = open_page(admin, EDIT)
+    page.get_by_role("tab", name="JSON").click()
+    never = {"any": [NEVER["rule"], {"count": {"event": "Nowhere", "at_least": 1}}]}
+    page.locator("#id_text").fill(json.dumps(NEVER | {"rule": never}))
+    expect(page.locator("#preview")).to_contain_text("0 of 2 accounts match")
+    page.locator("#to-publish").click()
+    dialog = page.get_by_role("dialog", name="Publish the next version")
+    for words in ("0 of 2 accounts match", "0 enter", "2 leave", "1 unclaimed handoff would close", "“Nowhere”: "):
+        expect(dialog).to_contain_text(words)
+    expect(dialog.locator(".badge", has_text="0 enter")).to_have_attribute("data-tone", "line")
+    expect(dialog.locator(".badge", has_text="2 leave")).to_have_attribute("data-tone", "bad")
+    dialog.get_by_role("button", name="Publish the next version").click()
+    expect(dialog).to_contain_text("Say why")  # the page came again, and the dialog with its numbers
+    for words in ("0 of 2 accounts match", "2 leave", "1 claimed stay", "“Nowhere”: "):
+        expect(dialog).to_contain_text(words)
+    dialog.get_by_text("Cancel", exact=True).click()
+    expect(dialog).to_be_hidden()
+    assert page.url.endswith(EDIT) and document(page)["rule"] == never
+
+
+def test_going_back_says_whom_it_changes(open_page, admin, worked, two):
+    definitions.publish(document=NEVER, by=None, now=timezone.now(), reason="Stricter")
+    definitions.publish(document=desk.STEADY_USE, by=None, now=timezone.now(), reason="As before")
+    page = open_page(admin, "/definitions/steady-use/versions/2/3/")
+    page.get_by_role("button", name="Back to version 2").click()
+    dialog = page.get_by_role("dialog", name="Back to version 2?")
+    for words in ("0 of 2 accounts match", "0 enter", "2 leave", "1 unclaimed handoff would close", "1 claimed stay"):
+        expect(dialog).to_contain_text(words)
+
+
+def test_the_room_that_sales_has_is_kept_while_the_rule_changes(open_page, admin, two):
+    page = open_page(admin, EDIT)
+    page.get_by_label("Reps").fill("3")
+    page.get_by_label("PQLs each works a week").fill("17")
+    with page.expect_response(lambda r: r.url.endswith("/preview/") and "exact" in (r.request.post_data or "")):
+        page.get_by_label("Reps").press("Enter")
+    page.get_by_role("button", name="Use 4").click()
+    expect(page.locator("#english")).to_contain_text("at least 4 different days")
+    expect(page.locator("#pv-rate tr", has_text="Now")).to_contain_text("4")
+    expect(page.get_by_label("Reps")).to_have_value("3")
+    expect(page.get_by_label("PQLs each works a week")).to_have_value("17")
 
 
 def test_moving_in_and_out_of_groups_by_keyboard(open_page, admin, two):

@@ -291,6 +291,13 @@ def test_the_review_says_what_changes_and_what_follows(client_of, admin, two, no
     assert "A third" in page and "Outer" in page
 
 
+def test_the_review_repeats_what_is_silent_or_unknown_once(client_of, admin, two):
+    twice = desk.STEADY_USE | {"rule": {"any": [{"count": {"event": "Nowhere", "at_least": n}} for n in (1, 2)]}}
+    response = review(client_of(admin), twice, "steady-use")
+    assert list(response.context["warnings"]) == [f"“Nowhere”: {names.NEVER}"]
+    assert response.content.decode().count("“Nowhere”: ") == 1
+
+
 def test_the_review_of_a_draft_that_is_none(client_of, admin, two):
     response = review(client_of(admin), {"slug": "steady-use"}, "steady-use")
     assert response.status_code == 422

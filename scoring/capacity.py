@@ -26,6 +26,8 @@ _BELOW, _ABOVE = 3, 4  # steps on a ladder of thresholds below and above the dra
 _HIGHEST = 50  # steps on the whole ladder, where a threshold is looked for that sales has room for
 _STEPS = 5  # a threshold is about so many steps high
 
+_SINGLE = {"points": "point", "events": "event", "values": "value", "people": "person", "days": "day"}
+
 Turned = tree.Score | tree.Count | tree.Distinct | tree.Users | tree.Days | tree.UsersWho | tree.Value
 
 
@@ -94,19 +96,23 @@ class Rate:
         return 1 if self.per_week < 10 else 0
 
     @property
-    def unit(self) -> str:
-        """What the thresholds count."""
-        return self.lever.unit if self.lever is not None else ""
+    def pick_unit(self) -> str:
+        """What the picked threshold counts, in the form that goes with it (1 person, 2 people); amounts have none."""
+        if self.lever is None or self.pick is None:
+            return ""
+        several = self.lever.unit
+        return _SINGLE.get(several, "") if self.pick.value == 1 else several if several in _SINGLE else ""
 
 
 def room(*, day: int, reps: int | None = None, each: int | None = None) -> Room:
     """What sales can work: what is given, else the active sales reps, and what was claimed for each of them in a week,
-    on average over the last WEEKS. At most two queries, which read the claims of these weeks."""
+    on average over the last WEEKS (None where that is not about one: too little to go by). At most two queries, which
+    read the claims of these weeks."""
     if reps is None:
         reps = StaffUser.objects.filter(is_active=True, groups__name=access.SALES_REP).count()
     if each is None and reps:
         claims = StageEntry.objects.filter(stage=Stage.CLAIMED, day__gt=day - 7 * WEEKS, day__lte=day).count()
-        each = round(claims / WEEKS / reps) or (1 if claims else None)
+        each = round(claims / WEEKS / reps) or None
     return Room(reps, each)
 
 

@@ -147,4 +147,7 @@ def _many(number: Number | None, word: str) -> str:
 
 
 def _amount(number: Number | None) -> str:
-    return f"{number or 0:,}"
+    """With two decimals at most, as far as that leaves something of it."""
+    exact = number or 0
+    short = round(exact, 2)
+    return f"{short if short else exact:,}"

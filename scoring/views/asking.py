@@ -38,6 +38,11 @@ def question(*, patience: float = PATIENCE) -> Iterator[None]:
         _turns.release()
 
 
+def passes(error: lake.CannotAnswer) -> bool:
+    """Whether the same question is worth asking again in a few seconds."""
+    return isinstance(error, lake.NoLake | Busy)
+
+
 def why(error: lake.CannotAnswer) -> str:
     """What keeps a question from its answer."""
     match error:

@@ -78,7 +78,7 @@ def near(request: HttpRequest, slug: str) -> HttpResponse:
             with asking.question():
                 misses = near_misses.of_definition(rule.doc, day_of(timezone.now()), LISTED)
         except lake.CannotAnswer as error:
-            context["waits"] = asking.why(error)
+            context |= {"waits": asking.why(error), "again": asking.passes(error)}
         else:
             accounts = Account.objects.in_bulk([one.account_id for one in misses.nearest])
             generation = lake.current()
@@ -94,14 +94,20 @@ def near(request: HttpRequest, slug: str) -> HttpResponse:
 def _answer(request: HttpRequest, read: preview.Draft, asked: dict[str, Any], *, text: str) -> HttpResponse:
     """The part that was asked for, or all of it with the later parts still to be asked for."""
     part = asked["part"] or "who"
-    context: dict[str, Any] = {"draft": read, "text": text, "slug": asked["slug"], "part": part}
+    context: dict[str, Any] = {
+        "draft": read,
+        "text": text,
+        "slug": asked["slug"],
+        "part": part,
+        "exact": asked["exact"],
+    }
     day = day_of(timezone.now())
     try:
         with asking.question():
             basis = preview.basis(day=day, exact=asked["exact"] == "1")
             context |= {"basis": basis} | _PARTS[part](read, basis, day, asked)
     except lake.CannotAnswer as error:
-        context["waits"] = asking.why(error)
+        context |= {"waits": asking.why(error), "again": asking.passes(error), "whole": not asked["part"]}
     fragment = f"#{part}" if asked["part"] else ""
     return render(request, f"{PREVIEW}{fragment}", context)
 

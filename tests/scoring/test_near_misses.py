@@ -276,6 +276,8 @@ def sent(kind="count", window="ever", **compare):
             10,
             None,
         ),
+        ({"value": {"event": "Invite Sent", "at_least": 2.123456}}, None, "2.12 more", 2.123456, None),
+        ({"value": {"event": "Invite Sent", "at_least": 0.001}}, None, "0.001 more", 0.001, None),
         ({"sequence": {"steps": ["Invite Sent", "Paid"], "within_days": 9}}, "1 of 2 steps", "1 more step", 1, None),
         (
             {

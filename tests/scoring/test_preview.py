@@ -450,8 +450,23 @@ def test_the_room_is_what_the_reps_claimed(rep, other_rep, manager):
     account = world.account(0)
     for day in (44, 45, 60, 90, 100, 101):  # the first is too long ago, the last has not come
         world.stage(account, Stage.CLAIMED, day)
-    assert capacity.room(day=100) == capacity.Room(2, 1)  # 4 in 8 weeks is less than one a week, but not none
+    assert capacity.room(day=100) == capacity.Room(2, None)  # 4 in 8 weeks is too little to go by
+    for _ in range(4):
+        world.stage(world.account(0), Stage.CLAIMED, 100)
+    assert capacity.room(day=100, reps=1) == capacity.Room(1, 1)
     assert capacity.room(day=100, reps=3, each=7).per_week == 21
+
+
+def test_the_picked_threshold_is_told_in_the_form_that_goes_with_it(growing):
+    rule = {"count": {"event": "Invite Sent", "at_least": 2}}
+    draft = a_draft(rule, purpose="pql")
+    units = {each: capacity.rate(draft, growing, day=100, given=capacity.Room(1, each)) for each in (1, 2)}
+    assert {each: (rate.pick.value, rate.pick_unit) for each, rate in units.items()} == {
+        1: (9, "events"),
+        2: (1, "event"),
+    }
+    amounts = a_draft({"value": {"event": "Invite Sent", "measure": "sum", "at_least": 1}}, purpose="pql")
+    assert capacity.rate(amounts, growing, day=100, given=capacity.Room(1, 1)).pick_unit == ""
 
 
 # --- the fragment --------------------------------------------------------------------------------------------
@@ -571,6 +586,52 @@ def test_before_the_first_generation_it_says_so(client_of, admin):
         response = post(client, NEW, part=part)
         assert response.status_code == 200
         assert "is being prepared" in response.content.decode() and "Try again" in response.content.decode()
+
+
+def test_what_was_not_ready_is_asked_again_by_itself(client_of, admin, monkeypatch):
+    client = client_of(admin)
+    whole = post(client, NEW).content.decode()
+    assert whole.count('hx-trigger="load delay:5s"') == 1 and whole.count('hx-target="#pv"') == 2
+    for part in ("who", "rate", "near"):
+        again = post(client, NEW, part=part, exact="1").content.decode()
+        assert again.count('hx-trigger="load delay:5s"') == 1
+        assert again.count(f'hx-target="#pv-{part}"') == again.count(f'{{"part": "{part}", "exact": "1"}}') == 2
+    definitions.publish(document=NEW, by=None, now=timezone.now())
+    near = reverse("definition_near_misses", args=["new-one"])
+    assert "load delay:5s" in client.get(near).content.decode()
+    lake.refresh(now=timezone.now())
+    for part in ("", "who", "rate", "near"):
+        assert "delay:5s" not in post(client, NEW, part=part).content.decode()
+    assert "delay:5s" not in client.get(near).content.decode()
+
+    def too_long(*args, **more):
+        raise lake.TooLong("It took too long.")
+
+    monkeypatch.setattr(preview, "who", too_long)
+    slow = post(client, NEW).content.decode()
+    assert "took too long" in slow and "Try again" in slow and "delay:5s" not in slow
+
+
+def test_what_sales_has_room_for_is_asked_for_where_nothing_was_claimed(client_of, admin, rep, desk_of_three):
+    client = client_of(admin)
+    page = post(client, NEW, part="rate").content.decode()
+    assert re.search(r'name="each"[^>]*value=""[^>]*placeholder="Enter"', page) and "Enter how many PQLs" in page
+    both = {"all": [NEW["rule"], {"users": {"event": "*", "at_least": 2}}]}
+    lever = "/rule/all/1/users/at_least"
+    page = post(client, {**NEW, "rule": both}, part="rate", reps="7", each="9", lever=lever).content.decode()
+    assert re.search(r'name="reps"[^>]*value="7"', page) and re.search(r'name="each"[^>]*value="9"', page)
+    assert f'<option value="{lever}" selected>' in page
+    words = " ".join(re.sub(r"<[^>]*>", "", page).split())
+    assert re.search(r"At 1 person \(“[^”]*at least 2[^”]*”\), ", words)
+
+
+def test_a_week_in_which_nobody_comes_is_said_in_words(client_of, admin, rep, desk_of_three):
+    never = {**NEW, "rule": {"days": {"event": "Nobody does this", "at_least": 1}}}
+    words = " ".join(
+        re.sub(r"<[^>]*>", "", post(client_of(admin), never, part="rate", each="1").content.decode()).split()
+    )
+    assert "Nobody in the last 8 weeks" in words and "nobody in 8 weeks for 1 rep who works 1" in words
+    assert "0.0 a week" not in words
 
 
 def test_it_is_for_those_who_edit(client_of, rep, desk_of_three):

@@ -1,9 +1,11 @@
 """Up to when everything is evaluated, and whom a publication has still to reach."""
 
 import datetime as dt
+import re
 
 import pytest
 from django.utils import timezone
+from django.utils.html import strip_tags
 
 from accounts.models import AccountDue
 from accounts.workspace import day_of, zone
@@ -100,11 +102,18 @@ def test_where_it_is_shown(client_of, rep, admin, stranger):
     for number in range(2):
         make_account(f"Acme {number}")
     client = client_of(rep)
+    for path in ("/inbox/freshness/", "/definitions/"):  # up to when, and who is left out of that, in one breath
+        line = strip_tags(client.get(path).content.decode().partition("Evaluated up to")[2].partition("</p>")[0])
+        told = r" [\w :]+( \(\w+ behind\))?, 2 accounts still to follow the newest definition\s"
+        assert re.match(told, line), line
+        assert "nothing waits" not in line
+    assert "2 accounts still to follow v1" in client.get("/definitions/").content.decode()
+    page = client.get("/definitions/team-expansion/").content.decode()
+    assert "2 accounts still have to be looked at" in page
+    assert ", 2 accounts still to follow version 1</dd>" in page
+    sweep(timezone.now())
     head = client.get("/inbox/freshness/").content.decode()
-    assert "Evaluated up to" in head and "2 accounts still to follow the newest definition" in head
-    page = client.get("/definitions/").content.decode()
-    assert "Evaluated up to" in page and "2 accounts still to follow v1" in page
-    assert "2 accounts still have to be looked at" in client.get("/definitions/team-expansion/").content.decode()
+    assert "nothing waits" in head and "still to follow" not in head
     definitions.archive(definition_id=publish(NOW).definition_id, by=admin, now=NOW)
     assert "still to follow" not in client.get("/definitions/?archived=1").content.decode()
     assert client_of(stranger).get("/inbox/freshness/").status_code == 403

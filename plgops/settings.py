@@ -132,8 +132,8 @@ DUE_CONSUMERS = {"evaluation": "scoring.evaluate_due", "tiers": "support.assign_
 
 # --- the usage lake: DuckDB, for questions about everybody ------------------------------------------------
 LAKE_DIR = Path(env.text("LAKE_DIR", str(VAR_DIR / "lake")))
-LAKE_MEMORY = env.number("LAKE_MEMORY", 1_000)  # MB, of each process that reads or builds it
-LAKE_THREADS = env.number("LAKE_THREADS", 2)
+LAKE_MEMORY = env.number("LAKE_MEMORY", 1_000, least=100)  # MB, of each process that reads or builds it
+LAKE_THREADS = env.number("LAKE_THREADS", 2, least=1)
 
 # --- work in the background -----------------------------------------------------------------------------
 BROKER_URL = env.text("BROKER_URL", f"redis+socket://{VAR_DIR / 'broker.sock'}")

@@ -34,15 +34,18 @@ def flag(name: str, default: bool) -> bool:
     raise ImproperlyConfigured(f"{name} must be true or false, not {value!r}.")
 
 
-def number(name: str, default: int) -> int:
-    """A whole number."""
+def number(name: str, default: int, *, least: int = 0) -> int:
+    """A whole number, `least` or more."""
     value = os.environ.get(name)
     if value is None or value == "":
         return default
     try:
-        return int(value)
+        found = int(value)
     except ValueError as error:
         raise ImproperlyConfigured(f"{name} must be a whole number, not {value!r}.") from error
+    if found < least:
+        raise ImproperlyConfigured(f"{name} must be at least {least}, not {found}.")
+    return found
 
 
 def words(name: str, default: list[str]) -> list[str]:

@@ -14,13 +14,18 @@ def describe(doc: tree.DefinitionDoc) -> str:
     """The whole definition in plain English: who qualifies when, and who is handed to sales."""
     rule = describe_rule(doc.rule, subject=doc.level)
     if doc.level == "account":
-        text = f"An account qualifies when {rule}."
+        text = f"An account qualifies when {_it(rule)}."
     else:
         people = "at least 1 such person" if doc.users_at_least == 1 else f"at least {doc.users_at_least} such people"
         text = f"A person qualifies when {rule}. An account qualifies with {people}."
     if doc.motion is not None:
-        text += f" It goes to sales only when {describe_rule(doc.motion, subject='account')}."
+        text += f" It goes to sales only when {_it(describe_rule(doc.motion, subject='account'))}."
     return text
+
+
+def _it(clause: str) -> str:
+    """A clause about an account with its subject, where it begins with a verb."""
+    return f"it {clause}" if clause.startswith(("has ", "qualifies ")) else clause
 
 
 def describe_rule(rule: tree.Node, *, subject: Subject = "account", nested: bool = False) -> str:

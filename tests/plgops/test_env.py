@@ -69,3 +69,13 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ImproperlyConfigured, match="Set PLGOPS_X"):
         env.secret("PLGOPS_X", tmp_path / "file" / "secret_key")
+
+
+def test_a_number_that_is_too_small_is_refused(monkeypatch):
+    monkeypatch.setenv("PLGOPS_X", "-1")
+    with pytest.raises(ImproperlyConfigured, match="PLGOPS_X must be at least 0, not -1"):
+        env.number("PLGOPS_X", 1)
+    monkeypatch.setenv("PLGOPS_X", "5")
+    assert env.number("PLGOPS_X", 1, least=5) == 5
+    with pytest.raises(ImproperlyConfigured, match="at least 6"):
+        env.number("PLGOPS_X", 1, least=6)

@@ -106,7 +106,7 @@ def test_nested_definition_is_pinned_and_followed_when_it_is_published_again():
     ]
     assert (live.reason, live.english[:53]) == (
         "“Base” v2 was published.",
-        "An account qualifies when qualifies for “Left”, quali",
+        "An account qualifies when it qualifies for “Left”, qu",
     )
     paths = [leaf.path for leaf in leaves(rules["top"].doc.rule, subject="account")]
     assert "/rule/all/0/definition/rule/all/0/definition/rule/count" in paths

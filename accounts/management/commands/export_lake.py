@@ -6,7 +6,7 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from django.core.management import BaseCommand
+from django.core.management import BaseCommand, CommandError
 from django.utils import timezone
 
 from accounts import lake
@@ -20,5 +20,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         lake.refresh(now=timezone.now())
-        for path in lake.export(options["folder"]):
+        try:
+            files = lake.export(options["folder"])
+        except OSError as error:
+            raise CommandError(f"Nothing can be written into {options['folder']}: {error}") from error
+        for path in files:
             self.stdout.write(f"{path}  {path.stat().st_size:,} bytes")

@@ -168,7 +168,7 @@ def test_definition_of_accounts_with_people_and_motion():
     assert describe.describe(doc) == (
         "An account qualifies when plan is free or trial, there is at least 1 person for whom (“Invite Sent” at "
         "least 3 times within 14 days of their own signup and the account's region is EU) and has not paid. "
-        "It goes to sales only when has at least 10 seats."
+        "It goes to sales only when it has at least 10 seats."
     )
 
 

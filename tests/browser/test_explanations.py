@@ -93,6 +93,33 @@ def test_the_digest_is_one_line_that_can_be_dismissed(open_page, violations, cla
 
 
 @pytest.mark.parametrize("phone", [False, True])
+def test_too_few_people_today_and_what_is_one_condition_short(open_page, violations, rep, phone):
+    now = timezone.now()
+    invited = {"count": {"event": "Invite Sent", "at_least": 2, "window": {"last_days": 3}}}
+    people = {"level": "user", "account_when": {"users_at_least": 2}}
+    publish(now - 20 * DAY, slug="crowd", name="Crowd", rule=invited, **people)
+    publish(now - 20 * DAY, rule={"count": {"event": "Report Exported", "at_least": 3}})
+    account = make_account("Acme")
+    sweep(now - 19 * DAY)
+    for name, ago in (("ann", 4 * DAY), ("bo", 2 * DAY)):
+        use(account, "Invite Sent", at=now - ago, count=2, user=make_user(account, name))
+    use(account, "Report Exported", at=now - DAY)
+    sweep(now - 2 * DAY)
+    page = open_page(rep, f"/accounts/{account.pk}/", phone=phone)
+    crowd = page.get_by_role("region", name="Crowd")
+    expect(crowd.get_by_text("At least 2 people for whom all of this holds")).to_be_visible()
+    expect(crowd.get_by_text("No longer holds today")).to_be_visible()
+    expect(crowd.get_by_text("now 1 person")).to_be_visible()
+    nearly = page.get_by_role("region", name="Nearly")
+    expect(nearly.get_by_text("One condition short of Team expansion: 2 more times")).to_be_visible()
+    found = {}
+    for theme in ("light", "dark"):
+        page.emulate_media(color_scheme=theme)
+        found[theme] = violations(page)
+    assert found == {"light": [], "dark": []}
+
+
+@pytest.mark.parametrize("phone", [False, True])
 def test_data_quality(open_page, violations, admin, phone):
     now, today = timezone.now(), day_of(timezone.now())
     kinds = {name: EventType.objects.create(name=name) for name in ("Report Exported", "Comment Added")}

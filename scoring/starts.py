@@ -22,7 +22,8 @@ class Start:
 
 def offered(events: Mapping[str, Collection[str]], *, limited: str = "") -> list[Start]:
     """The starts, the simplest first. `events` are names by their meaning (EventType.Meaning), `limited` is a metered
-    event that the plans limit; what nobody has described yet is asked as any activity."""
+    event that the plans limit; what nobody has described yet is asked as any activity. Each can be published
+    as it stands but the last, which is blank."""
     core = _event(events.get("core", ()))
     invite = _event(events.get("invite", ()))
     return [
@@ -44,7 +45,17 @@ def offered(events: Mapping[str, Collection[str]], *, limited: str = "") -> list
             "Points for fit, usage and intent; fresh use counts more than old.",
             _lead_score(core, invite, _event(events.get("premium", ()))),
         ),
+        Start("blank", "pencil", "Blank", "No condition yet: it can be published when it has one.", BLANK),
     ]
+
+
+BLANK: Document = {
+    "slug": "new-definition",
+    "name": "New definition",
+    "purpose": "pql",
+    "level": "account",
+    "rule": {"all": []},
+}
 
 
 def _event(names: Collection[str]) -> str | list[str]:

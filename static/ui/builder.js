@@ -616,7 +616,7 @@ preview?.addEventListener("htmx:configRequest", ({ detail: { parameters } }) => 
 function showCounts() {
   const found = $$("data.cond-n", preview);
   if (!found.length) return;
-  const most = Math.max(1, ...found.map((data) => Number(data.value)));
+  const everybody = Math.max(1, Number($(".pv-counts", preview).dataset.of));
   const byPath = new Map(found.map((data) => [data.dataset.path, data]));
   for (const place of $$("#tree [data-count]")) {
     const { path, inside, kind } = tree.isSignal(place.dataset.count) ? { path: place.dataset.count } : tree.read(page.document, place.dataset.count);
@@ -629,7 +629,7 @@ function showCounts() {
     const left = data.dataset.left === undefined ? undefined : Number(data.dataset.left);
     place.replaceChildren(
       el("b", {}, `${data.hasAttribute("data-estimated") ? "≈" : ""}${alone.toLocaleString("en")}`), el("span", { class: "sr" }, alone === 1 ? " account on its own" : " accounts on their own"),
-      bar(alone / most),
+      bar(alone / everybody),
       ...(left === undefined ? [] : [el("span", { class: "left" }, `${left.toLocaleString("en")} left`)]),
     );
   }
@@ -698,7 +698,16 @@ dialog.addEventListener("keydown", (event) => {
 /* ---- nothing is lost by a click beside it */
 
 $("#to-backtest").addEventListener("click", () => form.requestSubmit($("#backtest")));
-form.addEventListener("submit", ({ submitter }) => (leaving = submitter?.formTarget !== "_blank")); // a backtest opens beside it
+const kept = `undone:${location.pathname}`; // what can be undone, while the server looks at what is published
+form.addEventListener("submit", ({ submitter }) => {
+  leaving = submitter?.formTarget !== "_blank"; // a backtest opens beside it
+  if (!leaving) return;
+  try {
+    sessionStorage.setItem(kept, JSON.stringify({ text: text.value, past: undone.past.slice(-20), future: undone.future.slice(-20) }));
+  } catch {
+    // no room for it: the draft itself comes back with the page
+  }
+});
 addEventListener("beforeunload", (event) => {
   if (leaving || !touched || (text.value === original && !form.hasAttribute("data-touched"))) return;
   event.preventDefault();
@@ -706,6 +715,11 @@ addEventListener("beforeunload", (event) => {
 
 /* ---- begin */
 
+if (form.hasAttribute("data-touched")) {
+  const found = JSON.parse(sessionStorage.getItem(kept) ?? "{}");
+  if (found.text === text.value) Object.assign(undone, { past: found.past, future: found.future });
+}
+sessionStorage.removeItem(kept);
 for (const part of $$("[data-with-script]", document)) part.hidden = false;
 page.document = parsed();
 if (!touched || followsName()) followed = page.document?.slug;

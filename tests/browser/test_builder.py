@@ -8,7 +8,7 @@ from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from accounts import lake
-from accounts.models import Account
+from accounts.models import Account, UsageDay
 from scoring import definitions
 from scoring.json_lines import pretty
 from scoring.models import Definition
@@ -183,7 +183,11 @@ def test_publishing_says_whom_it_changes_and_what_is_unknown(open_page, admin, w
     page = open_page(admin, EDIT)
     page.get_by_role("tab", name="JSON").click()
     never = {"any": [NEVER["rule"], {"count": {"event": "Nowhere", "at_least": 1}}]}
+    page.locator("#id_text").fill(pretty(NEVER))
+    page.get_by_role("tab", name="Builder").click()
+    page.get_by_role("tab", name="JSON").click()
     page.locator("#id_text").fill(json.dumps(NEVER | {"rule": never}))
+    page.get_by_role("tab", name="Builder").click()
     expect(page.locator("#preview")).to_contain_text("0 of 2 accounts match")
     page.locator("#to-publish").click()
     dialog = page.get_by_role("dialog", name="Publish the next version")
@@ -197,7 +201,9 @@ def test_publishing_says_whom_it_changes_and_what_is_unknown(open_page, admin, w
         expect(dialog).to_contain_text(words)
     dialog.get_by_text("Cancel", exact=True).click()
     expect(dialog).to_be_hidden()
-    assert page.url.endswith(EDIT) and document(page)["rule"] == never
+    page.get_by_role("tab", name="Builder").click()
+    page.get_by_role("button", name="Undo").first.click()
+    assert document(page)["rule"] == never["any"][0]
 
 
 def test_going_back_says_whom_it_changes(open_page, admin, worked, two):
@@ -566,6 +572,14 @@ def test_every_condition_says_how_many_it_leaves(open_page, admin, two):
     expect(page.locator("[data-count='/rule'] b")).to_have_text("0")
 
 
+def test_the_bar_of_a_condition_is_its_share_of_all_accounts(open_page, admin, two):
+    UsageDay.objects.filter(account_id=Account.objects.order_by("pk")[0].pk).delete()
+    lake.refresh(now=timezone.now(), whole=True)
+    page = open_page(admin, EDIT)
+    expect(page.locator("[data-count='/rule'] b")).to_have_text("1")
+    expect(page.locator("[data-count='/rule'] .cond-bar i")).to_have_attribute("style", "width: 50%;")
+
+
 def test_a_threshold_is_taken_over_from_the_preview(open_page, admin, two):
     page = open_page(admin, EDIT)
     use = page.get_by_role("button", name="Use 4")
@@ -604,6 +618,9 @@ def test_axe_finds_nothing(open_page, admin, two, violations, phone, theme):
     page.goto(EDIT)
     page.wait_for_load_state("networkidle")
     assert page.evaluate("document.documentElement.scrollHeight <= innerHeight")  # only its parts scroll
+    for button in ("a[href$='/versions/']", "#to-backtest", "#to-publish"):  # all of them, on a phone too
+        box = page.locator(f"header.bar {button}").bounding_box()
+        assert box and box["x"] + box["width"] <= page.viewport_size["width"], button
     node(page, "/rule/all/1").click()
     page.get_by_role("combobox", name="Property").click()
     expect(page.get_by_role("listbox", name="Property")).to_be_visible()

@@ -81,7 +81,7 @@ def test_the_slug_that_is_edited_stays(client_of, admin, two):
 
 def test_what_a_nested_definition_forbids_stands_at_its_place(client_of, admin, two, now):
     told = describe(client_of(admin), NESTING).json()
-    assert told["english"].startswith("An account qualifies when qualifies for “Steady use” and")
+    assert told["english"].startswith("An account qualifies when it qualifies for “Steady use” and")
     assert told["phrases"]["/rule/all/0"] == "Qualifies for “Steady use”"
     unknown = describe(client_of(admin), NESTING | {"rule": {"definition": "nothing"}}).json()
     assert [problem["path"] for problem in unknown["problems"]] == ["/rule/definition"]
@@ -406,8 +406,10 @@ def test_every_start_is_a_definition_whatever_the_catalogue_says():
     described = {"core": ["Workflow Completed", "Note Created"], "invite": ["Invite Sent"], "premium": ["SSO"]}
     for events, limited in (({}, ""), (described, ""), (described, "Rows Synced")):
         offered = starts.offered(events, limited=limited)
-        assert len({start.key for start in offered}) == 4
-        for start in offered:
+        assert len({start.key for start in offered}) == 5
+        assert offered[-1].key == "blank"
+        assert [p.path for p in read_text(offered[-1].document).problems] == ["/rule/all"]
+        for start in offered[:-1]:
             assert parse_definition(start.document).slug == start.document["slug"]
 
 

@@ -10,7 +10,7 @@ from decimal import Decimal
 
 import pytest
 from django.db import transaction
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from accounts.models import (
@@ -38,7 +38,14 @@ from .world import at
 
 pytestmark = pytest.mark.django_db
 
-quick = settings(deadline=None, database=None, suppress_health_check=list(HealthCheck), max_examples=80)
+# without making a failing example smaller, which takes minutes
+quick = settings(
+    deadline=None,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+    max_examples=80,
+    phases=[Phase.explicit, Phase.generate],
+)
 METERED = ("sum_value", "max_value", "last_value", "last_value_us")
 HORIZON = strategies.LAST_DAY + strategies.LONGEST + 2  # nothing changes any more after it
 FIRST = 5000  # ids that no other test's rows have

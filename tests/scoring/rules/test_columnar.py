@@ -31,12 +31,7 @@ def test_the_lake_agrees_with_the_app_database(facts, documents, days):
     with stored(facts):
         lake.refresh(now=NOW, whole=True)
         for day in days:
-            # what time alone may change is bounded for all that are asked together, and these are asked apart
-            together = {key: doc for key, doc in docs.items() if not tree.reads_log(doc)}
-            expected = {}
-            for part in (together, {key: docs[key] for key in docs if key not in together}):
-                expected |= appdb.verdicts(part, account_ids=None, as_of_day=day)
-            assert columnar.verdicts(docs, as_of_day=day) == expected
+            assert columnar.verdicts(docs, as_of_day=day) == asked_apart(docs, day)
             for doc in docs.values():
                 with_account = [pair for pair in appdb.qualifying_users(doc, as_of_day=day) if pair[0]]
                 assert columnar.qualifying_users(doc, as_of_day=day) == with_account
@@ -62,7 +57,7 @@ def test_asked_in_parts_and_for_holders_only_the_answer_is_the_same(facts, docum
     docs = {number: parse_definition(document) for number, document in enumerate([*documents, *more])}
     with stored(facts):
         lake.refresh(now=NOW, whole=True)
-        verdicts = appdb.verdicts(docs, account_ids=None, as_of_day=day)
+        verdicts = asked_apart(docs, day)
         holders = {
             key: [(verdict.account_id, verdict.holds, verdict.user_ids) for verdict in told if named(verdict)]
             for key, told in verdicts.items()
@@ -76,6 +71,15 @@ def test_asked_in_parts_and_for_holders_only_the_answer_is_the_same(facts, docum
             key: [(verdict.account_id, verdict.holds, verdict.user_ids) for verdict in told]
             for key, told in found.items()
         }
+
+
+def asked_apart(docs, day):
+    """The app database's verdicts. What time alone may change is bounded for all that are asked together, and those
+    that read the log are asked apart."""
+    together = {key: doc for key, doc in docs.items() if not tree.reads_log(doc)}
+    apart = {key: doc for key, doc in docs.items() if key not in together}
+    parts = (appdb.verdicts(part, account_ids=None, as_of_day=day) for part in (together, apart))
+    return {key: told for part in parts for key, told in part.items()}
 
 
 def named(verdict) -> bool:

@@ -199,6 +199,14 @@ def current() -> Generation | None:
     return Generation(**told | {"built_at": dt.datetime.fromisoformat(told["built_at"])})
 
 
+def standing() -> Generation:
+    """The current generation. Raises NoLake before the first."""
+    generation = current()
+    if generation is None:
+        raise NoLake("The usage lake has not been built yet.")
+    return generation
+
+
 def refresh(*, now: dt.datetime, whole: bool = False, wait: bool = True) -> Generation:
     """Make the next generation, if anything changed; the current one then.
 
@@ -222,9 +230,7 @@ def refresh(*, now: dt.datetime, whole: bool = False, wait: bool = True) -> Gene
 def connection() -> Iterator[duckdb.DuckDBPyConnection]:
     """A read-only connection to the current generation, which stays the same while it is used. Raises NoLake, and
     whatever else keeps it from an answer as a CannotAnswer."""
-    generation = current()
-    if generation is None:
-        raise NoLake("The usage lake has not been built yet.")
+    generation = standing()
     try:
         cursor = _opened(generation).cursor()
     except duckdb.Error as error:

@@ -151,9 +151,7 @@ def basis(*, day: int, exact: bool) -> Basis:
     """Whom to ask: everybody, or a sample where there are many and `exact` is not asked for. Raises lake.NoLake."""
     there = _THERE.format(day=int(day))
     with lake.connection() as db:
-        generation = lake.current()
-        if generation is None:  # the pointer was there a moment ago
-            raise lake.NoLake("The usage lake has not been built yet.")
+        generation = lake.standing()
         ((accounts,),) = db.execute(f"SELECT COUNT(*) {there}").fetchall()
         if exact or accounts < SMALL:
             return Basis(1, accounts, accounts, generation.built_at)

@@ -85,9 +85,7 @@ def restated(version: DefinitionVersion, *, today: int) -> Restated:
 
     Raises lake.NoLake, and RuleError for a version that this program cannot read.
     """
-    generation = lake.current()
-    if generation is None:
-        raise lake.NoLake("The usage lake has not been built yet.")
+    generation = lake.standing()
     doc, weeks = of_version(version), first_days(today)
 
     def ask() -> Restated:

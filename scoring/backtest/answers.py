@@ -22,9 +22,7 @@ def answer(question: Question, *, generation: int | None = None) -> Answer:
 
     Raises what `run` raises.
     """
-    current = lake.current()
-    if current is None:
-        raise lake.NoLake("The usage lake has not been built yet.")
+    current = lake.standing()
     place = str(lake.folder())
     if generation is not None and (kept := _answers.peek((place, generation, question))) is not None:
         return kept

@@ -61,7 +61,7 @@ class Answer:
 
 def known_until() -> int:
     """The last whole day that the usage lake knows. Raises lake.NoLake."""
-    return _last_day(_generation())
+    return _last_day(lake.standing())
 
 
 def run(question: Question) -> Answer:
@@ -70,7 +70,7 @@ def run(question: Question) -> Answer:
 
     Raises UnknownOutcome, lake.NoLake, and ValueError if the period ends before it starts or after the data.
     """
-    generation = _generation()
+    generation = lake.standing()
     until = _last_day(generation)
     refuse_period(question.from_day, question.to_day, until)
     began = time.perf_counter()
@@ -103,13 +103,6 @@ def run(question: Question) -> Answer:
 def check_outcome(outcome: str) -> None:
     """UnknownOutcome unless it is a stage or the name of an event."""
     _event_of(outcome)
-
-
-def _generation() -> lake.Generation:
-    generation = lake.current()
-    if generation is None:
-        raise lake.NoLake("The usage lake has not been built yet.")
-    return generation
 
 
 def _last_day(generation: lake.Generation) -> int:

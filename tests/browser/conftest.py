@@ -114,3 +114,17 @@ def violations() -> Callable[[Page], list[str]]:
         return words
 
     return _violations
+
+
+@pytest.fixture
+def violations_by_theme(violations: Callable[[Page], list[str]]) -> Callable[[Page], dict[str, list[str]]]:
+    """`violations_by_theme(page)`: what axe finds in each theme."""
+
+    def _by_theme(page: Page) -> dict[str, list[str]]:
+        found = {}
+        for theme in ("light", "dark"):
+            page.emulate_media(color_scheme=theme)
+            found[theme] = violations(page)
+        return found
+
+    return _by_theme

@@ -51,7 +51,7 @@ def claimed(admin, rep):
 
 
 @pytest.mark.parametrize("phone", [False, True])
-def test_todays_numbers_come_beside_the_frozen_ones(open_page, violations, claimed, rep, phone):
+def test_todays_numbers_come_beside_the_frozen_ones(open_page, violations_by_theme, claimed, rep, phone):
     page = open_page(rep, f"/inbox/{claimed.pk}/", phone=phone)
     groups = page.get_by_role("region", name="Team expansion")
     expect(groups.get_by_text("now 0 times")).to_be_visible()
@@ -61,11 +61,7 @@ def test_todays_numbers_come_beside_the_frozen_ones(open_page, violations, claim
     expect(score.get_by_text("48 points")).to_be_visible()
     expect(score.get_by_text("Fit 20, usage 28, intent 0")).to_be_visible()
     expect(score.get_by_text("+28")).to_be_visible()
-    found = {}
-    for theme in ("light", "dark"):
-        page.emulate_media(color_scheme=theme)
-        found[theme] = violations(page)
-    assert found == {"light": [], "dark": []}
+    assert violations_by_theme(page) == {"light": [], "dark": []}
 
 
 @pytest.mark.parametrize("phone", [False, True])
@@ -93,7 +89,7 @@ def test_the_digest_is_one_line_that_can_be_dismissed(open_page, violations, cla
 
 
 @pytest.mark.parametrize("phone", [False, True])
-def test_too_few_people_today_and_what_is_one_condition_short(open_page, violations, rep, phone):
+def test_too_few_people_today_and_what_is_one_condition_short(open_page, violations_by_theme, rep, phone):
     now = timezone.now()
     invited = {"count": {"event": "Invite Sent", "at_least": 2, "window": {"last_days": 3}}}
     people = {"level": "user", "account_when": {"users_at_least": 2}}
@@ -112,15 +108,11 @@ def test_too_few_people_today_and_what_is_one_condition_short(open_page, violati
     expect(crowd.get_by_text("now 1 person")).to_be_visible()
     nearly = page.get_by_role("region", name="Nearly")
     expect(nearly.get_by_text("One condition short of Team expansion: 2 more times")).to_be_visible()
-    found = {}
-    for theme in ("light", "dark"):
-        page.emulate_media(color_scheme=theme)
-        found[theme] = violations(page)
-    assert found == {"light": [], "dark": []}
+    assert violations_by_theme(page) == {"light": [], "dark": []}
 
 
 @pytest.mark.parametrize("phone", [False, True])
-def test_data_quality(open_page, violations, admin, phone):
+def test_data_quality(open_page, violations, violations_by_theme, admin, phone):
     now, today = timezone.now(), day_of(timezone.now())
     kinds = {name: EventType.objects.create(name=name) for name in ("Report Exported", "Comment Added")}
     account = make_account("Acme")
@@ -151,11 +143,7 @@ def test_data_quality(open_page, violations, admin, phone):
     expect(page.get_by_text("Reprot Exported")).to_be_visible()
     page.get_by_text("How this is decided").press("Enter")
     expect(page.get_by_text("quasi-Poisson")).to_be_visible()
-    found = {}
-    for theme in ("light", "dark"):
-        page.emulate_media(color_scheme=theme)
-        found[theme] = violations(page)
-    assert found == {"light": [], "dark": []}
+    assert violations_by_theme(page) == {"light": [], "dark": []}
     page.goto("/")
     expect(page.get_by_text("Silent for 5 days")).to_be_visible()
     assert violations(page) == []

@@ -190,7 +190,7 @@ def watch_inbox(url: str, seen: dict[str, float], stop: threading.Event) -> None
         while not stop.is_set():
             rows = db.execute(
                 "SELECT h.id, a.external_id FROM scoring_handoff h JOIN accounts_account a ON a.id = h.company_id"
-                " WHERE h.status = 'unclaimed' AND h.id > %s - 1000",  # a smaller id may be committed later
+                " WHERE h.status = 'new' AND h.id > %s - 1000",  # a smaller id may be committed later
                 (last,),
             ).fetchall()
             at = time.monotonic()

@@ -51,7 +51,7 @@ if wanted > 0:
     openings.release(definition_id=definition.pk, largest=wanted, by=admin, now=timezone.now())
     while evaluate.evaluate_due(now=timezone.now()).claimed:
         pass
-    for pk in Handoff.objects.filter(status="unclaimed").values_list("pk", flat=True)[:60]:
+    for pk in Handoff.objects.filter(status="new").values_list("pk", flat=True)[:60]:
         handoffs.claim(handoff_id=pk, by=rep, now=timezone.now())
 session = import_module(settings.SESSION_ENGINE).SessionStore()
 session[SESSION_KEY], session[HASH_SESSION_KEY] = str(rep.pk), rep.get_session_auth_hash()

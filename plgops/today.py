@@ -192,7 +192,7 @@ def _handoff_line(handoff: Handoff, *, note: str = "", tone: str = "") -> Line:
 
 
 def _sales(user: StaffUser, *, now: dt.datetime) -> list[Card]:
-    unclaimed = Handoff.objects.filter(status=Handoff.Status.UNCLAIMED)
+    unclaimed = Handoff.objects.filter(status=Handoff.Status.NEW)
     newest = unclaimed.select_related("company").order_by("-newest_evidence_at", "id")[:SHOWN]
     mine = list(
         Handoff.objects.filter(owner=user, closed_at__isnull=True)

@@ -134,7 +134,7 @@ def nav_counts(request: HttpRequest) -> HttpResponse:
     """The numbers beside the navigation, swapped in out of band. Counted to the cap only, through an index."""
     counts: dict[str, int] = {}
     if access.may(request.user, "handoffs.view"):
-        unclaimed = Handoff.objects.filter(status=Handoff.Status.UNCLAIMED)
+        unclaimed = Handoff.objects.filter(status=Handoff.Status.NEW)
         counts["inbox"] = unclaimed.order_by()[: COUNT_CAP + 1].count()
     if access.may(request.user, "tickets.view"):
         open_tickets = Ticket.objects.filter(status=Ticket.Status.OPEN)

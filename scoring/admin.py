@@ -107,7 +107,7 @@ class HandoffAdmin(LogAdmin):
     def page(self, handoff: Handoff) -> SafeString:
         return page_link(f"/inbox/{handoff.pk}/", "Open")
 
-    @admin.action(description="Give back to the unclaimed")
+    @admin.action(description="Give back to the queue")
     def give_back(self, request: HttpRequest, queryset: QuerySet[Handoff]) -> None:
         by, now, done, refused = cast(StaffUser, request.user), timezone.now(), 0, []
         for handoff in queryset:

@@ -66,7 +66,8 @@ _AUDIT_WORDS = {
     "noted": "wrote a note",
     "won": "closed it as won",
     "lost": "closed it as lost",
-    "dismissed": "dismissed it",
+    "disqualified": "disqualified it",
+    "dismissed": "disqualified it",  # as it was called at first
     "returned": "returned it to self-serve",
     "reopened": "took the outcome back",
     "withdrawn": "withdrew it",

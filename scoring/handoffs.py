@@ -6,7 +6,7 @@ audit row in the same transaction. That order is everybody's: accounts, handoff,
 two still meet the wrong way round, the verb is done again.
 
 A closed handoff is quiet for its outcome's cooldown, and after that comes back only for evidence newer than
-its closing. Lost and won keep the account's owner: the next one goes straight to them. Dismissed and
+its closing. Lost and won keep the account's owner: the next one goes straight to them. Disqualified and
 returned let the account go; the audit row remembers who had it.
 """
 
@@ -55,7 +55,7 @@ OUTCOMES: dict[str, Outcome] = {
             "other": "Other",
         },
     ),
-    "dismissed": Outcome(
+    "disqualified": Outcome(
         cooldown_days=90,
         keeps_owner=False,
         needs_reason=True,
@@ -84,29 +84,36 @@ REASONS = {name: outcome.reasons for name, outcome in OUTCOMES.items()}
 
 # (status, verb) -> status. What is not here is not possible. Machine verbs: assign_owner, withdraw.
 TRANSITIONS: dict[tuple[str, str], str] = {
-    (Status.UNCLAIMED, "claim"): Status.CLAIMED,
-    (Status.UNCLAIMED, "assign"): Status.CLAIMED,
-    (Status.UNCLAIMED, "dismissed"): Status.DISMISSED,
-    (Status.UNCLAIMED, "withdraw"): Status.WITHDRAWN,
-    (Status.CLAIMED, "unclaim"): Status.UNCLAIMED,
+    (Status.NEW, "claim"): Status.CLAIMED,
+    (Status.NEW, "assign"): Status.CLAIMED,
+    (Status.NEW, "disqualified"): Status.DISQUALIFIED,
+    (Status.NEW, "withdraw"): Status.WITHDRAWN,
+    (Status.CLAIMED, "unclaim"): Status.NEW,
     (Status.CLAIMED, "assign"): Status.CLAIMED,
-    (Status.CLAIMED, "touch"): Status.CONTACTED,
+    (Status.CLAIMED, "touch"): Status.WORKING,
     (Status.CLAIMED, "note"): Status.CLAIMED,
     (Status.CLAIMED, "won"): Status.WON,
     (Status.CLAIMED, "lost"): Status.LOST,
-    (Status.CLAIMED, "dismissed"): Status.DISMISSED,
+    (Status.CLAIMED, "disqualified"): Status.DISQUALIFIED,
     (Status.CLAIMED, "returned"): Status.RETURNED,
-    (Status.CONTACTED, "assign"): Status.CONTACTED,
-    (Status.CONTACTED, "touch"): Status.CONTACTED,
-    (Status.CONTACTED, "note"): Status.CONTACTED,
-    (Status.CONTACTED, "won"): Status.WON,
-    (Status.CONTACTED, "lost"): Status.LOST,
-    (Status.CONTACTED, "dismissed"): Status.DISMISSED,
-    (Status.CONTACTED, "returned"): Status.RETURNED,
-    # as it was before it was closed: contacted when there was a touch, unclaimed when nobody had it
+    (Status.WORKING, "assign"): Status.WORKING,
+    (Status.WORKING, "touch"): Status.WORKING,
+    (Status.WORKING, "note"): Status.WORKING,
+    (Status.WORKING, "won"): Status.WON,
+    (Status.WORKING, "lost"): Status.LOST,
+    (Status.WORKING, "disqualified"): Status.DISQUALIFIED,
+    (Status.WORKING, "returned"): Status.RETURNED,
+    (Status.SNOOZED, "assign"): Status.CLAIMED,
+    (Status.SNOOZED, "touch"): Status.WORKING,
+    (Status.SNOOZED, "note"): Status.SNOOZED,
+    (Status.SNOOZED, "won"): Status.WON,
+    (Status.SNOOZED, "lost"): Status.LOST,
+    (Status.SNOOZED, "disqualified"): Status.DISQUALIFIED,
+    (Status.SNOOZED, "returned"): Status.RETURNED,
+    # as it was before it was closed: working when there was a touch, new when nobody had it
     (Status.WON, "reopen"): Status.CLAIMED,
     (Status.LOST, "reopen"): Status.CLAIMED,
-    (Status.DISMISSED, "reopen"): Status.CLAIMED,
+    (Status.DISQUALIFIED, "reopen"): Status.CLAIMED,
     (Status.RETURNED, "reopen"): Status.CLAIMED,
 }
 
@@ -157,7 +164,7 @@ class Refused(HandoffError):
 
 @retried
 def claim(*, handoff_id: int, by: StaffUser, now: dt.datetime) -> Handoff:
-    """Take an unclaimed handoff: exactly one of several gets it, the others AlreadyClaimed. Again by its owner: no-op.
+    """Take a new handoff: exactly one of several gets it, the others AlreadyClaimed. Again by its owner: no-op.
 
     Sets the owner of the company and of its children that have none, and the stage claimed.
     """
@@ -184,7 +191,7 @@ def unclaim(*, handoff_id: int, by: StaffUser, now: dt.datetime) -> Handoff:
     if handoff.assigned or handoff.activities.exists():
         raise Refused("It has been worked on; return it to self-serve instead.")
     _let_go(handoff)
-    handoff.status, handoff.owner, handoff.claimed_at = Status.UNCLAIMED, None, None
+    handoff.status, handoff.owner, handoff.claimed_at = Status.NEW, None, None
     handoff.save(update_fields=["status", "owner", "claimed_at"])
     StageEntry.objects.filter(stage=Stage.CLAIMED, reference=_reference(handoff)).delete()
     due.mark_changed([handoff.company_id], now=now)
@@ -257,7 +264,7 @@ def close(
 ) -> Handoff:
     """Close with an outcome of OUTCOMES. `reason` is a code of its table; “other” needs a note.
 
-    An unclaimed handoff can only be dismissed, by whoever may claim; the rest is its owner's, or a manager's.
+    A new handoff can only be disqualified, by whoever may claim; the rest is its owner's, or a manager's.
     """
     if outcome not in OUTCOMES:
         raise Refused(f"An outcome is one of {', '.join(OUTCOMES)}.")
@@ -301,9 +308,9 @@ def reopen(*, handoff_id: int, by: StaffUser, now: dt.datetime) -> Handoff:
         raise Refused(f"{handoff.company.name} has been handed over again meanwhile; work that one.")
     outcome = handoff.status
     if handoff.owner_id is None:
-        status = Status.UNCLAIMED
+        status = Status.NEW
     elif handoff.first_touch_at:
-        status = Status.CONTACTED
+        status = Status.WORKING
     handoff.status, handoff.closed_at, handoff.closed_by = status, None, None
     handoff.outcome_reason, handoff.outcome_note = "", ""
     handoff.cooldown_until, handoff.evidence_watermark = None, None
@@ -357,7 +364,7 @@ def lock_company(*company_ids: int) -> list[Account]:
 
 def take(handoff: Handoff, *, owner: StaffUser, now: dt.datetime, assigned: bool = False) -> None:
     """Make `owner` the owner of the handoff, the company and its ownerless children; the stage claimed."""
-    if handoff.status == Status.UNCLAIMED:
+    if handoff.status == Status.NEW:
         handoff.status = Status.CLAIMED
     handoff.owner, handoff.claimed_at, handoff.assigned = owner, now, assigned
     handoff.save(update_fields=["status", "owner", "claimed_at", "assigned"])
@@ -398,7 +405,7 @@ def _locked(handoff_id: int) -> Handoff:
 
 def _locked_for_work(handoff_id: int, by: StaffUser) -> Handoff:
     handoff = _locked(handoff_id)
-    if handoff.status == Status.UNCLAIMED:
+    if handoff.status == Status.NEW:
         raise Refused("Claim it first.")
     if not _may(handoff, by):
         raise NotAllowed("Only its owner or a sales manager can work on it.")
@@ -415,7 +422,7 @@ def _next(handoff: Handoff, verb: str) -> str:
 
 
 def _may(handoff: Handoff, by: StaffUser) -> bool:
-    """Whether `by` may work on it: their own, a manager any, and whoever may claim an unclaimed one."""
+    """Whether `by` may work on it: their own, a manager any, and whoever may claim a new one."""
     if handoff.owner_id is None:
         return access.may(by, "handoffs.claim")
     return access.may(by, "handoffs.manage") or (handoff.owner_id == by.pk and access.may(by, "handoffs.work"))

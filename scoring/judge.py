@@ -343,7 +343,7 @@ def _open_handoffs(company_ids: set[int]) -> tuple[set[int], set[int]]:
         .values_list("company_id", "company__owner_id", "status", "rule_lapsed_at", "paid_at", "holds", "has_paid")
     ):
         every.add(company_id)
-        unclaimed = status == Handoff.Status.UNCLAIMED
+        unclaimed = status == Handoff.Status.NEW
         lapses = not holds and (unclaimed or lapsed_at is None)
         returns = holds and not unclaimed and lapsed_at is not None
         pays = has_paid and not unclaimed and paid_at is None

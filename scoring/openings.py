@@ -80,7 +80,7 @@ def open_or_join(
 def review(*, company_id: int, now: dt.datetime) -> None:
     """Bring the company's open handoff in line with its reasons and payments.
 
-    Unclaimed without an open reason: withdrawn; with one, it goes to the company's owner, if it has one by now who
+    New without an open reason: withdrawn; with one, it goes to the company's owner, if it has one by now who
     works handoffs. Claimed: never taken away; marked while no reason holds, and once the company has paid since it
     was opened, so that its owner is asked for the outcome.
     """
@@ -90,7 +90,7 @@ def review(*, company_id: int, now: dt.datetime) -> None:
     reasons = list(Qualification.objects.filter(handoff=handoff).order_by("closed_at", "pk"))
     holds = any(reason.closed_at is None for reason in reasons)
     paid_at = _paid_at(handoff)
-    if handoff.status == Status.UNCLAIMED:
+    if handoff.status == Status.NEW:
         if not holds:
             cause = "converted" if paid_at else reasons[-1].close_cause if reasons else "lapsed"
             days = CONVERTED_COOLDOWN_DAYS if paid_at else 0
@@ -210,7 +210,7 @@ def last_closed(company_ids: Iterable[int]) -> dict[int, Handoff]:
 
 
 def _give_to_owner(handoff: Handoff, company: Account, *, now: dt.datetime) -> bool:
-    """Let the company's owner have an unclaimed handoff, if they work handoffs and still work here; whether they do."""
+    """Let the company's owner have a new handoff, if they work handoffs and still work here; whether they do."""
     owner = company.owner
     if owner is None or not access.may(owner, "handoffs.work"):
         return False

@@ -100,7 +100,7 @@ class PartCount:
 
 @dataclass(frozen=True, slots=True)
 class Handoffs:
-    """Open handoffs that would lose their last reason: unclaimed ones close, the others stay and are marked.
+    """Open handoffs that would lose their last reason: new ones close, the others stay and are marked.
 
     `looked_at` is how many reasons were looked at where there may be more; None: all of them.
     """
@@ -302,7 +302,7 @@ def _touched(draft: Draft, lost: Collection[int], reasons_seen: int) -> Handoffs
     rows = Handoff.objects.filter(pk__in=touched - kept).select_related("company", "owner").order_by("-opened_at", "pk")
     found = list(rows)
     return Handoffs(
-        closing=tuple(one for one in found if one.status == Handoff.Status.UNCLAIMED),
-        marked=tuple(one for one in found if one.status != Handoff.Status.UNCLAIMED),
+        closing=tuple(one for one in found if one.status == Handoff.Status.NEW),
+        marked=tuple(one for one in found if one.status != Handoff.Status.NEW),
         looked_at=looked_at,
     )

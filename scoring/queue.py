@@ -26,7 +26,7 @@ from scoring.reasons import event_type_names
 PAGE = 30  # more than a screen shows; the next ones come as one scrolls
 COUNT_CAP = 100  # a tab says "99+" from here on
 SPARK_DAYS = 14
-TABS = {"unclaimed": "Unclaimed", "mine": "Mine", "team": "Team", "done": "Done"}
+TABS = {"new": "New", "mine": "Mine", "team": "Team", "done": "Done"}
 SORTS = {
     "newest": "Newest evidence",
     "waiting": "Waiting longest",
@@ -39,7 +39,7 @@ SORTS = {
 class Filters:
     """What the queue shows; exactly what stands in the URL."""
 
-    tab: str = "unclaimed"
+    tab: str = "new"
     definition: str = ""
     plan: str = ""
     seats: int | None = None
@@ -48,7 +48,7 @@ class Filters:
     sort: str = "newest"
 
     @classmethod
-    def read(cls, query: Mapping[str, str], *, tab: str = "unclaimed") -> Filters:
+    def read(cls, query: Mapping[str, str], *, tab: str = "new") -> Filters:
         """From a query string; whatever makes no sense is left out, so that an old link still opens."""
         seats, owner = query.get("seats", ""), query.get("owner", "")
         return cls(
@@ -65,7 +65,7 @@ class Filters:
         """The query string (with its question mark) of these filters with `changes`; defaults are left out."""
         values = {f.name: changes.get(f.name, getattr(self, f.name)) for f in fields(self)}
         kept = {k: v for k, v in values.items() if v not in ("", None) and v != _DEFAULTS[k]}
-        return f"?{urlencode(kept)}" if kept else "?tab=unclaimed"
+        return f"?{urlencode(kept)}" if kept else "?tab=new"
 
     @cached_property
     def here(self) -> str:
@@ -216,10 +216,10 @@ def _tab(tab: str, user: StaffUser) -> QuerySet[Handoff]:
     if tab == "mine":
         return Handoff.objects.filter(owner=user, closed_at=None)
     if tab == "team":
-        return Handoff.objects.filter(status__in=["claimed", "contacted"], closed_at=None)
+        return Handoff.objects.filter(status__in=["claimed", "working"], closed_at=None)
     if tab == "done":
         return Handoff.objects.filter(closed_at__isnull=False).exclude(status=Handoff.Status.WITHDRAWN)
-    return Handoff.objects.filter(status=Handoff.Status.UNCLAIMED)
+    return Handoff.objects.filter(status=Handoff.Status.NEW)
 
 
 def _sparks(company_ids: Sequence[int], *, now: dt.datetime) -> dict[int, tuple[int, ...]]:

@@ -25,7 +25,7 @@ TOUCHES = (
     ("met", "Demo with four people, all from the research team."),
 )
 LOST = ("no_budget", "timing", "no_response", "competitor")
-DISMISSED = ("bad_fit", "student", "duplicate")
+DISQUALIFIED = ("bad_fit", "student", "duplicate")
 
 
 class Desk:
@@ -52,10 +52,10 @@ class Desk:
 
     def work(self, *, since: dt.datetime, now: dt.datetime) -> None:
         """Claim, touch, note and close, at working hours between the two moments."""
-        for handoff in self._open("claimed", "contacted"):
+        for handoff in self._open(Handoff.Status.CLAIMED, Handoff.Status.WORKING):
             self._further(handoff, since, now)
         fresh = list(
-            Handoff.objects.filter(status=Handoff.Status.UNCLAIMED).order_by("-newest_evidence_at", "pk")[
+            Handoff.objects.filter(status=Handoff.Status.NEW).order_by("-newest_evidence_at", "pk")[
                 : 4 * self.each_step
             ]
         )
@@ -64,8 +64,8 @@ class Desk:
             for handoff in [fresh.pop() for _ in range(min(self.each_step, len(fresh)))]:
                 at = self._moment(max(since, handoff.opened_at), now)
                 if self.rng.random() < 0.12:
-                    reason = self.rng.choice(DISMISSED)
-                    handoffs.close(handoff_id=handoff.pk, outcome="dismissed", reason=reason, note="", by=rep, now=at)
+                    reason = self.rng.choice(DISQUALIFIED)
+                    handoffs.close(handoff_id=handoff.pk, outcome="disqualified", reason=reason, note="", by=rep, now=at)
                     continue
                 handoffs.claim(handoff_id=handoff.pk, by=rep, now=at)
                 if self.rng.random() < 0.7:
@@ -90,11 +90,11 @@ class Desk:
         elif rng.random() < 0.3:
             handoffs.note(handoff_id=handoff.pk, text=rng.choice(NOTES), by=rep, now=at)
         elif rng.random() < 0.3:
-            outcome = rng.choice(("lost", "lost", "returned", "dismissed"))
+            outcome = rng.choice(("lost", "lost", "returned", "disqualified"))
             reason = {
                 "lost": rng.choice(LOST),
                 "returned": "too_early",
-                "dismissed": rng.choice(DISMISSED),
+                "disqualified": rng.choice(DISQUALIFIED),
             }[outcome]
             handoffs.close(handoff_id=handoff.pk, outcome=outcome, reason=reason, note="", by=rep, now=at)
 

@@ -14,19 +14,20 @@ class Handoff(models.Model):
     """
 
     class Status(models.TextChoices):
-        UNCLAIMED = "unclaimed", "Unclaimed"
+        NEW = "new", "New"
         CLAIMED = "claimed", "Claimed"
-        CONTACTED = "contacted", "Contacted"
+        WORKING = "working", "Working"
+        SNOOZED = "snoozed", "Snoozed"
         WON = "won", "Won"
         LOST = "lost", "Lost"
-        DISMISSED = "dismissed", "Dismissed"
+        DISQUALIFIED = "disqualified", "Disqualified"
         RETURNED = "returned", "Returned to self-serve"
         WITHDRAWN = "withdrawn", "Withdrawn before anybody claimed it"
 
-    OPEN = ("unclaimed", "claimed", "contacted")
+    OPEN = ("new", "claimed", "working", "snoozed")
 
     company = models.ForeignKey("accounts.Account", on_delete=models.PROTECT, related_name="handoffs")
-    status = models.CharField(max_length=20, choices=Status.choices, default=Status.UNCLAIMED)
+    status = models.CharField(max_length=20, choices=Status.choices, default=Status.NEW)
     opened_at = models.DateTimeField()
     newest_evidence_at = models.DateTimeField(
         help_text="Newest event behind any of its reasons; the inbox sorts by it."
@@ -56,8 +57,8 @@ class Handoff(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["company"], condition=Q(closed_at__isnull=True), name="handoff_open_once"),
             models.CheckConstraint(
-                condition=Q(status__in=["unclaimed", "claimed", "contacted"], closed_at__isnull=True)
-                | Q(status__in=["won", "lost", "dismissed", "returned", "withdrawn"], closed_at__isnull=False),
+                condition=Q(status__in=["new", "claimed", "working", "snoozed"], closed_at__isnull=True)
+                | Q(status__in=["won", "lost", "disqualified", "returned", "withdrawn"], closed_at__isnull=False),
                 name="handoff_closed_fits_status",
             ),
             models.CheckConstraint(
@@ -66,18 +67,14 @@ class Handoff(models.Model):
                 name="handoff_owner_and_time",
             ),
             models.CheckConstraint(
-                condition=~Q(status__in=["claimed", "contacted"]) | Q(owner__isnull=False),
+                condition=~Q(status__in=["claimed", "working", "snoozed"]) | Q(owner__isnull=False),
                 name="handoff_claimed_has_owner",
             ),
-            models.CheckConstraint(
-                condition=~Q(status="unclaimed") | Q(owner__isnull=True), name="handoff_unclaimed_has_none"
-            ),
+            models.CheckConstraint(condition=~Q(status="new") | Q(owner__isnull=True), name="handoff_new_has_none"),
         ]
         indexes = [
-            models.Index(
-                fields=["-newest_evidence_at", "id"], name="handoff_unclaimed_newest", condition=Q(status="unclaimed")
-            ),
-            models.Index(fields=["opened_at", "id"], name="handoff_unclaimed_waiting", condition=Q(status="unclaimed")),
+            models.Index(fields=["-newest_evidence_at", "id"], name="handoff_new_newest", condition=Q(status="new")),
+            models.Index(fields=["opened_at", "id"], name="handoff_new_waiting", condition=Q(status="new")),
             models.Index(
                 fields=["owner", "-newest_evidence_at", "id"], name="handoff_mine", condition=Q(closed_at__isnull=True)
             ),

@@ -45,7 +45,7 @@ def handoff(request: HttpRequest, handoff_id: int) -> HttpResponse:
     filters = queue.Filters.read(request.GET.dict(), tab=parts.home_tab(found, user))
     context = parts.pane(found, user, filters) | {"selected": found.pk}
     if htmx.wants(request, "detail"):
-        gone = filters.tab == "unclaimed" and found.status != Handoff.Status.UNCLAIMED
+        gone = filters.tab == "new" and found.status != Handoff.Status.NEW
         if gone:
             tabs = parts.tabs(user, filters)
             context |= {"tabs": tabs, "unclaimed": tabs[0]["count"]}

@@ -31,7 +31,7 @@ def claim(request: HttpRequest, handoff_id: int) -> HttpResponse:
         done = handoffs.claim(handoff_id=handoff_id, by=user, now=timezone.now())
         return f"Claimed {done.company.name}"
 
-    return _acted(request, handoff_id, act, undo="inbox_unclaim", left=("unclaimed",))
+    return _acted(request, handoff_id, act, undo="inbox_unclaim", left=("new",))
 
 
 @login_required
@@ -96,7 +96,7 @@ def close(request: HttpRequest, handoff_id: int) -> HttpResponse:
         )
         return f"{done.company.name}: {done.get_status_display().lower()}"
 
-    return _acted(request, handoff_id, act, undo="inbox_reopen", left=("unclaimed", "mine", "team"))
+    return _acted(request, handoff_id, act, undo="inbox_reopen", left=("new", "mine", "team"))
 
 
 @login_required

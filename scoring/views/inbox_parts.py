@@ -52,7 +52,7 @@ OUTCOMES = {
     b.key: b
     for b in (
         Button("lost", "Lost", "circle-x", "l", "Why was it lost?"),
-        Button("dismissed", "Dismiss", "ban", "d", "Why is this not worth working?"),
+        Button("disqualified", "Disqualify", "ban", "d", "Why is this not worth working?"),
         Button("returned", "Return", "undo-2", "r", "Return to self-serve because"),
     )
 }
@@ -76,7 +76,7 @@ def found(handoff_id: int) -> Handoff:
 def tabs(user: StaffUser, filters: queues.Filters) -> list[dict[str, str]]:
     """The tabs that this user has, with their counts. One query."""
     works, manages = access.may(user, "handoffs.work"), access.may(user, "handoffs.manage")
-    shown = ["unclaimed", *(["mine"] if works else []), *(["team"] if manages or not works else []), "done"]
+    shown = ["new", *(["mine"] if works else []), *(["team"] if manages or not works else []), "done"]
     if filters.tab not in shown:
         shown.insert(-1, filters.tab)
     counts = queues.counts(user=user, tabs=shown)
@@ -143,8 +143,8 @@ def home_tab(handoff: Handoff, user: StaffUser) -> str:
     """The tab that a handoff stands on for this user, when the URL does not say."""
     if handoff.closed_at:
         return "done"
-    if handoff.status == Handoff.Status.UNCLAIMED:
-        return "unclaimed"
+    if handoff.status == Handoff.Status.NEW:
+        return "new"
     return "mine" if handoff.owner_id == user.pk else "team"
 
 

@@ -30,7 +30,7 @@ def test_the_whole_work_by_keyboard_alone(open_page, rep, queue):
     expect(page.locator("#det-h")).to_have_text("Harbor & Pine")
     page.keyboard.press("k")
     expect(page.locator("#det-h")).to_have_text("Kestrel Robotics")
-    expect(page).to_have_url(f"{page.url.split('/inbox/')[0]}/inbox/{queue[1].pk}/?tab=unclaimed")
+    expect(page).to_have_url(f"{page.url.split('/inbox/')[0]}/inbox/{queue[1].pk}/?tab=new")
 
     # claim: the row leaves, the counts follow, the account stays open, the keyboard is on the next row
     page.keyboard.press("c")
@@ -48,7 +48,7 @@ def test_the_whole_work_by_keyboard_alone(open_page, rep, queue):
     expect(page.locator(f"#row-{queue[1].pk} [data-row]")).to_be_focused()
     expect(page.locator("#tabs [aria-current] .n")).to_have_text("4")
     queue[1].refresh_from_db()
-    assert (queue[1].status, queue[1].owner) == ("unclaimed", None)
+    assert (queue[1].status, queue[1].owner) == ("new", None)
 
     # claim again, record touches, write a note
     page.keyboard.press("c")
@@ -82,7 +82,7 @@ def test_the_whole_work_by_keyboard_alone(open_page, rep, queue):
     leaving = page.locator("#det-h").inner_text()
     page.keyboard.press("d")
     page.keyboard.press("1")
-    expect(page.locator("#toasts")).to_contain_text(f"{leaving}: dismissed")
+    expect(page.locator("#toasts")).to_contain_text(f"{leaving}: disqualified")
     expect(page.locator("#det-h")).not_to_have_text(leaving)
     expect(page.locator("#tabs [aria-current] .n")).to_have_text("2")
 
@@ -105,18 +105,18 @@ def test_undo_opens_what_it_takes_back(open_page, rep, queue):
     page.keyboard.press("z")
     expect(page.locator("#det-h")).to_have_text(first)
     expect(page.get_by_role("region", name=f"{first} details")).to_be_visible()
-    expect(page).to_have_url(f"{page.url.split('/inbox/')[0]}/inbox/{queue[0].pk}/?tab=unclaimed")
+    expect(page).to_have_url(f"{page.url.split('/inbox/')[0]}/inbox/{queue[0].pk}/?tab=new")
     expect(page.locator("#toasts [data-key=z]")).to_have_count(0)  # and is not offered a second time
 
     # an outcome too
     page.keyboard.press("d")
     page.keyboard.press("2")
-    expect(page.locator("#toasts")).to_contain_text(f"{first}: dismissed")
+    expect(page.locator("#toasts")).to_contain_text(f"{first}: disqualified")
     expect(page.locator("#det-h")).to_have_text(second)
     page.keyboard.press("z")
     expect(page.locator("#det-h")).to_have_text(first)
     queue[0].refresh_from_db()
-    assert (queue[0].status, queue[0].cooldown_until) == ("unclaimed", None)
+    assert (queue[0].status, queue[0].cooldown_until) == ("new", None)
 
 
 def test_keys_that_are_faster_than_the_server(open_page, rep, queue):
@@ -258,7 +258,7 @@ def test_on_a_phone(open_page, rep, queue, violations):
 def test_axe_finds_nothing(open_page, rep, manager, viewer, queue, violations, phone, theme):
     now = timezone.now()
     Handoff.objects.filter(pk=queue[2].pk).update(
-        status="contacted", owner=rep, claimed_at=now, paid_at=now, rule_lapsed_at=now
+        status="working", owner=rep, claimed_at=now, paid_at=now, rule_lapsed_at=now
     )
     Handoff.objects.filter(pk=queue[3].pk).update(
         status="lost", closed_at=now, closed_by=rep, outcome_reason="timing", outcome_note="In March."
@@ -273,7 +273,7 @@ def test_axe_finds_nothing(open_page, rep, manager, viewer, queue, violations, p
     ):
         assert violations(open_page(user, path, phone=phone, theme=theme)) == []
     page = open_page(manager, f"/inbox/{queue[2].pk}/", phone=phone, theme=theme)
-    for opener in ("#act-dismissed", "[popovertarget=more]"):
+    for opener in ("#act-disqualified", "[popovertarget=more]"):
         page.locator(opener).click()
         assert violations(page) == []
         page.keyboard.press("Escape")

@@ -331,7 +331,7 @@ def handoff(
     fields = {
         "opened_at": account.last_seen_at or now,
         "newest_evidence_at": account.last_seen_at or now,
-        "status": "claimed" if owner else "unclaimed",
+        "status": "claimed" if owner else "new",
         "owner": owner,
         "claimed_at": now - dt.timedelta(hours=2) if owner else None,
     }

@@ -140,16 +140,16 @@ def test_this_week_counts_accounts_once_and_leaves_internal_ones_out():
 def test_a_rep_sees_what_waits_and_what_is_theirs_first_what_needs_them(client_of, rep, other_rep):
     now = timezone.now()
     make_handoff(1)
-    make_handoff(2, status="contacted", owner=rep, claimed_at=now, first_touch_at=now)
+    make_handoff(2, status="working", owner=rep, claimed_at=now, first_touch_at=now)
     make_handoff(3, status="claimed", owner=rep, claimed_at=now)
-    make_handoff(4, status="contacted", owner=rep, claimed_at=now, first_touch_at=now, paid_at=now)
+    make_handoff(4, status="working", owner=rep, claimed_at=now, first_touch_at=now, paid_at=now)
     make_handoff(5, status="claimed", owner=other_rep, claimed_at=now)
     unclaimed, mine = client_of(rep).get("/").context["cards"]
     assert [(line.text, line.note) for line in unclaimed.lines] == [("Acme 1", "")]
     assert [(line.text, line.note) for line in mine.lines] == [
         ("Acme 4", "Paid: confirm the outcome"),
         ("Acme 3", "Not contacted yet"),
-        ("Acme 2", "Contacted"),
+        ("Acme 2", "Working"),
     ]
 
 
@@ -159,8 +159,8 @@ def test_a_manager_sees_the_team_instead_of_an_empty_list(client_of, manager, re
     make_handoff(1)
     make_handoff(2, status="claimed", owner=rep, claimed_at=ago[1])
     make_handoff(3, status="claimed", owner=rep, claimed_at=ago[5])
-    make_handoff(4, status="contacted", owner=rep, claimed_at=ago[5], first_touch_at=ago[2])
-    make_handoff(5, status="contacted", owner=other_rep, claimed_at=ago[5], first_touch_at=ago[2])
+    make_handoff(4, status="working", owner=rep, claimed_at=ago[5], first_touch_at=ago[2])
+    make_handoff(5, status="working", owner=other_rep, claimed_at=ago[5], first_touch_at=ago[2])
     make_handoff(6, status="won", owner=other_rep, claimed_at=ago[5], closed_at=now)
     other_rep.is_active = False
     other_rep.save()

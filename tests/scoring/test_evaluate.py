@@ -44,7 +44,7 @@ def test_evaluation_opens_an_episode_with_its_stage_and_its_handoff():
     entry = StageEntry.objects.get(account=account, stage="pql")
     assert (entry.at, entry.definition_version_id) == (NOW, version.pk)
     handoff = Handoff.objects.get(company=account)
-    assert (handoff.status, handoff.newest_evidence_at, episode.handoff) == ("unclaimed", NOW, handoff)
+    assert (handoff.status, handoff.newest_evidence_at, episode.handoff) == ("new", NOW, handoff)
     row = AccountDue.objects.get(account=account, consumer="evaluation")
     assert row.done_seq == row.changed_seq
 
@@ -342,7 +342,7 @@ def test_owner_who_is_set_receives_the_handoff_that_waits(rep, admin):
     sweep(NOW)
     later = NOW + dt.timedelta(hours=1)
     stewardship.set_owner(account_id=account.pk, owner=rep, by=admin, now=later)
-    assert Handoff.objects.get().status == "unclaimed"
+    assert Handoff.objects.get().status == "new"
     assert sweep(later).failed == 0
     handoff = Handoff.objects.get()
     assert (handoff.status, handoff.owner, handoff.assigned, handoff.claimed_at) == ("claimed", rep, True, later)
@@ -375,7 +375,7 @@ def test_owner_of_a_company_receives_what_waits_for_its_child_and_the_childs_own
     sweep(NOW)
     stewardship.set_owner(account_id=child.pk, owner=other_rep, by=admin, now=NOW)
     sweep(NOW)
-    assert Handoff.objects.get().status == "unclaimed"
+    assert Handoff.objects.get().status == "new"
     stewardship.set_owner(account_id=root.pk, owner=rep, by=admin, now=NOW)
     sweep(NOW)
     child.refresh_from_db()
@@ -393,7 +393,7 @@ def test_owner_who_takes_no_handoffs_does_not_receive_the_one_that_waits(rep, ag
         rep.save()
     stewardship.set_owner(account_id=account.pk, owner=owner, by=admin, now=NOW)
     assert sweep(NOW).failed == 0
-    assert (Handoff.objects.get().status, Handoff.objects.get().owner) == ("unclaimed", None)
+    assert (Handoff.objects.get().status, Handoff.objects.get().owner) == ("new", None)
     assert not AccountDue.objects.filter(consumer="evaluation", is_behind=True).exists()
 
 
@@ -449,7 +449,7 @@ def test_owner_who_left_does_not_receive_handoffs(rep):
     account.save()
     use(account, "Invite Sent", at=NOW, count=3)
     sweep(NOW)
-    assert Handoff.objects.get().status == "unclaimed"
+    assert Handoff.objects.get().status == "new"
 
 
 def test_unclaimed_handoff_without_a_reason_is_withdrawn_and_may_come_back():
@@ -461,7 +461,7 @@ def test_unclaimed_handoff_without_a_reason_is_withdrawn_and_may_come_back():
     assert (first.status, first.outcome_reason, first.cooldown_until) == ("withdrawn", "lapsed", None)
     use(account, "Invite Sent", at=NOW + 8 * DAY, count=3)
     sweep(NOW + 8 * DAY)
-    assert Handoff.objects.exclude(pk=first.pk).get().status == "unclaimed"
+    assert Handoff.objects.exclude(pk=first.pk).get().status == "new"
 
 
 def test_claimed_handoff_is_marked_and_never_taken_away(rep):
@@ -495,7 +495,7 @@ def test_closed_handoff_comes_back_after_its_cooldown_and_only_for_newer_evidenc
     use(account, "Invite Sent", at=NOW, count=3)
     sweep(NOW)
     first = handoffs.close(
-        handoff_id=Handoff.objects.get().pk, outcome="dismissed", reason="student", by=rep, now=NOW + DAY
+        handoff_id=Handoff.objects.get().pk, outcome="disqualified", reason="student", by=rep, now=NOW + DAY
     )
     late = first.cooldown_until + DAY
     sweep(late)
@@ -504,7 +504,7 @@ def test_closed_handoff_comes_back_after_its_cooldown_and_only_for_newer_evidenc
     sweep(late)
     assert Handoff.objects.filter(closed_at=None).get().newest_evidence_at == late
     renewed = only(account, closed_at=None)
-    assert (renewed.since_at, renewed.handoff.status) == (late, "unclaimed")
+    assert (renewed.since_at, renewed.handoff.status) == (late, "new")
     assert (first.reasons.get().close_cause, first.reasons.get().since_at) == ("renewed", NOW)
 
 
@@ -512,7 +512,9 @@ def test_evidence_during_the_cooldown_opens_the_handoff_when_it_is_over(rep):
     _, account = live_world(rule={"count": {"event": "Invite Sent", "at_least": 3, "window": "ever"}})
     use(account, "Invite Sent", at=NOW, count=3)
     sweep(NOW)
-    first = handoffs.close(handoff_id=Handoff.objects.get().pk, outcome="dismissed", reason="student", by=rep, now=NOW)
+    first = handoffs.close(
+        handoff_id=Handoff.objects.get().pk, outcome="disqualified", reason="student", by=rep, now=NOW
+    )
     use(account, "Invite Sent", at=NOW + 2 * DAY)
     sweep(NOW + 2 * DAY)
     assert Handoff.objects.count() == 1
@@ -664,7 +666,7 @@ def test_owner_who_works_no_handoffs_does_not_receive_them(agent):
     account.save()
     use(account, "Invite Sent", at=NOW, count=3)
     sweep(NOW)
-    assert (Handoff.objects.get().status, Handoff.objects.get().owner) == ("unclaimed", None)
+    assert (Handoff.objects.get().status, Handoff.objects.get().owner) == ("new", None)
 
 
 def test_account_that_breaks_what_is_settled_together_is_pushed_back_alone(monkeypatch):
@@ -722,5 +724,5 @@ def test_account_that_leaves_its_company_takes_its_reason_along(admin, rep):
     handoff.refresh_from_db()
     assert (handoff.company, handoff.status, handoff.rule_lapsed_at) == (root, "claimed", NOW)
     own = Handoff.objects.get(company=child)
-    assert (own.status, only(child, closed_at=None).handoff) == ("unclaimed", own)
+    assert (own.status, only(child, closed_at=None).handoff) == ("new", own)
     assert only(child, close_cause="renewed").handoff == handoff

@@ -87,7 +87,7 @@ def test_claim_needs_the_right(who, request):
     with pytest.raises(handoffs.NotAllowed):
         handoffs.claim(handoff_id=handoff.pk, by=request.getfixturevalue(who), now=NOW)
     handoff.refresh_from_db()
-    assert handoff.status == "unclaimed"
+    assert handoff.status == "new"
 
 
 def test_undone_claim_is_as_if_it_had_not_been_clicked(rep):
@@ -97,7 +97,7 @@ def test_undone_claim_is_as_if_it_had_not_been_clicked(rep):
     handoffs.unclaim(handoff_id=handoff.pk, by=rep, now=NOW)
     handoff.refresh_from_db()
     account.refresh_from_db()
-    assert (handoff.status, handoff.owner, handoff.claimed_at, account.owner) == ("unclaimed", None, None, None)
+    assert (handoff.status, handoff.owner, handoff.claimed_at, account.owner) == ("new", None, None, None)
     assert StageEntry.objects.count() == 0
     assert actions(handoff) == ["handoff.claimed", "handoff.unclaimed"]
 
@@ -119,7 +119,7 @@ def test_manager_gives_back_what_a_rep_claimed(rep, manager, client_of, admin):
     handoffs.unclaim(handoff_id=first.pk, by=manager, now=NOW)
     picked = {"action": "give_back", "_selected_action": [second.pk]}
     client_of(admin).post("/admin/scoring/handoff/", picked)
-    assert list(Handoff.objects.values_list("status", "owner", "company__owner")) == [("unclaimed", None, None)] * 2
+    assert list(Handoff.objects.values_list("status", "owner", "company__owner")) == [("new", None, None)] * 2
     rows = AuditEntry.objects.filter(action="handoff.unclaimed").order_by("pk")
     assert list(rows.values_list("actor_id", flat=True)) == [manager.pk, admin.pk]
 
@@ -130,7 +130,7 @@ def test_first_touch_is_the_stage_contacted_and_the_second_only_another_touch(re
     handoffs.touch(handoff_id=handoff.pk, kind="emailed", by=rep, now=NOW + HOUR)
     handoffs.touch(handoff_id=handoff.pk, kind="called", text="No answer", by=rep, now=NOW + DAY)
     handoff.refresh_from_db()
-    assert (handoff.status, handoff.first_touch_at) == ("contacted", NOW + HOUR)
+    assert (handoff.status, handoff.first_touch_at) == ("working", NOW + HOUR)
     assert StageEntry.objects.get(stage="contacted").at == NOW + HOUR
     assert list(HandoffActivity.objects.order_by("at").values_list("kind", "text")) == [
         ("emailed", ""),
@@ -177,7 +177,7 @@ def test_what_makes_no_sense_is_refused_and_nothing_is_written(call, values, rep
     [
         ("won", "", 90, True),
         ("lost", "timing", 90, True),
-        ("dismissed", "student", 90, False),
+        ("disqualified", "student", 90, False),
         ("returned", "", 30, False),
     ],
 )
@@ -203,9 +203,9 @@ def test_unclaimed_handoff_can_only_be_dismissed(rep, viewer):
         with pytest.raises(handoffs.Refused):
             handoffs.close(handoff_id=handoff.pk, outcome=outcome, by=rep, now=NOW)
     with pytest.raises(handoffs.NotAllowed):
-        handoffs.close(handoff_id=handoff.pk, outcome="dismissed", reason="bad_fit", by=viewer, now=NOW)
-    handoffs.close(handoff_id=handoff.pk, outcome="dismissed", reason="bad_fit", by=rep, now=NOW)
-    assert Handoff.objects.get().status == "dismissed"
+        handoffs.close(handoff_id=handoff.pk, outcome="disqualified", reason="bad_fit", by=viewer, now=NOW)
+    handoffs.close(handoff_id=handoff.pk, outcome="disqualified", reason="bad_fit", by=rep, now=NOW)
+    assert Handoff.objects.get().status == "disqualified"
 
 
 def test_closed_handoff_takes_nothing_more(rep):
@@ -223,7 +223,7 @@ def test_closed_handoff_takes_nothing_more(rep):
 
 
 @pytest.mark.parametrize(
-    ("outcome", "reason"), [("won", ""), ("lost", "timing"), ("dismissed", "student"), ("returned", "")]
+    ("outcome", "reason"), [("won", ""), ("lost", "timing"), ("disqualified", "student"), ("returned", "")]
 )
 @pytest.mark.parametrize("touched", [False, True])
 def test_outcome_taken_back_is_as_if_it_had_not_been_recorded(outcome, reason, touched, rep, other_rep):
@@ -245,10 +245,10 @@ def test_outcome_taken_back_is_as_if_it_had_not_been_recorded(outcome, reason, t
 
 def test_dismissal_of_an_unclaimed_handoff_taken_back_leaves_it_unclaimed(rep):
     handoff = make_handoff()
-    handoffs.close(handoff_id=handoff.pk, outcome="dismissed", reason="student", by=rep, now=NOW)
+    handoffs.close(handoff_id=handoff.pk, outcome="disqualified", reason="student", by=rep, now=NOW)
     handoffs.reopen(handoff_id=handoff.pk, by=rep, now=NOW)
     handoff.refresh_from_db()
-    assert (handoff.status, handoff.owner, handoff.closed_by) == ("unclaimed", None, None)
+    assert (handoff.status, handoff.owner, handoff.closed_by) == ("new", None, None)
 
 
 def test_outcome_is_taken_back_by_who_recorded_it_or_a_manager(rep, other_rep, manager, viewer):
@@ -269,7 +269,7 @@ def test_outcome_is_taken_back_by_who_recorded_it_or_a_manager(rep, other_rep, m
 def test_outcome_stays_when_the_company_was_handed_over_again(rep):
     account = make_account()
     handoff = make_handoff(account)
-    handoffs.close(handoff_id=handoff.pk, outcome="dismissed", reason="student", by=rep, now=NOW)
+    handoffs.close(handoff_id=handoff.pk, outcome="disqualified", reason="student", by=rep, now=NOW)
     make_handoff(account)
     with pytest.raises(handoffs.Refused, match="handed over again"):
         handoffs.reopen(handoff_id=handoff.pk, by=rep, now=NOW)
@@ -295,11 +295,11 @@ def test_manager_assigns_and_reassigns(rep, other_rep, manager, viewer):
 
 def test_buttons_are_what_the_user_may_do_now(rep, other_rep, manager, viewer):
     handoff = make_handoff()
-    assert handoffs.allowed(handoff, rep) == {"claim", "dismissed"}
-    assert handoffs.allowed(handoff, manager) == {"claim", "assign", "dismissed"}
+    assert handoffs.allowed(handoff, rep) == {"claim", "disqualified"}
+    assert handoffs.allowed(handoff, manager) == {"claim", "assign", "disqualified"}
     assert handoffs.allowed(handoff, viewer) == frozenset()
     handoff = handoffs.claim(handoff_id=handoff.pk, by=rep, now=NOW)
-    work = {"touch", "note", "won", "lost", "dismissed", "returned"}
+    work = {"touch", "note", "won", "lost", "disqualified", "returned"}
     assert handoffs.allowed(handoff, rep) == work | {"unclaim"}
     assert handoffs.allowed(handoff, other_rep) == frozenset()
     assert handoffs.allowed(handoff, manager) == work | {"assign", "unclaim"}
@@ -385,7 +385,7 @@ def test_database_refuses_a_second_open_handoff_of_a_company():
         ("handoff_closed_fits_status", {"closed_at": NOW}),
         ("handoff_closed_fits_status", {"status": "asleep"}),
         ("handoff_owner_and_time", {"claimed_at": NOW}),
-        ("handoff_claimed_has_owner", {"status": "contacted"}),
+        ("handoff_claimed_has_owner", {"status": "working"}),
     ],
 )
 def test_database_refuses_handoffs_that_cannot_be(name, values):
@@ -395,7 +395,7 @@ def test_database_refuses_handoffs_that_cannot_be(name, values):
 
 def test_database_refuses_an_unclaimed_handoff_with_an_owner(rep):
     account = make_account()
-    refused_by_the_database("handoff_unclaimed_has_none", lambda: make_handoff(account, owner=rep, claimed_at=NOW))
+    refused_by_the_database("handoff_new_has_none", lambda: make_handoff(account, owner=rep, claimed_at=NOW))
 
 
 @pytest.mark.parametrize(

@@ -98,4 +98,4 @@ def test_messages_merges_and_days_end_where_a_full_evaluation_would(seed):
     assert AccountDue.objects.filter(attempts__gt=0).count() == 0
     companies = Account.objects.filter(handoffs__closed_at=None, handoffs__isnull=False)
     assert companies.exclude(merged_into=None).count() == companies.exclude(parent=None).count() == 0
-    assert Handoff.objects.filter(status="unclaimed").exclude(reasons__closed_at=None).count() == 0
+    assert Handoff.objects.filter(status="new").exclude(reasons__closed_at=None).count() == 0

@@ -46,13 +46,13 @@ def test_tabs_hold_what_is_theirs(client_of, rep, other_rep, now):
     free, mine, theirs, done = desk.desk(4, now=now)
     handoffs.claim(handoff_id=mine.pk, by=rep, now=now)
     handoffs.claim(handoff_id=theirs.pk, by=other_rep, now=now)
-    handoffs.close(handoff_id=done.pk, outcome="dismissed", reason="student", by=rep, now=now)
+    handoffs.close(handoff_id=done.pk, outcome="disqualified", reason="student", by=rep, now=now)
     client = client_of(rep)
     assert names(client.get("/inbox/")) == [free.company.name]
     assert names(client.get("/inbox/?tab=mine")) == [mine.company.name]
     assert names(client.get("/inbox/?tab=done")) == [done.company.name]
     tabs = client.get("/inbox/").context["tabs"]
-    assert [(t["key"], t["count"]) for t in tabs] == [("unclaimed", "1"), ("mine", "1"), ("done", "1")]
+    assert [(t["key"], t["count"]) for t in tabs] == [("new", "1"), ("mine", "1"), ("done", "1")]
 
 
 def test_a_manager_sees_the_team(client_of, manager, rep, now):
@@ -60,13 +60,13 @@ def test_a_manager_sees_the_team(client_of, manager, rep, now):
     handoffs.claim(handoff_id=one.pk, by=rep, now=now)
     response = client_of(manager).get("/inbox/?tab=team")
     assert names(response) == [one.company.name]
-    assert [t["key"] for t in response.context["tabs"]] == ["unclaimed", "mine", "team", "done"]
+    assert [t["key"] for t in response.context["tabs"]] == ["new", "mine", "team", "done"]
 
 
 def test_tab_counts_stop_at_their_cap(rep, now, monkeypatch):
     desk.desk(3, now=now)
     monkeypatch.setattr(queue, "COUNT_CAP", 3)
-    assert queue.counts(user=rep, tabs=["unclaimed", "mine"]) == {"unclaimed": "2+", "mine": "0"}
+    assert queue.counts(user=rep, tabs=["new", "mine"]) == {"new": "2+", "mine": "0"}
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_a_handoff_opens_on_its_own_tab(client_of, rep, other_rep, now):
     one, two, three = desk.desk(3, now=now)
     handoffs.claim(handoff_id=one.pk, by=rep, now=now)
     handoffs.claim(handoff_id=two.pk, by=other_rep, now=now)
-    handoffs.close(handoff_id=three.pk, outcome="dismissed", reason="student", by=rep, now=now)
+    handoffs.close(handoff_id=three.pk, outcome="disqualified", reason="student", by=rep, now=now)
     client = client_of(rep)
     tabs = [client.get(f"/inbox/{h.pk}/").context["f"].tab for h in (one, two, three)]
     assert tabs == ["mine", "team", "done"]
@@ -168,12 +168,12 @@ def test_arrivals_are_counted_after_what_was_drawn(client_of, rep, now):
     desk.desk(2, now=now)
     client = client_of(rep)
     after = Handoff.objects.order_by("pk").last().pk
-    assert client.get(f"/inbox/news/?tab=unclaimed&after={after}").status_code == 204
+    assert client.get(f"/inbox/news/?tab=new&after={after}").status_code == 204
     desk.handoff(desk.company(2, now=now), now=now)
     desk.handoff(desk.company(3, now=now), now=now)
-    answer = client.get(f"/inbox/news/?tab=unclaimed&after={after}")
+    answer = client.get(f"/inbox/news/?tab=new&after={after}")
     assert "2 new accounts" in answer.content.decode()
-    again = client.get(f"/inbox/news/?tab=unclaimed&after={after}", HTTP_IF_NONE_MATCH=answer["ETag"])
+    again = client.get(f"/inbox/news/?tab=new&after={after}", HTTP_IF_NONE_MATCH=answer["ETag"])
     assert again.status_code == 304
     assert client.get(f"/inbox/news/?plan=trial&after={after}").status_code == 204  # other filters, no news
 
@@ -293,7 +293,7 @@ def test_a_lost_race_says_who_won(client_of, rep, other_rep, now):
     assert (response.status_code, response["Content-Type"]) == (409, "text/plain; charset=utf-8")
     assert response.content.decode() == "Theo Marsh claimed Lumen Analytics first."
     assert response["HX-Trigger"] == "handoff-changed"
-    pane = client.get(f"/inbox/{one.pk}/?tab=unclaimed", HTTP_HX_TARGET="detail", **HTMX)
+    pane = client.get(f"/inbox/{one.pk}/?tab=new", HTTP_HX_TARGET="detail", **HTMX)
     assert pane["HX-Trigger"] == f'{{"row-gone": "#row-{one.pk}"}}'
     plain = client.post(f"/inbox/{one.pk}/claim/", follow=True)
     assert [str(m) for m in plain.context["messages"]] == ["Theo Marsh claimed Lumen Analytics first."]
@@ -365,7 +365,7 @@ def test_the_owner_is_a_filter_where_owners_differ(client_of, manager, rep, othe
     page = client.get(f"/inbox/?tab=team&owner={rep.pk}")
     assert names(page) == [one.company.name]
     assert f'<option value="{rep.pk}" selected>' in page.content.decode()
-    assert "<span>Owner</span>" not in client.get("/inbox/?tab=unclaimed").content.decode()
+    assert "<span>Owner</span>" not in client.get("/inbox/?tab=new").content.decode()
 
 
 def test_an_outcome_without_its_reason_is_refused_in_words(client_of, rep, now):
@@ -389,7 +389,7 @@ def test_undo_redraws_the_queue_and_puts_the_focus_back(client_of, rep, now):
     assert f'id="row-{one.pk}"' in response.content.decode()
     assert response["HX-Trigger-After-Settle"] == f'{{"focus-on": "#row-{one.pk} [data-row]"}}'
     one.refresh_from_db()
-    assert (one.status, one.owner) == ("unclaimed", None)
+    assert (one.status, one.owner) == ("new", None)
 
 
 def test_a_manager_assigns(client_of, manager, rep, now):
@@ -409,7 +409,7 @@ ACTIONS = (
     ("assign", {"owner": "1"}),
     ("touch", {"kind": "called"}),
     ("note", {"text": "Hello"}),
-    ("close", {"outcome": "dismissed", "reason": "student"}),
+    ("close", {"outcome": "disqualified", "reason": "student"}),
     ("reopen", {}),
 )
 
@@ -426,7 +426,7 @@ def test_readers_see_no_button_and_can_do_nothing(client_of, request, rep, who, 
         for path, data in ACTIONS:
             assert client.post(f"/inbox/{handoff.pk}/{path}/", data, **HTMX).status_code in (403, 404, 422), path
     one.refresh_from_db(), two.refresh_from_db()
-    assert (one.status, two.status, two.owner) == ("unclaimed", "claimed", rep)
+    assert (one.status, two.status, two.owner) == ("new", "claimed", rep)
     assert AuditEntry.objects.filter(object_type="handoff").count() == 1  # the claim above
 
 

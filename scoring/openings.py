@@ -16,11 +16,13 @@ from accounts import due
 from accounts.models import Account, StaffUser, Stage, StageEntry
 from accounts.team import audit
 from plgops.lib import access
+from scoring.alerts import tell
 from scoring.handoffs import NotAllowed, end, take
-from scoring.models import Definition, Handoff, HandoffActivity, Qualification
+from scoring.models import AlertFact, Definition, Handoff, HandoffActivity, Qualification
 
 Status = Handoff.Status
 Release = Qualification.Release
+Kind = AlertFact.Kind
 CONVERTED_COOLDOWN_DAYS = 90  # the company bought by itself: quiet like a won one
 RELEASE_CHUNK = 500
 PAID_STAGES = (Stage.PAID, Stage.EXPANDED)
@@ -61,6 +63,8 @@ def open_or_join(
                 account_id=company.pk,
                 detail={"qualification": qualification.pk},
             )
+            told = {"qualification": qualification.pk}
+            tell(Kind.HANDOFF_OPENED, handoff=handoff, account_id=company.pk, now=now, detail=told, key=f"{handoff.pk}")
             _give_to_owner(handoff, company, now=now)
             return handoff
     _attach(qualification, handoff)
@@ -73,6 +77,14 @@ def open_or_join(
         now=now,
         account_id=company.pk,
         detail={"qualification": qualification.pk},
+    )
+    tell(
+        Kind.HANDOFF_JOINED,
+        handoff=handoff,
+        account_id=company.pk,
+        now=now,
+        detail={"qualification": qualification.pk},
+        key=f"{handoff.pk}:{qualification.pk}",
     )
     return handoff
 
@@ -216,6 +228,14 @@ def _give_to_owner(handoff: Handoff, company: Account, *, now: dt.datetime) -> b
         return False
     take(handoff, owner=owner, now=now, assigned=True)
     _note_change(handoff, "assigned", now=now, to=owner.label, why="owns the account")
+    tell(
+        Kind.HANDOFF_ASSIGNED,
+        handoff=handoff,
+        account_id=company.pk,
+        now=now,
+        detail={"to": owner.pk, "why": "owns the account"},
+        key=f"{handoff.pk}:{owner.pk}:{now.isoformat()}",
+    )
     return True
 
 

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 
-from accounts.models import BusinessCalendar
-from plgops.lib.business_time import Calendar, deadline
+from accounts.team.calendars import calendar_of
+from plgops.lib.business_time import due_at
 from support.models import Tier
-
-
-def calendar_of(row: BusinessCalendar | None) -> Calendar | None:
-    """The stored calendar as a value; None: time always runs."""
-    return Calendar.parse(time_zone=row.time_zone, hours=row.hours, holidays=row.holidays) if row else None
 
 
 def promises(tier: Tier | None, *, opened_at: dt.datetime) -> tuple[dt.datetime | None, dt.datetime | None]:
@@ -20,7 +15,7 @@ def promises(tier: Tier | None, *, opened_at: dt.datetime) -> tuple[dt.datetime 
         return None, None
     calendar = calendar_of(tier.calendar)
     first, resolution = (
-        deadline(opened_at, minutes, calendar) if minutes else None
+        due_at(opened_at, minutes, calendar) if minutes else None
         for minutes in (tier.first_response_minutes, tier.resolution_minutes)
     )
     return first, resolution

@@ -10,7 +10,9 @@ from django.db import transaction
 from accounts import identity, lifecycle
 from accounts.models import Account, ProductUser, StaffUser
 from accounts.team import audit
+from accounts.team.calendars import calendar_of
 from plgops.lib import access
+from plgops.lib.business_time import due_at, elapsed
 from support import clocks
 from support.models import AccountTier, Route, Ticket, TicketMessage, Tier
 
@@ -178,12 +180,9 @@ def reopen(*, ticket_id: int, by: StaffUser, now: dt.datetime) -> Ticket:
     solved_at = ticket.solved_at
     _move(ticket, "reopen")
     if ticket.resolution_due_at and solved_at and ticket.resolution_due_at > solved_at:
-        calendar = clocks.calendar_of(ticket.tier.calendar) if ticket.tier else None
-        left = (
-            calendar.elapsed(solved_at, ticket.resolution_due_at) if calendar else ticket.resolution_due_at - solved_at
-        )
-        minutes = max(1, round(left.total_seconds() / 60))
-        ticket.resolution_due_at = clocks.deadline(now, minutes, calendar)
+        calendar = calendar_of(ticket.tier.calendar) if ticket.tier else None
+        left = elapsed(solved_at, ticket.resolution_due_at, calendar)
+        ticket.resolution_due_at = due_at(now, max(1, left / 60), calendar)
     ticket.solved_at = None
     _save(ticket, now=now)
     _record("ticket.reopened", ticket, by=by, now=now)

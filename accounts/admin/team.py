@@ -67,7 +67,7 @@ class WorkspaceAdmin(SavedWithAudit):
 class BusinessCalendarAdmin(SavedWithAudit):
     list_display = ("name", "time_zone")
     search_fields = ("name",)
-    editable = ("name", "time_zone", "hours", "holidays")
+    editable = ("name", "time_zone", "hours", "holidays", "overrides")
     addable = True
 
 

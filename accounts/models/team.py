@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from django.contrib.auth.models import AbstractUser
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
+
+from plgops.lib.business_time import BadCalendar, Calendar
 
 
 class StaffUser(AbstractUser):
@@ -70,6 +73,20 @@ class BusinessCalendar(models.Model):
     time_zone = models.CharField(max_length=64)
     hours = models.JSONField(default=dict, help_text='{"mon": [["09:00", "17:00"]], …}; 24:00 ends a day.')
     holidays = models.JSONField(default=list, blank=True, help_text="Closed dates, YYYY-MM-DD.")
+    overrides = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text='Dates with hours of their own: {"2026-12-24": [["09:00", "12:00"]]}; [] is closed.',
+    )
+
+    def clean(self) -> None:
+        """A calendar that can never be reckoned with is not stored."""
+        try:
+            Calendar(self.time_zone, self.hours, self.holidays, self.overrides)
+        except BadCalendar as error:
+            raise ValidationError(str(error)) from error
+        except (AttributeError, TypeError) as error:
+            raise ValidationError("Hours are lists of spans by day, holidays a list of dates.") from error
 
     def __str__(self) -> str:
         return self.name

@@ -135,7 +135,7 @@ EDITABLE = {
     "PlanLimit": {"plan", "metric", "limit", "from_day"},
     "StaffUser": {"username", "first_name", "last_name", "email", "is_active", "password"},
     "Workspace": {"name", "currency"},
-    "BusinessCalendar": {"name", "time_zone", "hours", "holidays"},
+    "BusinessCalendar": {"name", "time_zone", "hours", "holidays", "overrides"},
 }
 DELETABLE = {"PlanLimit"}
 

@@ -23,6 +23,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, NoReturn
 
+from django.core.exceptions import ImproperlyConfigured
+
+from plgops.lib import env
+
 PATIENCE = 15.0  # seconds a process gets to stop by itself
 STARTS = 5  # a process that dies this often within a minute stops everything
 SOCKET_PATH_LIMIT = 100  # bytes; the system's own limit is 108
@@ -187,7 +191,7 @@ def is_reached_by_others(host: str) -> bool:
 
 def prepare(root: Path, host: str, environment: dict[str, str], stopping: Callable[[], bool]) -> bool:
     """Migrate, load the demo company if the database is empty, say how to get in. False: it failed or was stopped."""
-    no_demo = environment.get("PLGOPS_DEMO", "true").lower() in ("0", "false", "no", "off")
+    no_demo = environment.get("PLGOPS_DEMO") == "false"
     options = ["--no-demo"] * no_demo + ["--reached-by-others"] * is_reached_by_others(host)
     setup = Part("setup", [sys.executable, str(root / "manage.py"), "prepare", *options])
     setup.start(environment)
@@ -236,14 +240,19 @@ def main() -> int:
     var.mkdir(parents=True, exist_ok=True)
     host = environment.get("HOST", "127.0.0.1")
     try:
-        port = int(environment.get("PORT") or 8000)
-    except ValueError:
-        refuse(f"PORT must be a number, not {environment['PORT']!r}.")
+        port = env.number("PORT", 8000, least=1)
+        environment["PLGOPS_DEMO"] = "true" if env.flag("PLGOPS_DEMO", True) else "false"
+        environment["LOG_LEVEL"] = env.level("LOG_LEVEL", "WARNING")
+        for name, default in (("WORKER_PROCESSES", 2), ("WEB_PROCESSES", 2), ("WEB_THREADS", 4)):
+            environment[name] = str(env.number(name, default, least=1))
+    except ImproperlyConfigured as error:
+        refuse(str(error))
+    if port > 65_535:
+        refuse(f"PORT must be at most 65535, not {port}.")
     lock = only_one(var)
     port_must_be_free(host, port)
     environment["PLGOPS_VAR"] = str(var)
     environment.setdefault("SITE_URL", f"http://127.0.0.1:{port}")
-    environment.setdefault("LOG_LEVEL", "WARNING")
     # Neither helps whoever tries plgops: static files need no collecting here, and a container runs as root.
     environment.setdefault("PYTHONWARNINGS", "ignore:No directory at,ignore:You're running the worker")
 

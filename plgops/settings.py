@@ -9,7 +9,6 @@ from __future__ import annotations
 from importlib.resources import files
 from pathlib import Path
 
-import environ
 from csp.constants import NONE, SELF
 
 from plgops.lib import env
@@ -24,7 +23,7 @@ SECRET_KEY_IS_SET = bool(env.text("SECRET_KEY"))
 SITE_URL = env.text("SITE_URL", "http://127.0.0.1:8000").rstrip("/")
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS", [])
-TIME_ZONE = env.text("PLGOPS_TIME_ZONE", "UTC")  # decides what a day is; stored at the first migration
+TIME_ZONE = env.zone("PLGOPS_TIME_ZONE", "UTC")  # decides what a day is; stored at the first migration
 WORKSPACE_NAME = env.text("PLGOPS_WORKSPACE", "plgops")  # stored at the first migration; the demo names itself
 USE_TZ = True
 USE_I18N = False
@@ -90,8 +89,7 @@ TEMPLATES = [
 ]
 
 # --- data -----------------------------------------------------------------------------------------------
-DATABASE_URL = env.text("DATABASE_URL", f"sqlite:///{VAR_DIR / 'plgops.sqlite3'}")
-DATABASES = {"default": environ.Env.db_url_config(DATABASE_URL)}
+DATABASES = {"default": env.database("DATABASE_URL", f"sqlite:///{VAR_DIR / 'plgops.sqlite3'}")}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # Without these, concurrent writers fail at once with "database is locked".
     DATABASES["default"]["OPTIONS"] = {
@@ -216,7 +214,7 @@ REST_FRAMEWORK = {
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "formatters": {"line": {"()": "plgops.lib.logs.Line", "fmt": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": env.text("LOG_LEVEL", "INFO")},
+    "root": {"handlers": ["console"], "level": env.level("LOG_LEVEL", "INFO")},
 }

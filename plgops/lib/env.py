@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 import secrets
 from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
 
+import environ
 from django.core.exceptions import ImproperlyConfigured
 
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 
 
@@ -52,6 +56,46 @@ def words(name: str, default: list[str]) -> list[str]:
     """A comma-separated list."""
     value = os.environ.get(name)
     return default if value is None else [word.strip() for word in value.split(",") if word.strip()]
+
+
+def level(name: str, default: str) -> str:
+    """One of LOG_LEVELS; small letters are taken too."""
+    found = text(name, default).upper()
+    if found not in LOG_LEVELS:
+        raise ImproperlyConfigured(f"{name} must be one of {', '.join(LOG_LEVELS)}, not {found!r}.")
+    return found
+
+
+def zone(name: str, default: str) -> str:
+    """The name of a time zone of the IANA database."""
+    found = text(name, default)
+    try:
+        ZoneInfo(found)
+    except (ValueError, LookupError, OSError) as error:
+        raise ImproperlyConfigured(f"{name} must be a time zone such as Europe/Berlin, not {found!r}.") from error
+    return found
+
+
+def database(name: str, default: str) -> dict[str, Any]:
+    """Django's settings of the database at this address: SQLite or PostgreSQL. The address is not repeated in the
+    refusal, it may hold a password."""
+    url = text(name, default)
+    scheme, parted, _ = url.partition("://")
+    if parted and scheme not in _DATABASES:
+        raise ImproperlyConfigured(f"{name} begins with {scheme}://, which plgops does not run on. {_LIKE}")
+    try:
+        if not parted:
+            raise ValueError("no scheme")
+        found: dict[str, Any] = environ.Env.db_url_config(url)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name} cannot be read. {_LIKE}") from error
+    if not found["NAME"]:
+        raise ImproperlyConfigured(f"{name} names no database. {_LIKE}")
+    return found
+
+
+_DATABASES = ("postgres", "postgresql", "psql", "pgsql", "sqlite")
+_LIKE = "Write postgres://user:password@host:5432/name, or sqlite:////path/to/file."
 
 
 def secret(name: str, kept_in: Path) -> str:

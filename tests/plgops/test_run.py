@@ -169,6 +169,25 @@ def test_a_port_that_is_taken_is_said_before_anything_starts(tmp_path):
     assert not (tmp_path / "plgops.sqlite3").exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("PLGOPS_DEMO", "maybe"), ("LOG_LEVEL", "loud"), ("WEB_THREADS", "0"), ("PORT", "x"), ("PORT", "70000")],
+)
+def test_a_setting_that_cannot_be_read_is_one_line_before_anything_starts(tmp_path, name, value):
+    done = subprocess.run(
+        [sys.executable, "-m", "plgops.run"],
+        cwd=ROOT,
+        env={**environment(tmp_path, free_port()), name: value},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"plgops: {name} must be ") and value.upper() in line.upper()
+    assert not (tmp_path / "broker").exists()
+
+
 def test_nothing_stays_behind_when_the_supervisor_is_killed(tmp_path):
     port = free_port()
     process = start(tmp_path, port)

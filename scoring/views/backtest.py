@@ -17,6 +17,7 @@ from django.views.decorators.http import require_GET, require_POST
 from accounts import lake
 from accounts.models import EventType, Stage
 from scoring.backtest import answers, run, sellers, told
+from scoring.backtest.beginning import nothing_before
 from scoring.backtest.shown import shown
 from scoring.backtest.words import outcome_words
 from scoring.models import Purpose
@@ -145,6 +146,7 @@ def _result(request: HttpRequest, asked: Asked) -> HttpResponse:
         "outcome": outcome_words(question.outcome),
         "names": asked.names,
         "noun": noun,
+        "nothing_before": nothing_before(answer.results),
         "shown": shown(
             answer.results,
             names=asked.names,

@@ -543,6 +543,18 @@ def test_the_command_refuses(world, now, args):
         command(*args)
 
 
+def test_before_the_first_sign_up_there_is_nothing(world, now, client_of, rep):
+    before = {"from": "2024-01-01", "to": "2024-03-31"}
+    with pytest.raises(CommandError, match=r"nothing before 2026-\d\d-\d\d, the day of the first sign-up"):
+        command("team-expansion", "--from", before["from"], "--to", before["to"])
+    with pytest.raises(CommandError, match="write the date as YYYY-MM-DD"):
+        command("team-expansion", "--from", "1.1.2024")
+    client = client_of(rep)
+    url = reverse("backtest_result", args=["team-expansion"])
+    assert "The first account signed up on" in client.get(url, before).content.decode()
+    assert "The first account signed up on" not in client.get(url, PERIOD).content.decode()
+
+
 # --- weeks on the definition's page ---------------------------------------------------------------------------
 
 

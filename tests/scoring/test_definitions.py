@@ -281,6 +281,23 @@ def test_define_prints_the_schema(capsys):
         call_command("define")
 
 
+def test_define_says_what_is_unchanged_and_what_is_empty(tmp_path, capsys):
+    define(tmp_path, document(), capsys)
+    out = define(tmp_path, [document(), document(slug="second", name="Second")], capsys).splitlines()
+    assert out[0] == "team-expansion v1: unchanged, so nothing was published"
+    assert out[1].startswith("second v1: ") and "unchanged" not in out[1]
+    with pytest.raises(CommandError, match=r"rules\.json: the list is empty"):
+        define(tmp_path, [], capsys)
+
+
+def test_define_does_not_ignore_a_file_beside_schema(tmp_path):
+    path = tmp_path / "rules.json"
+    path.write_text(json.dumps(document()))
+    with pytest.raises(CommandError, match="--schema takes no FILE"):
+        call_command("define", str(path), "--schema")
+    assert Definition.objects.count() == 0
+
+
 def test_define_says_that_a_file_is_missing(tmp_path):
     with pytest.raises(CommandError, match="cannot be read"):
         call_command("define", str(tmp_path / "none.json"))

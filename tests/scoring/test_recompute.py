@@ -139,11 +139,11 @@ def test_evaluate_of_a_past_day_only_reads(capsys):
         "as_of": date,
         "users": 0,
         "accounts": 1,
-        "entered": 0,
-        "left": 0,
         "user_ids": [],
         "account_ids": ["acme"],
     }
+    call_command("evaluate", "--as-of", date)
+    assert f"as of {date}: 1 accounts; only read, nothing changed (" in capsys.readouterr().out
     assert (list(AccountDue.objects.values()), AuditEntry.objects.count()) == before
     assert (Qualification.objects.count(), StageEntry.objects.count()) == (0, 0)
 
@@ -174,6 +174,20 @@ def test_evaluate_without_list_has_no_ids_and_words_for_people(capsys):
     assert set(row) == {"slug", "version", "as_of", "users", "accounts", "entered", "left", "seconds"}
     call_command("evaluate")
     assert "team-expansion v1 as of" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("said", "answer"),
+    [
+        ("tomorrow", "write the date as YYYY-MM-DD, such as 2026-03-31, not “tomorrow”"),
+        ("2026-02-30", "there is no day 2026-02-30 in the calendar"),
+        ("2999-01-01", "--as-of 2999-01-01 is in the future: today is "),
+    ],
+)
+def test_evaluate_refuses_a_day_that_has_no_answer(said, answer):
+    publish(NOW)
+    with pytest.raises(CommandError, match=answer):
+        call_command("evaluate", "--as-of", said)
 
 
 def test_evaluate_of_an_unknown_definition_says_so():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 from argparse import ArgumentParser
 from pathlib import Path
@@ -12,8 +11,9 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from accounts import lake
-from plgops.lib import days
+from plgops.lib import arguments, days
 from scoring.backtest import run, sellers
+from scoring.backtest.beginning import nothing_before
 from scoring.backtest.documents import of_draft, of_version
 from scoring.backtest.lacking import Lacking, lacking
 from scoring.backtest.plain import plain
@@ -32,9 +32,10 @@ class Command(BaseCommand):
         parser.add_argument("slug", metavar="SLUG[@VERSION]", nargs="?", help=what)
         parser.add_argument("--draft", type=Path, metavar="FILE", help="a definition as JSON that is not published")
         parser.add_argument("--against", metavar="SLUG[@VERSION]", help="a second one for the same period")
-        date = dt.date.fromisoformat
-        parser.add_argument("--from", dest="first", type=date, metavar="YYYY-MM-DD", help="default: a year ago")
-        parser.add_argument("--to", dest="last", type=date, metavar="YYYY-MM-DD", help="default: yesterday")
+        parser.add_argument(
+            "--from", dest="first", type=arguments.date, metavar="YYYY-MM-DD", help="default: a year ago"
+        )
+        parser.add_argument("--to", dest="last", type=arguments.date, metavar="YYYY-MM-DD", help="default: yesterday")
         parser.add_argument("--outcome", default="paid", help="a stage, or the name of an event (paid)")
         parser.add_argument("--within", type=int, default=60, help="days in which the outcome must come (60)")
         parser.add_argument("--lacking", action="store_true", help="also say what missed conversions lacked")
@@ -61,6 +62,8 @@ class Command(BaseCommand):
             answer = run.run(question)
         except (run.UnknownOutcome, ValueError) as error:
             raise CommandError(str(error)) from error
+        if (first := nothing_before(answer.results)) is not None:
+            raise CommandError(f"There is nothing before {first}, the day of the first sign-up.")
         reps = sellers.count()
         told = []
         for (name, doc), result in zip(asked, answer.results, strict=True):

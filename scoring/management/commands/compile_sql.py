@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from argparse import ArgumentParser
 from typing import Any
 
@@ -12,7 +11,7 @@ from django.utils import timezone
 from sqlglot import exp
 
 from accounts.workspace import day_of
-from plgops.lib import days
+from plgops.lib import arguments, days
 from scoring import definitions
 from scoring.engines import reading
 from scoring.rules.compile import compile_verdicts
@@ -30,7 +29,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("slug", metavar="SLUG", help="a live definition")
         parser.add_argument("--dialect", choices=DIALECTS, default="duckdb", help="whose SQL (duckdb)")
-        parser.add_argument("--as-of", metavar="YYYY-MM-DD", type=dt.date.fromisoformat, help="the day (today)")
+        parser.add_argument("--as-of", metavar="YYYY-MM-DD", type=arguments.date, help="the day (today)")
         parser.add_argument(
             "--history", action="store_true", help="on which days it held: definition, account_id, from_day, to_day"
         )

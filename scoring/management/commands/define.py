@@ -30,6 +30,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["schema"]:
+            if options["file"] is not None:
+                raise CommandError("--schema takes no FILE: it prints the schema and publishes nothing.")
             self.stdout.write(json.dumps(json_schema(), indent=1, ensure_ascii=False))
             return
         name, now = options["file"], timezone.now()
@@ -47,6 +49,8 @@ class Command(BaseCommand):
         except RecursionError as error:
             raise CommandError(f"{name}: nested too deeply.") from error
         documents = content if isinstance(content, list) else [content]
+        if not documents:
+            raise CommandError(f"{name}: the list is empty; nothing to publish.")
         starts = [f"/{i}" for i in range(len(documents))] if isinstance(content, list) else [""]
         found: list[str] = []
         for document, start in zip(documents, starts, strict=True):
@@ -67,7 +71,9 @@ class Command(BaseCommand):
         if found:
             raise CommandError("\n".join([*found, "Nothing was published."]))
         for version in published:
-            self.stdout.write(f"{version.definition.slug} v{version.number}: {version.english}")
+            new = version.published_at == now
+            said = version.english if new else "unchanged, so nothing was published"
+            self.stdout.write(f"{version.definition.slug} v{version.number}: {said}")
 
 
 def _said(problems: list[Problem], name: str, start: str, places: dict[str, Place]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from typing import Any
 
 from django import forms
@@ -10,7 +11,7 @@ from django.conf import settings
 from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
 from django.core.exceptions import ValidationError
 
-from accounts import throttle
+from accounts import throttle, tokens
 from accounts.models import EventType
 from plgops.lib.proxies import client_address
 
@@ -53,6 +54,26 @@ class SourceForm(forms.Form):
     """A new source."""
 
     name = forms.CharField(max_length=100, label="New source", help_text="What sends, e.g. production backend.")
+
+
+class TokenForm(forms.Form):
+    """A new API token of one's own; `scopes` are those that its owner may give it."""
+
+    name = forms.CharField(max_length=100, label="What it is for", help_text="E.g. nightly export to the warehouse.")
+    scopes = forms.MultipleChoiceField(
+        label="What it may do",
+        widget=forms.CheckboxSelectMultiple,
+        error_messages={"required": "Choose at least one thing that it may do."},
+    )
+    days = forms.TypedChoiceField(
+        label="Good for", coerce=int, choices=[(30, "30 days"), (90, "90 days"), (365, "365 days")], initial=90
+    )
+
+    def __init__(self, *args: Any, scopes: Mapping[str, tokens.Scope], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        chosen = self.fields["scopes"]
+        assert isinstance(chosen, forms.MultipleChoiceField)
+        chosen.choices = [(name, scope.words) for name, scope in scopes.items()]
 
 
 class EventTypeForm(forms.ModelForm):

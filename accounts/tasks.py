@@ -9,7 +9,7 @@ from typing import Any
 from celery import shared_task
 from django.utils import timezone
 
-from accounts import import_jobs, lake, rebuild
+from accounts import idempotency, import_jobs, lake, rebuild
 from plgops.lib.doorbell import ring
 
 BUDGET = 10.0  # seconds of recounting: evaluation wants its turn on the same workers
@@ -43,4 +43,12 @@ def recount(**kwargs: Any) -> None:
     """Count history again, a step at a time, until none is left or the time is up."""
     until = time.monotonic() + BUDGET
     while time.monotonic() < until and rebuild.recount_next(now=timezone.now()):
+        pass
+
+
+@shared_task(name=idempotency.TASK)
+def sweep_idempotency(**kwargs: Any) -> None:
+    """Forget the answers that are kept no longer."""
+    until = time.monotonic() + BUDGET
+    while time.monotonic() < until and idempotency.sweep(now=timezone.now()):
         pass

@@ -4,15 +4,16 @@ from django.contrib.auth.views import LogoutView
 from django.urls import URLPattern, path, re_path
 
 from accounts import api
-from accounts.views import accounts, auth, data_quality, event_types, imports, quarantine, sources
+from accounts.views import accounts, auth, data_quality, event_types, imports, quarantine, sources, tokens
 
 urlpatterns: list[URLPattern] = [
     path("login/", auth.LoginView.as_view(), name="login"),
     path("logout/", LogoutView.as_view(http_method_names=["post", "options"]), name="logout"),
     path("password/", auth.PasswordView.as_view(), name="password"),
     path("profile/", auth.profile, name="profile"),
-    path("profile/read-key/", auth.read_key, name="read-key"),
     path("profile/preferences/", auth.preferences, name="preferences"),
+    path("tokens/", tokens.token_list, name="tokens"),
+    path("tokens/<int:token_id>/revoke/", tokens.token_revoke, name="token-revoke"),
     path("sources/", sources.source_list, name="sources"),
     path("sources/<int:source_id>/revoke/", sources.source_revoke, name="source-revoke"),
     path("event-types/", event_types.event_type_list, name="event-types"),

@@ -165,6 +165,7 @@ CELERY_BEAT_SCHEDULE = {
     "run-imports": {"task": "accounts.run_imports", "schedule": 5.0, "options": {"expires": 10}},
     "discover": {"task": "scoring.discover", "schedule": 5.0, "options": {"expires": 10}},
     "recount": {"task": "accounts.recount", "schedule": 5.0, "options": {"expires": 10}},
+    "sweep-idempotency": {"task": "accounts.sweep_idempotency", "schedule": 600.0, "options": {"expires": 600}},
 }
 
 # --- what the browser gets ------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The API that reads: why accounts qualify, as JSON (docs/api.md). Session or read key; nothing is changed here."""
+"""The API that reads: why accounts qualify, as JSON (docs/api.md). Session or API token; nothing is changed here."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts import read_keys
-from accounts.models import Account, StaffUser
+from accounts import tokens
+from accounts.models import Account, ApiToken, StaffUser
 from accounts.workspace import day_of
 from plgops.lib import access
 from plgops.lib.paging import BadCursor, keyset
@@ -28,17 +28,19 @@ SIZE = 25
 STATES = ("open", "closed", "all")
 
 
-class ReadKeyAuthentication(BaseAuthentication):
-    """`Authorization: Bearer plr_…`. Without such a header another way may speak for the reader."""
+class TokenAuthentication(BaseAuthentication):
+    """`Authorization: Bearer plt_…`. Without such a header another way may speak for the reader."""
 
-    def authenticate(self, request: Request) -> tuple[StaffUser, None] | None:
+    def authenticate(self, request: Request) -> tuple[StaffUser, ApiToken] | None:
         scheme, _, key = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer":
             return None
-        user = read_keys.reader(key.strip(), now=timezone.now())
-        if user is None:
-            raise exceptions.AuthenticationFailed("This read key is unknown, too old, or its owner changed password.")
-        return user, None
+        now = timezone.now()
+        token = tokens.authenticate(key.strip(), now=now)
+        if token is None:
+            raise exceptions.AuthenticationFailed("This API token is unknown, revoked or too old.")
+        tokens.used(token, now=now)
+        return token.user, token
 
     def authenticate_header(self, request: Request) -> str:
         return 'Bearer realm="plgops"'
@@ -54,14 +56,17 @@ class Bad(exceptions.APIException):
 class Reading(APIView):
     """What all of them share: who may ask, and errors as `{"code", "message"}`."""
 
-    authentication_classes = (ReadKeyAuthentication, SessionAuthentication)
+    authentication_classes = (TokenAuthentication, SessionAuthentication)
     permission_classes = ()
     capability = ""
+    scope = "qualifications:read"
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         if not isinstance(request.user, StaffUser):
-            raise exceptions.NotAuthenticated("Send a read key as bearer, or the session of a log-in.")
+            raise exceptions.NotAuthenticated("Send an API token as bearer, or the session of a log-in.")
+        if isinstance(request.auth, ApiToken) and self.scope not in request.auth.scopes:
+            raise PermissionDenied(f"This token does not have the scope {self.scope}.")
         access.require(request.user, self.capability)
 
     def handle_exception(self, exc: Exception) -> Response:

@@ -18,18 +18,21 @@ from .people import (
 from .revenue import Motion, Plan, PlanLimit, RevenueMovement, Subscription, SubscriptionState
 from .sources import QuarantinedMessage, Source
 from .team import AuditEntry, BusinessCalendar, Delivery, LoginAttempts, StaffUser, Workspace
+from .tokens import ApiToken, IdempotencyKey
 
 __all__ = [
     "Account",
     "AccountDue",
     "AccountKey",
     "AccountMerge",
+    "ApiToken",
     "AuditEntry",
     "BusinessCalendar",
     "Delivery",
     "Event",
     "EventType",
     "Hold",
+    "IdempotencyKey",
     "ImportJob",
     "LoginAttempts",
     "Membership",

@@ -12,10 +12,8 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse_lazy
 from django.utils import timezone
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from accounts import read_keys
 from accounts.forms import LoginForm, PasswordForm
 from accounts.models import StaffUser
 from accounts.team import audit
@@ -53,36 +51,16 @@ class PasswordView(auth_views.PasswordChangeView):
 @login_required
 def profile(request: StaffRequest) -> HttpResponse:
     """Who I am here, what I may do, and how pages should look."""
-    return _profile(request)
-
-
-@require_POST
-@login_required
-@never_cache
-def read_key(request: StaffRequest) -> HttpResponse:
-    """Make a read key for the API and show it, this once."""
-    access.require(request.user, "accounts.view")
-    days = request.POST.get("days", "")
-    if days not in {str(choice) for choice in READ_KEY_DAYS}:
-        return HttpResponse("That is not one of the choices.", content_type="text/plain", status=422)
-    key = read_keys.create(user=request.user, days=int(days), by=request.user, now=timezone.now())
-    return _profile(request, new_key=key, key_days=int(days))
-
-
-READ_KEY_DAYS = (30, 90, 365)
-
-
-def _profile(request: StaffRequest, **more: Any) -> HttpResponse:
     roles = access.roles_of(request.user)
     may = [access.ABILITIES[capability] for capability, allowed in access.CAPABILITIES.items() if allowed & roles]
-    context: dict[str, Any] = {
+    context = {
         "roles": sorted(roles),
         "may": may,
         "themes": StaffUser.Theme,
         "densities": StaffUser.Density,
+        "may_read": access.may(request.user, "accounts.view"),
     }
-    context |= {"may_read": access.may(request.user, "accounts.view"), "key_choices": READ_KEY_DAYS}
-    return render(request, "auth/profile.html", context | more)
+    return render(request, "auth/profile.html", context)
 
 
 PREFERENCES = {"theme": "theme", "density": "density", "keys": "single_key_shortcuts"}

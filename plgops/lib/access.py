@@ -50,6 +50,8 @@ CAPABILITIES: dict[str, frozenset[str]] = {
     "tickets.assign": frozenset({SUPPORT_OPS, ADMIN}),
     "tiers.edit": frozenset({SUPPORT_OPS, ADMIN}),
     "articles.edit": _SUPPORT | {CS},
+    # programs: one's own tokens are everybody's who may see accounts; these are others'
+    "tokens.manage": frozenset({ADMIN}),
     # the workspace itself: Django's admin, staff, settings
     "workspace.admin": frozenset({ADMIN}),
 }
@@ -75,6 +77,7 @@ ABILITIES = {
     "tickets.assign": "Assign tickets",
     "tiers.edit": "Change support tiers",
     "articles.edit": "Write articles",
+    "tokens.manage": "See and revoke everybody's API tokens",
     "workspace.admin": "Administer the workspace",
 }
 

@@ -131,12 +131,20 @@ def project_people(standing: Mapping[int, Standing]) -> None:
                 text(values.get("title"), 200),
                 text(values.get("invited_by"), 210),
                 bulk.json_text(values),
+                told(values.get("do_not_contact")),
             )
         )
     bulk.update(
         ProductUser._meta.db_table,
         ("id", "bigint"),
-        [("email", "text"), ("name", "text"), ("title", "text"), ("invited_by_key", "text"), ("traits", "jsonb")],
+        [
+            ("email", "text"),
+            ("name", "text"),
+            ("title", "text"),
+            ("invited_by_key", "text"),
+            ("traits", "jsonb"),
+            ("do_not_contact", "boolean"),
+        ],
         rows,
     )
 

@@ -1,5 +1,9 @@
 """Sources: who may send facts. A write key is shown once, kept as a hash and can be revoked.
 
+A source that asks about people from a browser (scoring/prompts.py) also has a signing secret, with which the customer's
+backend says which user is asking: the token is the HMAC-SHA256 of the user's id, in hex. The secret follows from a salt
+and the server's SECRET_KEY; it is shown once and stored nowhere.
+
 A key reads `plg_<8 characters>_<32 characters>`. The first two parts are its prefix: public, unique, and
 how the row is found; the whole key is compared by its SHA-256 in constant time.
 """
@@ -14,6 +18,7 @@ import secrets
 import string
 import threading
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 
@@ -113,6 +118,45 @@ def seen(source: Source, *, now: dt.datetime) -> None:
         return
     _seen[prefix] = now
     Source.objects.filter(Q(last_seen_at__isnull=True) | Q(last_seen_at__lt=now), pk=source.pk).update(last_seen_at=now)
+
+
+def new_signing_secret(*, source_id: int, by: StaffUser, now: dt.datetime) -> tuple[Source, str]:
+    """A new signing secret of a source, which cannot be read again; tokens made with an earlier one are refused.
+
+    Raises Source.DoesNotExist, HasNoKey, AlreadyRevoked. Other processes may know the earlier one for `KNOWN_FOR`.
+    """
+    with transaction.atomic():
+        source = Source.objects.select_for_update().get(pk=source_id)
+        if source.kind != Source.Kind.HTTP:
+            raise HasNoKey(f"{source.name} has no write key.")
+        if source.revoked_at:
+            raise AlreadyRevoked(f"The key of {source.name} was revoked before.")
+        renewed = bool(source.signing_salt)
+        source.signing_salt = secrets.token_hex(16)
+        source.save(update_fields=["signing_salt"])
+        audit.record(action="source.secret_created", obj=source, by=by, now=now, detail={"replaces_another": renewed})
+    with _lock:
+        _known.clear()
+    return source, _signing_secret(source.signing_salt, settings.SECRET_KEY)
+
+
+def user_token(secret: str, user_id: str) -> str:
+    """What a customer's backend makes of its signing secret for a user: proof that the user is who they say."""
+    return hmac.new(secret.encode(), user_id.encode(), hashlib.sha256).hexdigest()
+
+
+def vouches_for(source: Source, user_id: str, token: str) -> bool:
+    """Whether the token was made for this user with the source's signing secret; never without one."""
+    if not source.signing_salt or not token.isascii():
+        return False
+    known = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
+    good = (user_token(_signing_secret(source.signing_salt, key), user_id) for key in known)
+    return any(hmac.compare_digest(one, token) for one in good)
+
+
+def _signing_secret(salt: str, key: str) -> str:
+    digest = hmac.new(key.encode(), f"plgops.signing.{salt}".encode(), hashlib.sha256).hexdigest()
+    return f"plgs_{digest}"
 
 
 def _random(length: int) -> str:

@@ -1,11 +1,11 @@
-"""What staff decide about an account by hand: who owns it, and whether it counts at all."""
+"""What staff decide by hand: who owns an account, whether it counts at all, and whom nobody may contact."""
 
 from __future__ import annotations
 
 import datetime as dt
 
 from accounts import due, profiles
-from accounts.models import Account, StaffUser
+from accounts.models import Account, ProductUser, StaffUser
 from accounts.team import audit
 from plgops.lib.db import retried
 
@@ -97,4 +97,16 @@ def set_parent(*, account_id: int, parent_id: int | None, by: StaffUser, now: dt
         detail={"parent": parent_id, "company_before": before},
     )
     due.mark_changed({account.pk, before, parent_id or account.pk}, now=now)
+    return True
+
+
+@retried
+def set_contact_refused(*, user_id: int, refused: bool, by: StaffUser | None, now: dt.datetime) -> bool:
+    """Leave a person out of all outreach, or take that back; what their trait says stands beside it. True if that
+    changed anything. `by` None: the person said so. Raises ProductUser.DoesNotExist."""
+    person = ProductUser.objects.select_for_update(no_key=True).get(pk=user_id)
+    if (person.contact_refused_at is not None) == refused:
+        return False
+    ProductUser.objects.filter(pk=user_id).update(contact_refused_at=now if refused else None)
+    audit.record(action="person.contact_refused" if refused else "person.contact_allowed", obj=person, by=by, now=now)
     return True

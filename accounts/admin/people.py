@@ -82,9 +82,29 @@ class AccountAdmin(DeskAdmin):
 
 @admin.register(ProductUser)
 class ProductUserAdmin(LogAdmin):
-    list_display = ("external_id", "email", "name", "is_known", "signed_up_at", "last_seen_at")
+    list_display = ("external_id", "email", "name", "is_known", "signed_up_at", "last_seen_at", "contact")
     found_by = {"pk": person_ids}
     search_help_text = "An external id, an e-mail address or a key, exactly"
+    actions = ("refuse_contact", "allow_contact")
+
+    @admin.display(description="contact")
+    def contact(self, person: ProductUser) -> str:
+        return "Do not contact" if person.is_left_alone else ""
+
+    @admin.action(description="Do not contact: out of all outreach")
+    def refuse_contact(self, request: HttpRequest, queryset: QuerySet[ProductUser]) -> None:
+        self._set_refused(request, queryset, refused=True)
+
+    @admin.action(description="Take “do not contact” back (a trait that says so stays)")
+    def allow_contact(self, request: HttpRequest, queryset: QuerySet[ProductUser]) -> None:
+        self._set_refused(request, queryset, refused=False)
+
+    def _set_refused(self, request: HttpRequest, queryset: QuerySet[ProductUser], *, refused: bool) -> None:
+        by, now = cast(StaffUser, request.user), timezone.now()
+        done = sum(
+            stewardship.set_contact_refused(user_id=person.pk, refused=refused, by=by, now=now) for person in queryset
+        )
+        tell(request, done, "person", "not to be contacted" if refused else "may be contacted")
 
 
 @admin.register(AccountKey)

@@ -103,6 +103,10 @@ class ProductUser(models.Model):
     recorded_at = models.DateTimeField()
     last_seen_at = models.DateTimeField(null=True, blank=True)
     traits = models.JSONField(default=dict, blank=True)
+    do_not_contact = models.BooleanField(default=False, db_default=False, help_text="Its trait of this name says so.")
+    contact_refused_at = models.DateTimeField(
+        null=True, blank=True, help_text="Said by hand, or by the person: no outreach, whatever the trait says."
+    )
 
     class Meta:
         constraints = [
@@ -112,6 +116,11 @@ class ProductUser(models.Model):
 
     def __str__(self) -> str:
         return self.external_id
+
+    @property
+    def is_left_alone(self) -> bool:
+        """Whether no outreach may go to the person."""
+        return self.do_not_contact or self.contact_refused_at is not None
 
 
 class UserKey(models.Model):

@@ -24,6 +24,9 @@ class Source(models.Model):
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
     revoked_at = models.DateTimeField(null=True, blank=True)
+    signing_salt = models.CharField(
+        max_length=32, blank=True, default="", help_text="Its signing secret follows from this and the server's key."
+    )
     last_seen_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:

@@ -1,7 +1,7 @@
 """What publications and releases changed lately, as one line for those who work the inbox, instead of a flood.
 
 A publication leaves its facts where they belong: episodes that it opened or ended, handoffs that no longer have a
-reason, audit rows. This reads them together; nothing is written. Who works the inbox reads what reached it; what each
+reason, audit rows. This reads them together; what is written is only up to when a person has seen them. Who works the inbox reads what reached it; what each
 version let in and out, much of which never does, is for those who publish.
 """
 
@@ -113,6 +113,12 @@ def lately(*, user: StaffUser, now: dt.datetime, seen: dt.datetime | None = None
     ]
     told = [change for change in found if change.reached or change.versions]
     return sorted(told, key=lambda change: (change.yours > 0, change.at, change.definition.pk), reverse=True)[:MOST]
+
+
+def dismiss(*, user: StaffUser, until: dt.datetime) -> None:
+    """Changes up to `until` are not told to this person again, wherever they log in. It never goes back."""
+    earlier = Q(news_seen_at=None) | Q(news_seen_at__lt=until)
+    StaffUser.objects.filter(earlier, pk=user.pk).update(news_seen_at=until)
 
 
 def _audited(since: dt.datetime) -> tuple[dict[int, AuditEntry], dict[int, int]]:

@@ -25,6 +25,9 @@ class StaffUser(AbstractUser):
     theme = models.CharField(max_length=5, choices=Theme.choices, default=Theme.AUTO)
     density = models.CharField(max_length=7, choices=Density.choices, default=Density.NORMAL)
     single_key_shortcuts = models.BooleanField(default=True, help_text="WCAG 2.1.4: single keys can be turned off.")
+    news_seen_at = models.DateTimeField(
+        null=True, blank=True, help_text="What changed up to then was dismissed in the inbox, on any machine."
+    )
 
     @property
     def label(self) -> str:

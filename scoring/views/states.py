@@ -17,8 +17,6 @@ from plgops.lib import access
 from scoring import definition_health, digest, export, freshness
 from scoring.models import Definition
 
-SEEN = "digest_seen"  # in the session: changes up to then were dismissed; it ends long after the changes are told
-
 
 @login_required
 @require_GET
@@ -35,7 +33,7 @@ def digest_lately(request: HttpRequest) -> HttpResponse:
     """What publications and releases changed lately, as one line; 204 where nothing did."""
     access.require(request.user, "handoffs.view")
     user = cast(StaffUser, request.user)
-    changes = digest.lately(user=user, now=timezone.now(), seen=_seen(request))
+    changes = digest.lately(user=user, now=timezone.now(), seen=user.news_seen_at)
     if not changes:
         return HttpResponse(status=204)
     return render(
@@ -46,12 +44,12 @@ def digest_lately(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_POST
 def digest_dismiss(request: HttpRequest) -> HttpResponse:
-    """Do not tell these changes again, in this log-in; `until` is the newest that was shown."""
+    """Do not tell these changes to this person again; `until` is the newest that was shown."""
     access.require(request.user, "handoffs.view")
     until = _moment(request.POST.get("until", ""))
     if until is None:
         return HttpResponse("until: expected a time.", status=422, content_type="text/plain; charset=utf-8")
-    request.session[SEEN] = min(until, timezone.now()).isoformat()
+    digest.dismiss(user=cast(StaffUser, request.user), until=min(until, timezone.now()))
     if request.headers.get("HX-Request"):
         return HttpResponse("")
     return redirect("inbox")
@@ -79,13 +77,9 @@ def definition_health_panel(request: HttpRequest) -> HttpResponse:
     return render(request, "data_quality/definitions.html", {"suspects": found})
 
 
-def _seen(request: HttpRequest) -> dt.datetime | None:
-    return _moment(request.session.get(SEEN, ""))
-
-
-def _moment(text: object) -> dt.datetime | None:
+def _moment(text: str) -> dt.datetime | None:
     try:
-        at = dt.datetime.fromisoformat(str(text))
+        at = dt.datetime.fromisoformat(text)
     except ValueError:
         return None
     return at if at.tzinfo else None

@@ -133,9 +133,19 @@ def test_the_line_in_the_inbox_and_its_dismissal(changed, client_of, rep, strang
     until = response.context["until"]
     assert client.post("/inbox/digest/dismiss/", {"until": until}, HTTP_HX_REQUEST="true").content == b""
     assert client.get("/inbox/digest/").status_code == 204
+    client.logout()
+    assert client_of(rep).get("/inbox/digest/").status_code == 204  # nor after another log-in
     assert client.post("/inbox/digest/dismiss/", {"until": until}).headers["Location"] == "/inbox/"
     assert client_of(stranger).get("/inbox/digest/").status_code == 403
     assert client_of(stranger).post("/inbox/digest/dismiss/", {"until": until}).status_code == 403
+
+
+def test_what_was_dismissed_never_comes_back_by_an_older_page(changed, now, rep, other_rep):
+    digest.dismiss(user=rep, until=now)
+    digest.dismiss(user=rep, until=now - DAY)  # a tab that was open since yesterday
+    rep.refresh_from_db()
+    other_rep.refresh_from_db()
+    assert (rep.news_seen_at, other_rep.news_seen_at) == (now, None)
 
 
 @pytest.mark.parametrize("size", [1, 3])

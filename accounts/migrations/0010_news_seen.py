@@ -3,7 +3,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("accounts", "0008_api_tokens"),
+        ("accounts", "0009_do_not_contact"),
     ]
 
     operations = [

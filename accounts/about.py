@@ -7,12 +7,12 @@ Plain values, bounded, in a number of queries that never grows with the rows. Ev
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from django.db.models import Count, Exists, Max, OuterRef, Q, Sum
 
-from accounts.models import Account, AccountMerge, Membership, Plan, ProductUser, TraitValue, UsageDay
+from accounts.models import Account, AccountMerge, EventType, Membership, Plan, ProductUser, TraitValue, UsageDay
 from plgops.lib import days, paging
 from plgops.lib.paging import Page
 
@@ -89,6 +89,7 @@ class Contact:
 
 
 CONTACT_SPAN = 28
+CHAMPION_DAYS = 6  # of the span: below that nobody is called a champion
 
 
 def contacts(account_ids: Collection[int], limit: int, *, today: int) -> list[Contact]:
@@ -98,15 +99,28 @@ def contacts(account_ids: Collection[int], limit: int, *, today: int) -> list[Co
 
 def people(account_ids: Collection[int], *, today: int, cursor: str = "", size: int = paging.SIZE) -> Page[Contact]:
     """A page of the people of these accounts, most recently seen first. Members of today before nobody else."""
-    ids = list(account_ids)
-    belongs = Membership.objects.filter(user=OuterRef("pk"), account_id__in=ids)
+    belongs = Membership.objects.filter(user=OuterRef("pk"), account_id__in=list(account_ids))
     page = paging.keyset(
         ProductUser.objects.filter(Exists(belongs), merged_into__isnull=True),
         by="-last_seen_at",
         cursor=cursor,
         size=size,
     )
-    user_ids = [user.pk for user in page.items]
+    return Page(_contacts(page.items, account_ids, today=today), page.next_cursor)
+
+
+def with_champion(found: list[Contact], first: Champion, account_ids: Collection[int], *, today: int) -> list[Contact]:
+    """The contacts with the champion before all others, who is read where they are not among them (three queries)."""
+    theirs = [contact for contact in found if contact.id == first.user_id]
+    if not theirs:
+        theirs = _contacts(ProductUser.objects.filter(pk=first.user_id), account_ids, today=today)
+    return theirs + [contact for contact in found if contact.id != first.user_id]
+
+
+def _contacts(users: Iterable[ProductUser], account_ids: Collection[int], *, today: int) -> list[Contact]:
+    """These people of the accounts, in this order, with their last weeks."""
+    ids, users = list(account_ids), list(users)
+    user_ids = [user.pk for user in users]
     memberships: dict[int, Membership] = {}
     for membership in Membership.objects.filter(account_id__in=ids, user_id__in=user_ids).order_by("valid_from", "pk"):
         memberships[membership.user_id] = membership  # the newest one stands
@@ -120,27 +134,63 @@ def people(account_ids: Collection[int], *, today: int, cursor: str = "", size: 
     )
     for row in rows:
         per_day[row["user_id"]][row["day"] - first] = row["events"]
-    found = []
-    for user in page.items:
-        membership = memberships[user.pk]
-        found.append(
-            Contact(
-                id=user.pk,
-                external_id=user.external_id,
-                name=user.name or user.email or user.external_id,
-                email=user.email,
-                title=user.title,
-                role=membership.role,
-                is_known=user.is_known,
-                is_member=membership.valid_to is None,
-                signed_up_at=user.signed_up_at,
-                last_seen_at=user.last_seen_at,
-                events=sum(per_day[user.pk]),
-                active_days=sum(1 for count in per_day[user.pk] if count),
-                per_day=per_day[user.pk],
-            )
+    return [
+        Contact(
+            id=user.pk,
+            external_id=user.external_id,
+            name=user.name or user.email or user.external_id,
+            email=user.email,
+            title=user.title,
+            role=memberships[user.pk].role,
+            is_known=user.is_known,
+            is_member=memberships[user.pk].valid_to is None,
+            signed_up_at=user.signed_up_at,
+            last_seen_at=user.last_seen_at,
+            events=sum(per_day[user.pk]),
+            active_days=sum(1 for count in per_day[user.pk] if count),
+            per_day=per_day[user.pk],
         )
-    return Page(found, page.next_cursor)
+        for user in users
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Champion:
+    """Who uses the product most and brings it to others; `why` in words."""
+
+    user_id: int
+    active_days: int
+    invites: int
+    core: int
+
+    @property
+    def why(self) -> str:
+        parts = [f"active on {self.active_days} of {CONTACT_SPAN} days"]
+        parts += [f"invited {self.invites:,}"] if self.invites else []
+        parts += [f"did core work {self.core:,} times"] if self.core else []
+        return ", ".join(parts)
+
+
+def champion(account_ids: Collection[int], *, today: int) -> Champion | None:
+    """The present member active on most of the last 28 days, of those who invited somebody or did core work in them.
+
+    Nobody below CHAMPION_DAYS active days; of equals who invited more, then who was there first. One query.
+    """
+    belongs = Membership.objects.filter(user_id=OuterRef("user_id"), account_id__in=list(account_ids), valid_to=None)
+    invites, core = (
+        Sum("count", filter=Q(event_type_id__in=EventType.objects.filter(meaning=meaning).values("pk")), default=0)
+        for meaning in (EventType.Meaning.INVITE, EventType.Meaning.CORE)
+    )
+    row = (
+        UsageDay.objects.filter(account_id__in=list(account_ids), day__gt=today - CONTACT_SPAN, day__lte=today)
+        .filter(Exists(belongs))
+        .values("user_id")
+        .annotate(active=Count("day", distinct=True), invites=invites, core=core)
+        .filter(Q(invites__gt=0) | Q(core__gt=0), active__gte=CHAMPION_DAYS)
+        .order_by("-active", "-invites", "user_id")
+        .first()
+    )
+    return Champion(row["user_id"], row["active"], row["invites"], row["core"]) if row else None
 
 
 # --- its company, its figures --------------------------------------------------------------------------------

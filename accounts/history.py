@@ -7,6 +7,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.db.models import Min
+
 from accounts.charts import Pin, short_date
 from accounts.models import AuditEntry, Event, EventType, RevenueMovement, Stage, StageEntry, TraitValue
 from accounts.workspace import zone
@@ -40,10 +42,11 @@ def timeline(account_ids: Collection[int], limit: int = 20, *, cursor: str = "")
     """The newest events of these accounts. One query, through the index that the log has for it."""
     rows = Event.objects.filter(account_id__in=list(account_ids)).select_related("event_type", "user")
     page = paging.keyset(rows, by="-occurred_at", tie="-id", cursor=cursor, size=limit)
-    return Page([_happened(event) for event in page.items], page.next_cursor)
+    return Page([happened(event) for event in page.items], page.next_cursor)
 
 
-def _happened(event: Event) -> Happened:
+def happened(event: Event) -> Happened:
+    """An event of the log in words; its type and person should be at hand."""
     properties: Mapping[str, Any] = event.properties if isinstance(event.properties, dict) else {}
     plain = [(name, value) for name, value in properties.items() if isinstance(value, str | int | float | bool)]
     return Happened(
@@ -100,6 +103,29 @@ def stages(account_ids: Collection[int], limit: int = MOST_ENTRIES) -> list[Reac
     return [Reached(Stage(row.stage), row.at, row.day, row.cause.replace("_", " ")) for row in rows]
 
 
+# the way that an account goes, in order; what follows payment or ends is told in the list of entries
+PATH = (Stage.SIGNED_UP, Stage.ACTIVATED, Stage.PQL, Stage.CLAIMED, Stage.CONTACTED, Stage.PAID, Stage.EXPANDED)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A stage of the way and when the account first reached it; None: not yet."""
+
+    stage: Stage
+    at: dt.datetime | None
+
+    @property
+    def label(self) -> str:
+        return self.stage.label
+
+
+def stage_path(account_ids: Collection[int]) -> list[Step]:
+    """The stages of PATH with the first time each was reached. One query."""
+    rows = StageEntry.objects.filter(account_id__in=list(account_ids), stage__in=PATH)
+    first = dict(rows.values("stage").annotate(first=Min("at")).order_by().values_list("stage", "first"))
+    return [Step(stage, first.get(stage.value)) for stage in PATH]
+
+
 def stage_pins(entries: Collection[Reached]) -> list[Pin]:
     """The ledger's moments as pins of the usage chart: one a day, the furthest stage of that day."""
     order = list(Stage)
@@ -149,10 +175,11 @@ def audit_trail(account_id: int, *, cursor: str = "", size: int = 30) -> Page[Ch
     """Who changed what about the account, newest first."""
     rows = AuditEntry.objects.filter(account_id=account_id)
     page = paging.keyset(rows, by="-at", tie="-id", cursor=cursor, size=size)
-    return Page([_change(entry) for entry in page.items], page.next_cursor)
+    return Page([change(entry) for entry in page.items], page.next_cursor)
 
 
-def _change(entry: AuditEntry) -> Change:
+def change(entry: AuditEntry) -> Change:
+    """An audit entry in words."""
     noun, _, verb = entry.action.partition(".")
     what = f"{noun} {verb}".replace("_", " ").strip().capitalize()
     detail = entry.detail if isinstance(entry.detail, dict) else {}

@@ -71,5 +71,6 @@ urlpatterns = [
     path("discover/<int:discovery_id>/answer.json", discover.text, name="discovery_text"),
     path("discover/<int:discovery_id>/tried.csv", discover.tried, name="discovery_tried"),
     path("accounts/<int:account_id>/panels/qualification/", panels.qualification, name="panel_qualification"),
+    path("accounts/<int:account_id>/panels/sales/", panels.sales, name="panel_sales"),
     path("accounts/<int:account_id>/panels/near/", panels.near, name="panel_near"),
 ]

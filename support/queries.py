@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from django.db.models import F, Q, QuerySet
+from django.db.models import Case, F, Q, QuerySet, When
 
 from accounts import identity
 from accounts.models import StaffUser
@@ -72,6 +72,15 @@ def tickets_of(account_id: int, *, limit: int = 5) -> AccountTickets:
     )
     found = list(rows.order_by(F("solved_at").desc(nulls_first=True), "-opened_at", "-pk")[: limit + 1])
     return AccountTickets(found[:limit], len(found) > limit)
+
+
+def talking(account_id: int, *, cap: int = 20) -> AccountTickets:
+    """The account's open tickets, urgent ones first, then the next promise; merged accounts' too. As `tickets_of`."""
+    rows = Ticket.objects.filter(account_id__in=[account_id, *identity.merged_into([account_id])])
+    urgent = Case(When(priority=Ticket.Priority.URGENT, then=0), default=1)
+    rows = rows.exclude(status=Ticket.Status.SOLVED).select_related("assignee", "tier")
+    found = list(rows.order_by(urgent, F("due_at").asc(nulls_last=True), "pk")[: cap + 1])
+    return AccountTickets(found[:cap], len(found) > cap)
 
 
 def thread(ticket: Ticket) -> QuerySet[TicketMessage]:

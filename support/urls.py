@@ -18,6 +18,7 @@ urlpatterns = [
         path(f"tickets/<int:pk>/{action}/", tickets.ticket_act, {"action": action}, name=f"ticket-{action}")
         for action in ("take", "solve", "reopen")
     ),
+    path("accounts/<int:account_id>/panels/support/", tickets.account_talking, name="account-talking"),
     path("accounts/<int:account_id>/panels/tickets/", tickets.account_panel, name="account-tickets"),
     path("tiers/", tiers.tier_list, name="tiers"),
     path("tiers/new/", tiers.tier_edit, name="tier-new"),

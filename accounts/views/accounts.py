@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
-from accounts import about, charts, history, identity, listing, stewardship
+from accounts import about, charts, history, identity, limits, listing, stewardship, timeline
 from accounts.charts import Measure
 from accounts.models import Account, AccountMerge, StaffUser, Stage
 from accounts.team.requests import StaffRequest
@@ -21,9 +21,9 @@ from accounts.workspace import day_of
 from plgops.lib import access, htmx
 
 TEMPLATE = "accounts/page.html"
-TABS = ("overview", "people", "events", "revenue", "history")
+TABS = ("overview", "timeline", "people", "events", "revenue", "history")
 SHOWN_CONTACTS = 6
-SHOWN_EVENTS = 12
+SHOWN_MOMENTS = 12
 
 
 @require_GET
@@ -117,13 +117,35 @@ def _frame(request: StaffRequest, account: Account, today: int) -> dict[str, Any
 
 def _overview(request: StaffRequest, account: Account, today: int) -> dict[str, Any]:
     entries = history.stages([account.pk])
+    contacts = about.contacts([account.pk], SHOWN_CONTACTS + 1, today=today)
+    champion = about.champion([account.pk], today=today)
+    if champion is not None:
+        contacts = about.with_champion(contacts, champion, [account.pk], today=today)
     return {
         "usage": charts.usage_chart([account.pk], today, pins=history.stage_pins(entries)),
         "usage_ids": account.pk,
         "stages": entries,
-        "contacts": about.contacts([account.pk], SHOWN_CONTACTS + 1, today=today),
+        "contacts": contacts,
         "contacts_shown": SHOWN_CONTACTS,
-        "timeline": history.timeline([account.pk], SHOWN_EVENTS),
+        "champion": champion,
+        "path": history.stage_path([account.pk]),
+        "limits": limits.use_of_limits(account, today=today),
+        "moments": timeline.page(account.pk, today=today, size=SHOWN_MOMENTS),
+    }
+
+
+def _timeline(request: StaffRequest, account: Account, today: int) -> dict[str, Any]:
+    kind = request.GET.get("show", "")
+    if kind not in timeline.KINDS:
+        raise Http404("There is no such part of the timeline.")
+    cursor = request.GET.get("cursor", "")
+    page = timeline.page(account.pk, today=today, kind=kind, cursor=cursor)
+    return {
+        "page": page,
+        "more": _with(request, cursor=page.next_cursor),
+        "show": kind,
+        "kinds": [(name, words) for name, (words, _) in timeline.KINDS.items()],
+        "signal_days": timeline.SIGNAL_DAYS,
     }
 
 
@@ -154,6 +176,7 @@ def _history(request: StaffRequest, account: Account, today: int) -> dict[str, A
 
 _TAB_READERS = {
     "overview": _overview,
+    "timeline": _timeline,
     "people": _people,
     "events": _events,
     "revenue": _revenue,

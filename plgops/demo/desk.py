@@ -65,7 +65,9 @@ class Desk:
                 at = self._moment(max(since, handoff.opened_at), now)
                 if self.rng.random() < 0.12:
                     reason = self.rng.choice(DISQUALIFIED)
-                    handoffs.close(handoff_id=handoff.pk, outcome="disqualified", reason=reason, note="", by=rep, now=at)
+                    handoffs.close(
+                        handoff_id=handoff.pk, outcome="disqualified", reason=reason, note="", by=rep, now=at
+                    )
                     continue
                 handoffs.claim(handoff_id=handoff.pk, by=rep, now=at)
                 if self.rng.random() < 0.7:

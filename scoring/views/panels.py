@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET
 from accounts.models import Account
 from accounts.workspace import day_of
 from plgops.lib import access
-from scoring import nearest, reasons
+from scoring import nearest, next_action, reasons
 
 
 @login_required
@@ -43,3 +43,12 @@ def today(request: HttpRequest, qualification_id: int) -> HttpResponse:
     found = get_object_or_404(reasons.rows(), pk=qualification_id)
     (reason,) = reasons.told_of([found], today=day_of(timezone.now()))
     return render(request, "scoring/_why.html#conditions", {"reason": reason})
+
+
+@login_required
+@require_GET
+def sales(request: HttpRequest, account_id: int) -> HttpResponse:
+    """Who of sales talks to the account's company now, and what would help most next."""
+    access.require(request.user, "accounts.view")
+    account = get_object_or_404(Account.objects.only("id", "parent_id"), pk=account_id)
+    return render(request, "scoring/talking.html", {"talking": next_action.of_account(account, now=timezone.now())})

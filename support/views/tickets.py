@@ -201,3 +201,11 @@ def account_panel(request: StaffRequest, account_id: int) -> HttpResponse:
         "now": timezone.now(),
     }
     return render(request, "tickets/_panel.html", context)
+
+
+@login_required
+@require_GET
+def account_talking(request: StaffRequest, account_id: int) -> HttpResponse:
+    """Who of support talks to the account now: its most pressing open ticket, and how many others."""
+    access.require(request.user, "tickets.view")
+    return render(request, "tickets/_talking.html", {"found": queries.talking(account_id), "now": timezone.now()})

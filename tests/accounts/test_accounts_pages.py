@@ -21,8 +21,10 @@ LIST_QUERIES = 7
 # session, user, roles; account; traits, plan, children, merges, totals; then the tab's own:
 FRAME_QUERIES = 9
 TAB_QUERIES = {
-    # stages, people a day, different people; persons (seen, never seen), memberships, usage; events
-    "overview": FRAME_QUERIES + 8,
+    # stages, people a day, different people; persons (seen, never seen), memberships, usage; champion; the way;
+    # limits; then the timeline's: events, stages, revenue, audit
+    "overview": FRAME_QUERIES + 14,
+    "timeline": FRAME_QUERIES + 4,
     "people": FRAME_QUERIES + 4,  # persons (seen, never seen), memberships, usage
     "events": FRAME_QUERIES + 1,
     "revenue": FRAME_QUERIES + 1,
@@ -251,7 +253,7 @@ def test_contacts_are_most_recently_seen_first_and_those_never_seen_last(db):
     assert (found[0].events, found[0].active_days) == (4, 1)
 
 
-def test_timeline_is_newest_first_and_pages(db):
+def test_the_log_is_newest_first_and_pages(db):
     account = an_account()
     person = a_person(account)
     for days_ago in range(5):

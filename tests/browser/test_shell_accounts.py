@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.sync_api import expect
 
 from accounts.models import Account
@@ -21,7 +22,7 @@ def test_the_list_is_worked_by_keyboard(open_page, rep):
     expect(page.get_by_role("link", name="Birch")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text("Birch")
-    page.keyboard.press("2")
+    page.keyboard.press("3")
     expect(page).to_have_url(re.compile(r"\?tab=people$"))
     expect(page.get_by_text("Nobody is known yet")).to_be_visible()
     page.keyboard.press("u")
@@ -104,3 +105,20 @@ def test_the_menu_opens_at_its_button(open_page, admin):
     menu, opener = page.locator("#acct-menu").bounding_box(), button.bounding_box()
     assert 0 <= menu["y"] - (opener["y"] + opener["height"]) <= 8
     assert menu["x"] + menu["width"] >= opener["x"]
+
+
+@pytest.mark.parametrize("phone", [False, True])
+def test_the_whole_account_on_one_line_of_time(open_page, violations_by_theme, rep, phone):
+    account = a_busy_account()
+    page = open_page(rep, f"/accounts/{account.pk}/", phone=phone)
+    talking = page.get_by_role("group", name=re.compile("^Who is talking to"))
+    expect(talking.get_by_text("nobody of sales has it")).to_be_visible()
+    expect(talking.get_by_text("No open ticket")).to_be_visible()
+    assert violations_by_theme(page) == {"light": [], "dark": []}
+    page.keyboard.press("2")
+    expect(page.get_by_role("link", name="Everything")).to_be_visible()
+    page.get_by_role("link", name="Signals").focus()
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(r"tab=timeline&show=signals$"))
+    expect(page.get_by_text("one line a person and day")).to_be_visible()
+    assert violations_by_theme(page) == {"light": [], "dark": []}

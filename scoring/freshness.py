@@ -24,6 +24,16 @@ ERRORS_CAP = 100
 
 
 @dataclass(frozen=True, slots=True)
+class Line:
+    """How fresh one definition is: `to_follow` accounts have still to be judged by its live version, `number`."""
+
+    slug: str
+    name: str
+    number: int
+    to_follow: int
+
+
+@dataclass(frozen=True, slots=True)
 class Freshness:
     """`up_to`: everything that came before it is evaluated (UTC). `seconds`: how long ago that is; 0: nothing waits.
 
@@ -83,3 +93,13 @@ def of(definition_ids: Sequence[int] | None, *, now: dt.datetime) -> Freshness:
         failing=failing,
         to_follow={pk: min(CAP, never + older) for *_, pk, never, older in found},
     )
+
+
+def lines(fresh: Freshness) -> list[Line]:
+    """Each definition that `fresh` knows of, those with most accounts still to follow first, then by name. One query."""
+    rows = Definition.objects.filter(pk__in=fresh.to_follow).order_by("name", "pk")
+    found = [
+        Line(slug, name, number, fresh.to_follow[pk])
+        for pk, slug, name, number in rows.values_list("pk", "slug", "name", "live_version__number")
+    ]
+    return sorted(found, key=lambda line: -line.to_follow)

@@ -71,10 +71,17 @@ def qualifiers_csv(request: HttpRequest, slug: str) -> StreamingHttpResponse:
 @login_required
 @require_GET
 def definition_health_panel(request: HttpRequest) -> HttpResponse:
-    """Definitions that fell silent, flood, or ask for events that do not come: a part of the page on data quality."""
+    """Definitions that fell silent, flood, or ask for events that do not come, and up to when each is evaluated: a part
+    of the page on data quality."""
     access.require(request.user, "data.quality")
-    found = definition_health.suspects(now=timezone.now(), silent_events=data_quality.rhythms().silent_names)
-    return render(request, "data_quality/definitions.html", {"suspects": found})
+    now = timezone.now()
+    fresh = freshness.of(None, now=now)
+    context = {
+        "suspects": definition_health.suspects(now=now, silent_events=data_quality.rhythms().silent_names),
+        "fresh": fresh,
+        "lines": freshness.lines(fresh),
+    }
+    return render(request, "data_quality/definitions.html", context)
 
 
 def _moment(text: str) -> dt.datetime | None:

@@ -1,15 +1,17 @@
 """Definitions that fell silent, flood, or ask for events that do not come."""
 
 import datetime as dt
+import re
 
 import pytest
+from django.utils.html import strip_tags
 
 from accounts import lake
 from accounts.models import EventType
-from scoring import definition_health
+from scoring import definition_health, definitions
 from scoring.models import Definition, Qualification
 from tests.conftest import NOW
-from tests.factories.scoring import make_account, publish
+from tests.factories.scoring import make_account, publish, sweep
 
 pytestmark = pytest.mark.django_db
 DAY = dt.timedelta(days=1)
@@ -104,6 +106,19 @@ def test_the_panel(client_of, admin):
     assert "Every definition opens about as many" in client_of(admin).get("/data-quality/definitions/").content.decode()
 
 
+def test_the_panel_says_up_to_when_each_definition_is_evaluated(client_of, admin):
+    publish(NOW, slug="first", name="First")
+    make_account("Acme")
+    sweep(NOW)
+    publish(NOW, slug="second", name="Second")
+    rows = client_of(admin).get("/data-quality/definitions/").content.decode().partition("<tbody>")[2].split("</tr>")
+    told = [" ".join(strip_tags(row).split()) for row in rows[:2]]
+    assert re.fullmatch(r"Second v1 \d\d:\d\d:\d\d nothing waits 1 account", told[0])
+    assert re.fullmatch(r"First v1 \d\d:\d\d:\d\d nothing waits None", told[1])
+    definitions.archive(definition_id=Definition.objects.get(slug="second").pk, by=admin, now=NOW)
+    assert "Second" not in client_of(admin).get("/data-quality/definitions/").content.decode()
+
+
 @pytest.mark.parametrize("size", [1, 3])
 def test_it_costs_the_same_with_any_number(size, client_of, admin, django_assert_num_queries):
     for number in range(size):
@@ -112,5 +127,5 @@ def test_it_costs_the_same_with_any_number(size, client_of, admin, django_assert
         assert len(definition_health.suspects(now=NOW)) == size
     lake.refresh(now=NOW)
     client = client_of(admin)
-    with django_assert_num_queries(6):  # session, user, roles
+    with django_assert_num_queries(8):  # session, user, roles; how fresh, and of which definitions
         client.get("/data-quality/definitions/")

@@ -75,6 +75,11 @@ class Calendar:
     def _key(self) -> tuple[object, ...]:
         return self.timezone, self.weekly_spans, self.holidays, tuple(self.date_overrides.items())
 
+    @property
+    def zone(self) -> ZoneInfo:
+        """The zone whose wall clock the hours are on."""
+        return self._zone
+
     # --- one day; days are ordinals of the local date ---------------------------------------------------------
 
     def _day_of(self, moment: dt.datetime) -> int:

@@ -1,6 +1,6 @@
 """What evaluation does to handoffs: open or join one, mark, withdraw, move after a merge; and an admin's release.
 
-All but `release` need a transaction and the company's lock (`handoffs.lock_company`). The database's
+All but `release` need a transaction and the company's lock (`handoff_states.lock_company`). The database's
 constraint is the judge of "one open handoff per company"; whoever comes second joins.
 """
 
@@ -16,8 +16,9 @@ from accounts import due
 from accounts.models import Account, StaffUser, Stage, StageEntry
 from accounts.team import audit
 from plgops.lib import access
+from scoring import snooze
 from scoring.alerts import tell
-from scoring.handoffs import NotAllowed, end, take
+from scoring.handoff_states import NotAllowed, end, take
 from scoring.models import AlertFact, Definition, Handoff, HandoffActivity, Qualification
 
 Status = Handoff.Status
@@ -44,11 +45,19 @@ def open_or_join(
     """
     handoff = open_of(company.pk)
     if handoff is None:
-        if _is_quiet(company.pk, newest_at=newest_at, now=now):
+        last = last_closed([company.pk]).get(company.pk)
+        if _is_quiet(last, newest_at=newest_at, now=now):
             return None
+        had = last if last is not None and last.owner_id else None
         try:
             with transaction.atomic():
-                handoff = Handoff.objects.create(company=company, opened_at=now, newest_evidence_at=newest_at)
+                handoff = Handoff.objects.create(
+                    company=company,
+                    opened_at=now,
+                    newest_evidence_at=newest_at,
+                    last_owner_id=had.owner_id if had else None,
+                    last_owner_until=had.closed_at if had else None,
+                )
         except IntegrityError:
             handoff = open_of(company.pk)  # the constraint judged: somebody else opened it just now
             if handoff is None:
@@ -86,6 +95,7 @@ def open_or_join(
         detail={"qualification": qualification.pk},
         key=f"{handoff.pk}:{qualification.pk}",
     )
+    snooze.wake_for(handoff, why="reason", now=now)
     return handoff
 
 
@@ -114,9 +124,11 @@ def review(*, company_id: int, now: dt.datetime) -> None:
     if paid_at and handoff.paid_at is None:
         handoff.paid_at = paid_at
         _note_change(handoff, "paid", now=now, at=paid_at.isoformat())
+        snooze.wake_for(handoff, why="paid", now=now)
     if holds and handoff.rule_lapsed_at:
         handoff.rule_lapsed_at = None
         _note_change(handoff, "held_again", now=now)
+        snooze.wake_for(handoff, why="held_again", now=now)
     elif not holds and handoff.rule_lapsed_at is None:
         handoff.rule_lapsed_at = now
         _note_change(handoff, "lapsed", now=now)
@@ -206,8 +218,7 @@ def _waiting(definition_id: int) -> models.QuerySet[Qualification]:
     )
 
 
-def _is_quiet(company_id: int, *, newest_at: dt.datetime, now: dt.datetime) -> bool:
-    last = last_closed([company_id]).get(company_id)
+def _is_quiet(last: Handoff | None, *, newest_at: dt.datetime, now: dt.datetime) -> bool:
     if last is None:
         return False
     if last.cooldown_until and last.cooldown_until > now:

@@ -9,7 +9,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from plgops.lib.doorbell import ring
-from scoring import discover, evaluate, follow
+from scoring import discover, evaluate, follow, snooze
 
 BUDGET = 20.0  # seconds; what is left then is found by the next sweep
 
@@ -26,6 +26,13 @@ def evaluate_due(**kwargs: Any) -> None:
 def follow_many(**kwargs: Any) -> None:
     """Where very many accounts wait, finish those about which nothing changes; sweeps take the others meanwhile."""
     follow.follow(now=timezone.now())
+
+
+@shared_task(name="scoring.wake")
+def wake(**kwargs: Any) -> None:
+    """Wake the snoozed handoffs whose moment has come."""
+    while snooze.wake_due(now=timezone.now()) == snooze.LIMIT:
+        pass
 
 
 @shared_task(name=discover.TASK, time_limit=3600)

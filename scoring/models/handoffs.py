@@ -38,6 +38,18 @@ class Handoff(models.Model):
     claimed_at = models.DateTimeField(null=True, blank=True)
     assigned = models.BooleanField(default=False, help_text="Went to an existing owner; nobody clicked Claim.")
     first_touch_at = models.DateTimeField(null=True, blank=True)
+    snoozed_until = models.DateTimeField(null=True, blank=True, help_text="Asleep until then; kept when it is closed.")
+    wakes_on_evidence = models.BooleanField(default=True, help_text="Stronger evidence wakes it before.")
+    woken_at = models.DateTimeField(null=True, blank=True, help_text="Woke by itself, and nothing was done since.")
+    last_owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        help_text="Who had the company when its handoff before this one was closed.",
+    )
+    last_owner_until = models.DateTimeField(null=True, blank=True)
     rule_lapsed_at = models.DateTimeField(null=True, blank=True, help_text="No reason holds any more.")
     paid_at = models.DateTimeField(
         null=True, blank=True, help_text="The account paid while this was open: confirm the outcome."
@@ -70,6 +82,16 @@ class Handoff(models.Model):
                 condition=~Q(status__in=["claimed", "working", "snoozed"]) | Q(owner__isnull=False),
                 name="handoff_claimed_has_owner",
             ),
+            models.CheckConstraint(
+                condition=Q(snoozed_until__isnull=False) & ~Q(status__in=["new", "claimed", "working"])
+                | Q(snoozed_until__isnull=True) & ~Q(status="snoozed"),
+                name="handoff_asleep_until",
+            ),
+            models.CheckConstraint(
+                condition=Q(last_owner__isnull=True, last_owner_until__isnull=True)
+                | Q(last_owner__isnull=False, last_owner_until__isnull=False),
+                name="handoff_last_owner_and_time",
+            ),
             models.CheckConstraint(condition=~Q(status="new") | Q(owner__isnull=True), name="handoff_new_has_none"),
         ]
         indexes = [
@@ -78,6 +100,7 @@ class Handoff(models.Model):
             models.Index(
                 fields=["owner", "-newest_evidence_at", "id"], name="handoff_mine", condition=Q(closed_at__isnull=True)
             ),
+            models.Index(fields=["snoozed_until", "id"], name="handoff_wakes", condition=Q(status="snoozed")),
             models.Index(fields=["-closed_at", "id"], name="handoff_done", condition=Q(closed_at__isnull=False)),
         ]
 

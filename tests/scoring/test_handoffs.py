@@ -7,7 +7,7 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from accounts.models import Account, AuditEntry, StageEntry
-from scoring import handoffs, openings
+from scoring import handoffs, openings, snooze
 from scoring.models import Handoff, HandoffActivity, Qualification
 from tests.conftest import NOW
 from tests.factories.scoring import make_account, make_trait, publish, sweep, use
@@ -34,9 +34,10 @@ def test_transitions_name_every_status_and_only_verbs_that_exist():
     assert {status for status, verb in handoffs.TRANSITIONS if verb != "reopen"} == set(Handoff.OPEN)
     assert {status for status, verb in handoffs.TRANSITIONS if verb == "reopen"} == set(handoffs.OUTCOMES)
     verbs = {verb for _, verb in handoffs.TRANSITIONS}
-    assert verbs == {"claim", "unclaim", "assign", "touch", "note", "withdraw", "reopen", *handoffs.OUTCOMES}
-    for verb in verbs - {"withdraw", *handoffs.OUTCOMES}:
-        assert inspect.isfunction(getattr(handoffs, verb))
+    people = {"claim", "unclaim", "assign", "touch", "note", "reopen", "snooze", "wake"}
+    assert verbs == {*people, "withdraw", *handoffs.OUTCOMES}
+    for verb in people:
+        assert inspect.isfunction(getattr(snooze if verb in ("snooze", "wake") else handoffs, verb))
     for outcome in handoffs.OUTCOMES:
         assert outcome in Handoff.Status.values
 
@@ -299,7 +300,7 @@ def test_buttons_are_what_the_user_may_do_now(rep, other_rep, manager, viewer):
     assert handoffs.allowed(handoff, manager) == {"claim", "assign", "disqualified"}
     assert handoffs.allowed(handoff, viewer) == frozenset()
     handoff = handoffs.claim(handoff_id=handoff.pk, by=rep, now=NOW)
-    work = {"touch", "note", "won", "lost", "disqualified", "returned"}
+    work = {"touch", "note", "snooze", "won", "lost", "disqualified", "returned"}
     assert handoffs.allowed(handoff, rep) == work | {"unclaim"}
     assert handoffs.allowed(handoff, other_rep) == frozenset()
     assert handoffs.allowed(handoff, manager) == work | {"assign", "unclaim"}
@@ -386,11 +387,20 @@ def test_database_refuses_a_second_open_handoff_of_a_company():
         ("handoff_closed_fits_status", {"status": "asleep"}),
         ("handoff_owner_and_time", {"claimed_at": NOW}),
         ("handoff_claimed_has_owner", {"status": "working"}),
+        ("handoff_claimed_has_owner", {"status": "snoozed", "snoozed_until": NOW}),
+        ("handoff_asleep_until", {"snoozed_until": NOW}),
+        ("handoff_last_owner_and_time", {"last_owner_until": NOW}),
     ],
 )
 def test_database_refuses_handoffs_that_cannot_be(name, values):
     account = make_account()
     refused_by_the_database(name, lambda: make_handoff(account, **values))
+
+
+def test_database_refuses_sleep_without_an_end(rep):
+    account = make_account()
+    values = {"status": "snoozed", "owner": rep, "claimed_at": NOW}
+    refused_by_the_database("handoff_asleep_until", lambda: make_handoff(account, **values))
 
 
 def test_database_refuses_an_unclaimed_handoff_with_an_owner(rep):

@@ -149,7 +149,7 @@ def vouches_for(source: Source, user_id: str, token: str) -> bool:
     """Whether the token was made for this user with the source's signing secret; never without one."""
     if not source.signing_salt or not token.isascii():
         return False
-    known = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
+    known: tuple[str, ...] = (settings.SECRET_KEY, *map(str, settings.SECRET_KEY_FALLBACKS))
     good = (user_token(_signing_secret(source.signing_salt, key), user_id) for key in known)
     return any(hmac.compare_digest(one, token) for one in good)
 

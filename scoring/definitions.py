@@ -22,7 +22,7 @@ from accounts.models import StaffUser, Workspace
 from accounts.team import audit
 from plgops.lib.db import after_commit, is_postgres
 from plgops.lib.doorbell import ring
-from scoring import dependencies
+from scoring import dependencies, playbook
 from scoring.models import Definition, DefinitionVersion
 from scoring.rules import describe, nesting, tree
 from scoring.rules.parse import parse_definition
@@ -143,6 +143,7 @@ def _publish(
         now=now,
         detail={"version": version.number, "version_id": version.pk, "reason": reason},
     )
+    playbook.for_published(definition, by=by, now=now)
     after_commit(ring, settings.DUE_CONSUMERS[CONSUMER])
     return version
 

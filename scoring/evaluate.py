@@ -23,7 +23,7 @@ from accounts import due
 from accounts.models import Account
 from accounts.workspace import day_of
 from plgops.lib.db import in_one_transaction, snapshot
-from scoring import definitions, handoffs, openings
+from scoring import definitions, handoffs, openings, plays
 from scoring.definitions import CONSUMER, LiveRule
 from scoring.judge import Case, judge
 from scoring.models import Definition, Purpose, Qualification
@@ -80,8 +80,8 @@ def evaluate_due(*, now: dt.datetime, limit: int = 500) -> Swept:
 def _evaluate(claimed: Sequence[due.Claimed], *, now: dt.datetime, today: int, swept: Swept) -> None:
     try:
         with snapshot():
-            rules = definitions.live_rules()
-            cases = judge(claimed, rules, now=now, today=today)
+            rules, desk = definitions.live_rules(), plays.desk(now=now)
+            cases = judge(claimed, rules, desk, now=now, today=today)
     except Exception as error:  # one bad account must not hold up the others: find it by itself
         if len(claimed) > 1:
             logger.warning("a batch of %s could not be judged (%r); one by one", len(claimed), error)
@@ -93,38 +93,50 @@ def _evaluate(claimed: Sequence[due.Claimed], *, now: dt.datetime, today: int, s
     light = [case for case in cases if case.light]
     quiet = [case for case in cases if not case.light and case.is_quiet(rules)]
     if light:
-        _settle_light(light, rules, now=now, today=today, swept=swept)
+        _settle_light(light, rules, desk, now=now, today=today, swept=swept)
     for start in range(0, len(quiet), TOGETHER):
-        _settle_quiet(quiet[start : start + TOGETHER], rules, now=now, today=today, swept=swept)
+        _settle_quiet(quiet[start : start + TOGETHER], rules, desk, now=now, today=today, swept=swept)
     together = {case.account.pk for case in (*light, *quiet)}
     for case in cases:
         if case.account.pk not in together:
-            _settle_or_push_back(case, rules, now=now, today=today, swept=swept)
+            _settle_or_push_back(case, rules, desk, now=now, today=today, swept=swept)
 
 
 # --- settling: short transactions -----------------------------------------------------------------------
 
 
 def _settle_light(
-    cases: Sequence[Case], rules: Sequence[LiveRule], *, now: dt.datetime, today: int, swept: Swept
+    cases: Sequence[Case],
+    rules: Sequence[LiveRule],
+    desk: plays.Desk,
+    *,
+    now: dt.datetime,
+    today: int,
+    swept: Swept,
 ) -> None:
     try:
         in_one_transaction(lambda: settle_light(cases, rules, now=now, today=today))
     except Stale:
         _give_back(cases, swept=swept)
     except Exception as error:  # one bad account must not hold up the others: settle each by itself
-        _one_by_one(cases, rules, error, now=now, today=today, swept=swept)
+        _one_by_one(cases, rules, desk, error, now=now, today=today, swept=swept)
 
 
 def _settle_quiet(
-    cases: Sequence[Case], rules: Sequence[LiveRule], *, now: dt.datetime, today: int, swept: Swept
+    cases: Sequence[Case],
+    rules: Sequence[LiveRule],
+    desk: plays.Desk,
+    *,
+    now: dt.datetime,
+    today: int,
+    swept: Swept,
 ) -> None:
     try:
-        opened, stale = in_one_transaction(lambda: settle_quiet(cases, rules, now=now, today=today))
+        opened, stale = in_one_transaction(lambda: settle_quiet(cases, rules, desk, now=now, today=today))
     except Stale:
         _give_back(cases, swept=swept)
     except Exception as error:  # as above
-        _one_by_one(cases, rules, error, now=now, today=today, swept=swept)
+        _one_by_one(cases, rules, desk, error, now=now, today=today, swept=swept)
     else:
         swept.opened += opened
         _give_back(stale, swept=swept)
@@ -139,6 +151,7 @@ def _give_back(cases: Sequence[Case], *, swept: Swept) -> None:
 def _one_by_one(
     cases: Sequence[Case],
     rules: Sequence[LiveRule],
+    desk: plays.Desk,
     error: Exception,
     *,
     now: dt.datetime,
@@ -147,19 +160,21 @@ def _one_by_one(
 ) -> None:
     logger.warning("%s accounts could not be settled together (%r); one by one", len(cases), error)
     for case in cases:
-        _settle_or_push_back(case, rules, now=now, today=today, swept=swept)
+        _settle_or_push_back(case, rules, desk, now=now, today=today, swept=swept)
 
 
-def _settle_or_push_back(case: Case, rules: Sequence[LiveRule], *, now: dt.datetime, today: int, swept: Swept) -> None:
+def _settle_or_push_back(
+    case: Case, rules: Sequence[LiveRule], desk: plays.Desk, *, now: dt.datetime, today: int, swept: Swept
+) -> None:
     try:
-        swept.add(in_one_transaction(lambda: _settle(case, rules, now=now, today=today)))
+        swept.add(in_one_transaction(lambda: _settle(case, rules, desk, now=now, today=today)))
     except Stale:
         _give_back([case], swept=swept)
     except Exception as error:  # poison: this account waits, with its error to be seen
         _push_back(case.claimed, error, now=now, swept=swept)
 
 
-def _settle(case: Case, rules: Sequence[LiveRule], *, now: dt.datetime, today: int) -> Swept:
+def _settle(case: Case, rules: Sequence[LiveRule], desk: plays.Desk, *, now: dt.datetime, today: int) -> Swept:
     """Write one account's verdict; Stale (and a rollback) if what it was made from has changed."""
     swept = Swept()
     locked = {a.pk: a for a in handoffs.lock_company(case.company.pk, case.account.pk)}
@@ -182,6 +197,7 @@ def _settle(case: Case, rules: Sequence[LiveRule], *, now: dt.datetime, today: i
             began = case.since.get(rule.version_id)
             opening = Opening(account, rule, case.cause(rule), case.evidence[rule.version_id], paid_at, began)
             (open_now[rule.definition_id],) = open_episodes([opening], now=now)
+            plays.note_opened(desk, [open_now[rule.definition_id]], now=now)
             swept.opened[rule.slug] += 1
         elif step.step is not Step.NOTHING:
             if episode is None:
@@ -196,7 +212,7 @@ def _settle(case: Case, rules: Sequence[LiveRule], *, now: dt.datetime, today: i
     for rule in rules:
         episode = open_now.get(rule.definition_id)
         if rule.purpose == Purpose.PQL and episode is not None and rule.version_id in case.evidence:
-            _hand_over(case, rule, episode, company=company, now=now)
+            _hand_over(case, rule, desk, episode, company=company, now=now)
     if not account.merged_into_id:  # a moved handoff is judged with the winner, which is due
         openings.review(company_id=company.pk, now=now)
     if case.wake:
@@ -204,8 +220,11 @@ def _settle(case: Case, rules: Sequence[LiveRule], *, now: dt.datetime, today: i
     return swept
 
 
-def _hand_over(case: Case, rule: LiveRule, episode: Qualification, *, company: Account, now: dt.datetime) -> None:
-    """Open or join a handoff for an episode that is live or released; below the motion rule it stays self-serve.
+def _hand_over(
+    case: Case, rule: LiveRule, desk: plays.Desk, episode: Qualification, *, company: Account, now: dt.datetime
+) -> None:
+    """Open or join a handoff for an episode that is live or released, if a play wants it; below the motion rule it
+    stays self-serve.
 
     What a publication or an import lifts over the motion rule waits for an admin, like what they open.
     """
@@ -224,8 +243,12 @@ def _hand_over(case: Case, rule: LiveRule, episode: Qualification, *, company: A
         episode.release = release
         episode.save(update_fields=["release"])
     if release not in (Release.SELF_SERVE, Release.WAITING):
+        play = plays.handoff_wanted(desk, episode, account=case.account, company=company, now=now)
+        if play is None:
+            return
         newest_at = newest_of(case.evidence[rule.version_id]) or episode.since_at or episode.opened_at
-        openings.open_or_join(qualification=episode, company=company, newest_at=newest_at, now=now)
+        if openings.open_or_join(qualification=episode, company=company, newest_at=newest_at, now=now):
+            plays.handed_over(play, episode, company, now=now)
 
 
 def _end_archived(*, now: dt.datetime, limit: int, swept: Swept) -> None:

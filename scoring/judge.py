@@ -17,7 +17,7 @@ from accounts import due
 from accounts.models import Account, StageEntry
 from accounts.workspace import day_of
 from plgops.lib import days
-from scoring import openings, since
+from scoring import openings, plays, since
 from scoring.definitions import LiveRule
 from scoring.engines import appdb as engine
 from scoring.models import Handoff, Purpose, Qualification
@@ -127,8 +127,11 @@ def motion_docs(rules: Sequence[LiveRule]) -> dict[int, DefinitionDoc]:
     }
 
 
-def judge(claimed: Sequence[due.Claimed], rules: Sequence[LiveRule], *, now: dt.datetime, today: int) -> list[Case]:
-    """A case for each claimed account, decided; nothing is written and no lock is held."""
+def judge(
+    claimed: Sequence[due.Claimed], rules: Sequence[LiveRule], desk: plays.Desk, *, now: dt.datetime, today: int
+) -> list[Case]:
+    """A case for each claimed account, decided; nothing is written and no lock is held. What the plays say about these
+    accounts is read into `desk`."""
     accounts = {
         a.pk: a
         for a in Account.objects.filter(pk__in=[c.account_id for c in claimed]).select_related(
@@ -187,7 +190,7 @@ def judge(claimed: Sequence[due.Claimed], rules: Sequence[LiveRule], *, now: dt.
             )
         )
     _decide_all(cases, rules, now=now, today=today)
-    _look_at_handoffs(cases, rules, now=now, today=today)
+    _look_at_handoffs(cases, rules, desk, now=now, today=today)
     return cases
 
 
@@ -260,8 +263,15 @@ def _explained(rule: LiveRule, cases: Sequence[Case], *, today: int) -> list[tup
     return [(case, found[case.account.pk]) for case in cases]
 
 
-def _look_at_handoffs(cases: Sequence[Case], rules: Sequence[LiveRule], *, now: dt.datetime, today: int) -> None:
+def _look_at_handoffs(
+    cases: Sequence[Case], rules: Sequence[LiveRule], desk: plays.Desk, *, now: dt.datetime, today: int
+) -> None:
     """Which cases have to do with a handoff: reasons without one, handoffs that no longer fit."""
+    without = [e for case in cases for e in case.episodes.values() if e.handoff_id is None]
+    opens = any(d.step is Step.OPEN for case in cases for d in case.steps.values())
+    if without or opens:
+        companies = {case.company.pk for case in cases}
+        plays.look_up(desk, company_ids=companies, episode_ids=[e.pk for e in without], now=now)
     ids = {case.company.pk for case in cases} | {case.account.pk for case in cases}
     misfits, elsewhere = _open_handoffs(ids)
     closed = openings.last_closed(ids)
@@ -279,12 +289,16 @@ def _look_at_handoffs(cases: Sequence[Case], rules: Sequence[LiveRule], *, now: 
     last = {pk: handoff for pk, handoff in closed.items() if pk not in elsewhere}
     for rule in rules:
         if rule.purpose == Purpose.PQL:
-            asking = [c for c in cases if not c.out and _may_hand_over(c, rule, last.get(c.company.pk), now, today)]
+            asking = [
+                c for c in cases if not c.out and _may_hand_over(c, rule, desk, last.get(c.company.pk), now, today)
+            ]
             for case, evidence in _explained(rule, asking, today=today):
                 _ask_for_handoff(case, rule, evidence)
 
 
-def _may_hand_over(case: Case, rule: LiveRule, last: Handoff | None, now: dt.datetime, today: int) -> bool:
+def _may_hand_over(
+    case: Case, rule: LiveRule, desk: plays.Desk, last: Handoff | None, now: dt.datetime, today: int
+) -> bool:
     """Whether an open episode without an open handoff may get one; `last` is the company's last closed one."""
     episode, step = case.episodes.get(rule.definition_id), case.steps[rule.version_id].step
     if episode is None or episode.release == Release.WAITING or step in (Step.CLOSE, Step.START_LAPSING):
@@ -293,6 +307,8 @@ def _may_hand_over(case: Case, rule: LiveRule, last: Handoff | None, now: dt.dat
         return False
     if episode.handoff is not None and episode.handoff.closed_at is None:
         return _has_left(case, episode.handoff)
+    if not desk.may_ask(episode):
+        return False
     worth = case.worth[rule.version_id]
     if not worth and (episode.release == Release.SELF_SERVE or episode.handoff is not None):
         return False

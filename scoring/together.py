@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 
 from accounts import due
 from accounts.models import Account
-from scoring import definitions, handoffs
+from scoring import definitions, handoffs, plays
 from scoring.definitions import CONSUMER, LiveRule
 from scoring.judge import Case
 from scoring.models import Qualification
@@ -32,7 +32,7 @@ def settle_light(cases: Sequence[Case], rules: Sequence[LiveRule], *, now: dt.da
 
 
 def settle_quiet(
-    cases: Sequence[Case], rules: Sequence[LiveRule], *, now: dt.datetime, today: int
+    cases: Sequence[Case], rules: Sequence[LiveRule], desk: plays.Desk, *, now: dt.datetime, today: int
 ) -> tuple[Counter[str], list[Case]]:
     """Open the episodes of cases that are quiet: how many by slug, and the cases that no longer stand.
 
@@ -62,7 +62,7 @@ def settle_quiet(
         for rule in rules
         if case.steps[rule.version_id].step is Step.OPEN
     ]
-    open_episodes(opening, now=now)
+    plays.note_opened(desk, open_episodes(opening, now=now), now=now)
     written = {case.account.pk for case in ours}
     return Counter(one.rule.slug for one in opening), [case for case in cases if case.account.pk not in written]
 

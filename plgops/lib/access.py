@@ -38,6 +38,9 @@ CAPABILITIES: dict[str, frozenset[str]] = {
     # definitions
     "definitions.edit": frozenset({ADMIN}),
     "definitions.release": frozenset({ADMIN, SALES_MANAGER}),
+    # plays
+    "plays.edit": frozenset({ADMIN}),
+    "plays.tasks": frozenset({CS, SUPPORT_OPS, SALES_MANAGER, ADMIN}),
     # data
     "sources.manage": frozenset({ADMIN}),
     "data.import": frozenset({ADMIN}),
@@ -67,6 +70,8 @@ ABILITIES = {
     "handoffs.manage": "Work or reassign what others own",
     "definitions.edit": "Publish PQL definitions",
     "definitions.release": "Release waiting accounts to the inbox",
+    "plays.edit": "Make and change plays: what a qualification does",
+    "plays.tasks": "Work the tasks of customer success",
     "sources.manage": "Create sources and revoke write keys",
     "data.import": "Import CSV files",
     "accounts.merge": "Merge accounts and take merges back",

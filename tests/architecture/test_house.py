@@ -59,10 +59,12 @@ PAIRS = {
     ("ApiToken", "created"),
     ("ApiToken", "revoked"),
     ("Article", "updated"),
+    ("CsTask", "closed"),
     ("DefinitionVersion", "published"),
     ("Discovery", "asked"),
     ("Handoff", "closed"),
     ("ImportJob", "created"),
+    ("Play", "created"),
     ("Source", "created"),
 }
 

@@ -17,7 +17,7 @@ from tests.factories.scoring import make_account, make_trait, make_user, merge, 
 
 pytestmark = pytest.mark.django_db
 DAY = dt.timedelta(days=1)
-TIME_DUE_QUERIES = 25
+TIME_DUE_QUERIES = 26
 
 
 def live_world(**changes):

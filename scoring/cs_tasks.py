@@ -1,0 +1,105 @@
+"""Tasks of customer success: opened by plays, taken, done or dismissed by people."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+
+from django.db import transaction
+
+from accounts.models import StaffUser
+from accounts.team import audit
+from accounts.workspace import zone
+from plgops.lib import access
+from scoring.models import CsTask, PlayRun
+
+DUE_DAYS = 3
+Status = CsTask.Status
+
+
+class Refused(Exception):
+    """What was asked for cannot be done; the message is for people."""
+
+
+def open_for(runs: Sequence[PlayRun], *, now: dt.datetime) -> None:
+    """One task for each of these runs, in the transaction that fires them; one statement."""
+    today = now.astimezone(zone()).date()
+    CsTask.objects.bulk_create(
+        [
+            CsTask(
+                run=run,
+                company_id=run.company_id,
+                title=_title(run),
+                detail=str(run.play.content.get("body", "")),
+                due_on=today + dt.timedelta(days=_days(run)),
+                created_at=now,
+            )
+            for run in runs
+        ],
+        ignore_conflicts=True,
+    )
+
+
+def take(*, task_id: int, by: StaffUser, now: dt.datetime) -> CsTask:
+    """Make an open task one's own, whoever has it; Refused once it is closed."""
+    access.require(by, "plays.tasks")
+    with transaction.atomic():
+        task = _locked(task_id)
+        if task.owner_id != by.pk:
+            before = task.owner.label if task.owner else ""
+            task.owner = by
+            task.save(update_fields=["owner"])
+            audit.record(
+                action="cs_task.taken", obj=task, by=by, now=now, account_id=task.company_id, detail={"from": before}
+            )
+    return task
+
+
+def close(*, task_id: int, status: str, outcome: str, by: StaffUser, now: dt.datetime, note: str = "") -> CsTask:
+    """Done or dismissed, with an outcome of CsTask.Outcome; “other” needs a note. Who closes it owns it."""
+    access.require(by, "plays.tasks")
+    if status not in (Status.DONE, Status.DISMISSED):
+        raise Refused("A task is done or dismissed.")
+    if outcome not in CsTask.Outcome.values:
+        raise Refused("Choose what came of it.")
+    if outcome == CsTask.Outcome.OTHER and not note.strip():
+        raise Refused("Say in the note what came of it.")
+    with transaction.atomic():
+        task = _locked(task_id)
+        task.status, task.outcome, task.note = status, outcome, note.strip()
+        task.owner, task.closed_by, task.closed_at = task.owner or by, by, now
+        task.save(update_fields=["status", "outcome", "note", "owner", "closed_by", "closed_at"])
+        audit.record(
+            action=f"cs_task.{status}",
+            obj=task,
+            by=by,
+            now=now,
+            account_id=task.company_id,
+            detail={"outcome": outcome},
+        )
+    return task
+
+
+def _locked(task_id: int) -> CsTask:
+    task = CsTask.objects.select_for_update().get(pk=task_id)
+    if task.status != Status.OPEN:
+        raise Refused(f"It is {task.get_status_display().lower()} already.")
+    return task
+
+
+def _title(run: PlayRun) -> str:
+    wanted = str(run.play.content.get("headline") or run.play.name)
+    needs = run.detail.get("needs")
+    if not needs:
+        return wanted[:200]
+    days_left = run.detail.get("days_left")
+    left = "" if days_left is None else f", {days_left} day{'' if days_left == 1 else 's'} left"
+    return f"{wanted}: needs {needs}{left}"[:200]
+
+
+def _days(run: PlayRun) -> int:
+    """Days until it is due: as the play says, and no later than what is missing can still come."""
+    days = run.play.content.get("due_days")
+    wanted = days if isinstance(days, int) and 0 <= days <= 90 else DUE_DAYS
+    left = run.detail.get("days_left")
+    return min(wanted, left) if isinstance(left, int) else wanted

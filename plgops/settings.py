@@ -158,6 +158,7 @@ CELERY_TASK_ROUTES = {
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {
+    "send-deliveries": {"task": "accounts.send_deliveries", "schedule": 2.0, "options": {"expires": 5}},
     "evaluate": {"task": "scoring.evaluate_due", "schedule": 1.0, "options": {"expires": 5}},
     "wake": {"task": "scoring.wake", "schedule": 15.0, "options": {"expires": 15}},
     "assign-tiers": {"task": "support.assign_due", "schedule": 5.0, "options": {"expires": 10}},
@@ -168,6 +169,18 @@ CELERY_BEAT_SCHEDULE = {
     "recount": {"task": "accounts.recount", "schedule": 5.0, "options": {"expires": 10}},
     "sweep-idempotency": {"task": "accounts.sweep_idempotency", "schedule": 600.0, "options": {"expires": 600}},
 }
+
+# --- messages to people and programs ----------------------------------------------------------------------
+# Without EMAIL_URL, mail is written into files that the page Deliveries names: nothing leaves the machine.
+EMAIL_URL = env.text("EMAIL_URL")  # smtp+tls://user:password@host:587
+EMAIL_FILE_PATH = VAR_DIR / "outbox"
+EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
+vars().update(env.mail("EMAIL_URL") if EMAIL_URL else {})
+DEFAULT_FROM_EMAIL = env.text("EMAIL_FROM", "plgops@localhost")
+ALLOW_PRIVATE_WEBHOOKS = env.flag("ALLOW_PRIVATE_WEBHOOKS", False)  # webhooks to private hosts, and by http
+SECRET_KEY_FALLBACKS = env.words("SECRET_KEY_FALLBACKS", [])  # former keys, still read
+# Kind of fact -> the function that says it (accounts/team/deliveries.py).
+DELIVERY_WORDS: dict[str, str] = {}
 
 # --- what the browser gets ------------------------------------------------------------------------------
 STATIC_URL = "/static/"

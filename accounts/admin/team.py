@@ -13,8 +13,8 @@ from django.http import HttpRequest, HttpResponse
 from accounts import throttle
 from accounts.admin.saved import SavedWithAudit
 from accounts.admin.typed import account_ids
-from accounts.models import AuditEntry, BusinessCalendar, Delivery, LoginAttempts, StaffUser, Workspace
-from plgops.lib.desk import DeskAdmin, LogAdmin
+from accounts.models import AuditEntry, BusinessCalendar, LoginAttempts, StaffUser, Workspace
+from plgops.lib.desk import LogAdmin
 
 
 @admin.register(StaffUser)
@@ -99,11 +99,3 @@ class LoginAttemptsAdmin(LogAdmin):
     list_display = ("digest", "attempts", "until")
     found_by = {"pk": _attempts_of}
     search_help_text = "A log-in name and an address, e.g. dana 203.0.113.9"
-
-
-@admin.register(Delivery)
-class DeliveryAdmin(DeskAdmin):
-    list_display = ("fact", "channel", "recipient", "status", "created_at", "next_at", "attempts", "last_error")
-    list_filter = ("status",)
-    search_fields = ("fact__exact", "recipient__exact")
-    search_help_text = "A fact or a recipient, exactly"

@@ -1,5 +1,6 @@
 """The ground floor's tables."""
 
+from .deliveries import Delivery, Destination, OutgoingMessage
 from .due import AccountDue
 from .events import Event, EventType, Receipt, Recount, UsageDay, UsageValue
 from .imports import ImportJob
@@ -17,7 +18,7 @@ from .people import (
 )
 from .revenue import Motion, Plan, PlanLimit, RevenueMovement, Subscription, SubscriptionState
 from .sources import QuarantinedMessage, Source
-from .team import AuditEntry, BusinessCalendar, Delivery, LoginAttempts, StaffUser, Workspace
+from .team import AuditEntry, BusinessCalendar, LoginAttempts, StaffUser, Workspace
 from .tokens import ApiToken, IdempotencyKey
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "AuditEntry",
     "BusinessCalendar",
     "Delivery",
+    "Destination",
     "Event",
     "EventType",
     "Hold",
@@ -38,6 +40,7 @@ __all__ = [
     "Membership",
     "MembershipFact",
     "Motion",
+    "OutgoingMessage",
     "Plan",
     "PlanLimit",
     "ProductUser",

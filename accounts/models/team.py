@@ -1,4 +1,4 @@
-"""The people and things every desk shares: staff, the workspace, calendars, audit, outgoing messages."""
+"""The people and things every desk shares: staff, the workspace, calendars, audit."""
 
 from __future__ import annotations
 
@@ -118,39 +118,3 @@ class AuditEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M} {self.actor_label} {self.action} {self.object_label}"
-
-
-class Delivery(models.Model):
-    """The outbox: one row per recipient and fact, sent by a sweep. The row is the queue."""
-
-    class Status(models.TextChoices):
-        WAITING = "waiting", "Waiting"
-        SENT = "sent", "Sent"
-        GONE = "gone", "Given up"
-
-    fact = models.CharField(max_length=120, help_text="What it is about, e.g. handoff:12:opened")
-    channel = models.CharField(max_length=20)
-    recipient = models.CharField(max_length=300)
-    payload = models.JSONField(default=dict)
-    status = models.CharField(max_length=10, choices=Status.choices, default=Status.WAITING)
-    created_at = models.DateTimeField()
-    next_at = models.DateTimeField(null=True, blank=True)
-    lease_until = models.DateTimeField(null=True, blank=True)
-    attempts = models.IntegerField(default=0)
-    sent_at = models.DateTimeField(null=True, blank=True)
-    last_error = models.TextField(blank=True)
-
-    class Meta:
-        verbose_name_plural = "deliveries"
-        constraints = [
-            models.UniqueConstraint(fields=["fact", "channel", "recipient"], name="delivery_once"),
-            models.CheckConstraint(
-                condition=Q(status="sent", sent_at__isnull=False) | Q(sent_at__isnull=True) & ~Q(status="sent"),
-                name="delivery_sent_has_its_time",
-            ),
-            models.CheckConstraint(condition=Q(attempts__gte=0), name="delivery_attempts_not_negative"),
-        ]
-        indexes = [models.Index(fields=["next_at"], name="delivery_waiting", condition=Q(status="waiting"))]
-
-    def __str__(self) -> str:
-        return f"{self.fact} to {self.recipient}"

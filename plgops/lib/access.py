@@ -35,6 +35,10 @@ CAPABILITIES: dict[str, frozenset[str]] = {
     "handoffs.claim": _SALES,
     "handoffs.work": _SALES,  # own ones; others' need handoffs.manage
     "handoffs.manage": frozenset({SALES_MANAGER, ADMIN}),  # work or reassign what somebody else owns
+    # alerts
+    "alerts.own": _EVERYBODY,
+    "alerts.team": frozenset({SALES_MANAGER, ADMIN}),
+    "alerts.replay": frozenset({ADMIN}),
     # definitions
     "definitions.edit": frozenset({ADMIN}),
     "definitions.release": frozenset({ADMIN, SALES_MANAGER}),
@@ -68,6 +72,9 @@ ABILITIES = {
     "handoffs.claim": "Claim accounts from the inbox",
     "handoffs.work": "Work what you claimed: touches, notes, outcomes",
     "handoffs.manage": "Work or reassign what others own",
+    "alerts.own": "Choose what you are alerted of",
+    "alerts.team": "Set up alerts for teams and see deliveries",
+    "alerts.replay": "Send failed messages again",
     "definitions.edit": "Publish PQL definitions",
     "definitions.release": "Release waiting accounts to the inbox",
     "plays.edit": "Make and change plays: what a qualification does",

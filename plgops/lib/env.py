@@ -95,6 +95,22 @@ def database(name: str, default: str) -> dict[str, Any]:
 
 
 _DATABASES = ("postgres", "postgresql", "psql", "pgsql", "sqlite")
+
+
+def mail(name: str) -> dict[str, Any]:
+    """Django's settings of the mail server at this address. The address is not repeated in the refusal."""
+    try:
+        found: dict[str, Any] = environ.Env.email_url_config(text(name))
+    except (ValueError, LookupError, ImproperlyConfigured) as error:
+        raise ImproperlyConfigured(f"{name} cannot be read. {_MAIL_LIKE}") from error
+    if not found["EMAIL_BACKEND"].endswith(("smtp.EmailBackend", "console.EmailBackend")):
+        raise ImproperlyConfigured(f"{name} names no mail server. {_MAIL_LIKE}")
+    return {key: value for key, value in found.items() if key.startswith("EMAIL_") and value not in (None, "")}
+
+
+_MAIL_LIKE = (
+    "Write smtp+tls://user:password@host:587, smtp+ssl://user:password@host:465, smtp://host, or consolemail://."
+)
 _LIKE = "Write postgres://user:password@host:5432/name, or sqlite:////path/to/file."
 
 

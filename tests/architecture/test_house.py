@@ -61,6 +61,7 @@ PAIRS = {
     ("Article", "updated"),
     ("CsTask", "closed"),
     ("DefinitionVersion", "published"),
+    ("Destination", "created"),
     ("Discovery", "asked"),
     ("Handoff", "closed"),
     ("ImportJob", "created"),

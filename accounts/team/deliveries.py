@@ -1,0 +1,294 @@
+"""The outbox: who is told what, packed into messages when due, and sent with nothing open but the network.
+
+`offer` writes one row per destination and fact; the database's constraint judges "exactly one". `pack` puts the due
+ones of a destination into a message, in words that whoever wrote the fact gives at that moment: what is over by then is
+left out. `send_due` claims messages under a lease, sends them, and notes what came of it. A worker that dies leaves
+the lease to run out and the message is sent again under the same id, which tells a receiver that it has seen it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import random
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Protocol
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import Q
+from django.utils.module_loading import import_string
+
+from accounts.models import Delivery, Destination, OutgoingMessage, StaffUser
+from accounts.team import audit, destinations, sealed
+from accounts.team.channels import Gone, Outcome, Retry, Sent, send
+from accounts.team.messages import Content, Item
+from plgops.lib import access
+from plgops.lib.db import after_commit, lock_free_rows
+from plgops.lib.doorbell import ring
+
+logger = logging.getLogger(__name__)
+TASK = "accounts.send_deliveries"
+Status = OutgoingMessage.Status
+LEASE = dt.timedelta(minutes=3)  # longer than a batch can take: two rounds of the longest try there is
+BATCH = 16  # messages claimed at once
+AT_ONCE = 8  # tried at the same time
+MOST_ATTEMPTS = 10  # then it is a dead letter: after about a day
+FIRST_WAIT, LONGEST_WAIT = dt.timedelta(seconds=10), dt.timedelta(hours=6)
+LONGEST_PAUSE = dt.timedelta(minutes=5)  # of a destination that fails, between two messages
+POISON_WAIT = dt.timedelta(minutes=5)
+MOST_PACKED = 200  # deliveries of a destination looked at in one go
+ONE_EACH = (Destination.Channel.WEBHOOK, Destination.Channel.SIGNED_WEBHOOK)  # programs take one fact at a time
+Clock = Callable[[], dt.datetime]
+
+
+class Words(Protocol):
+    """What `settings.DELIVERY_WORDS` names for each kind of fact: says facts to one destination, None for what is over
+    by now. Reads only; the keys are those that were offered, without the kind before the colon."""
+
+    def __call__(
+        self, keys: Sequence[str], destination: Destination, *, now: dt.datetime
+    ) -> dict[str, Item | None]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """One fact for one destination."""
+
+    destination_id: int
+    fact: str  # kind:key
+    account_id: int | None
+    due_at: dt.datetime
+    skipped_because: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """What one sweep did."""
+
+    claimed: int = 0
+    sent: int = 0
+
+
+def offer(offers: Iterable[Offer], *, now: dt.datetime) -> None:
+    """Write what is to be delivered; a destination keeps a fact that it has already. Within a transaction."""
+    rows = [
+        Delivery(
+            destination_id=one.destination_id,
+            fact=one.fact,
+            account_id=one.account_id,
+            created_at=now,
+            status=Delivery.Status.SKIPPED if one.skipped_because else Delivery.Status.WAITING,
+            due_at=None if one.skipped_because else one.due_at,
+            skipped_because=one.skipped_because,
+        )
+        for one in offers
+    ]
+    Delivery.objects.bulk_create(rows, ignore_conflicts=True, batch_size=500)
+    if any(one.due_at <= now and not one.skipped_because for one in rows if one.due_at):
+        after_commit(ring, TASK)
+
+
+# --- packing ------------------------------------------------------------------------------------------------------
+
+
+def pack(*, now: dt.datetime, limit: int = 50) -> int:
+    """Make messages of what is due, for up to `limit` destinations; how many messages."""
+    due = Delivery.objects.filter(status=Delivery.Status.WAITING, due_at__lte=now)
+    found = due.order_by("destination_id").values_list("destination_id", flat=True).distinct()[:limit]
+    made = 0
+    for destination_id in list(found):
+        try:
+            made += _pack(destination_id, now=now)
+        except Exception:  # one that cannot be worded must not keep the others waiting
+            logger.exception("packing for destination %s failed", destination_id)
+            due.filter(destination_id=destination_id).update(due_at=now + POISON_WAIT)
+    return made
+
+
+def _pack(destination_id: int, *, now: dt.datetime) -> int:
+    waiting = Delivery.objects.filter(destination_id=destination_id, status=Delivery.Status.WAITING, due_at__lte=now)
+    destination = Destination.objects.select_related("owner").get(pk=destination_id)
+    found = list(waiting.order_by("due_at", "id")[:MOST_PACKED])
+    # Worded before anything is locked: it reads evidence. Who else packs meanwhile is found out below.
+    words = _words(found, destination, now=now) if destination.takes_messages else {}
+    made = 0
+    with transaction.atomic():
+        locked = destinations.locked_if_free(destination_id)
+        if locked is None:
+            return 0
+        still = {row.pk: row for row in waiting.filter(pk__in=[row.pk for row in found])}
+        over, told = [], []
+        for row in found:
+            if row.pk not in still:
+                continue
+            item = words.get(row.fact)
+            over.append(row.pk) if item is None else told.append((row.pk, item))
+        if over:
+            why = "It was over by then." if locked.takes_messages else "Its destination takes nothing."
+            Delivery.objects.filter(pk__in=over).update(
+                status=Delivery.Status.SKIPPED, due_at=None, skipped_because=why
+            )
+        groups = [[one] for one in told] if locked.channel in ONE_EACH else [told] if told else []
+        for group in groups:
+            message = OutgoingMessage.objects.create(
+                public_id=destinations.new_id(),
+                destination=locked,
+                content=_content([item for _, item in group]).stored(),
+                created_at=now,
+                next_at=now,
+            )
+            Delivery.objects.filter(pk__in=[pk for pk, _ in group]).update(
+                status=Delivery.Status.PACKED, due_at=None, message=message
+            )
+            made += 1
+    return made
+
+
+def _words(found: Sequence[Delivery], destination: Destination, *, now: dt.datetime) -> dict[str, Item | None]:
+    """What each of these facts says to this destination."""
+    by_kind: dict[str, list[str]] = defaultdict(list)
+    for row in found:
+        kind, _, key = row.fact.partition(":")
+        by_kind[kind].append(key)
+    said: dict[str, Item | None] = {}
+    for kind, keys in by_kind.items():
+        speak: Words = import_string(settings.DELIVERY_WORDS[kind])
+        said |= {f"{kind}:{key}": item for key, item in speak(keys, destination, now=now).items()}
+    return said
+
+
+def _content(items: Sequence[Item]) -> Content:
+    """One message of these: a title that a phone shows, and in a bundle the lines of an account beside each other."""
+    together: dict[str, list[Item]] = defaultdict(list)
+    for item in items:
+        together[item.subject].append(item)
+    ordered = [item for group in together.values() for item in group]
+    first = ordered[0]
+    if len(ordered) == 1:
+        title = f"{first.subject} {first.headline}"
+    else:
+        names = list(together)
+        title = f"{len(ordered):,} alerts: {', '.join(names[:3])}"
+        if len(names) > 3:
+            title += f" and {len(names) - 3:,} more"
+        elif len(names) == 1:
+            title = f"{len(ordered):,} alerts about {names[0]}"
+    return Content(title=title, items=ordered, settings_url=f"{settings.SITE_URL}/alerts/")
+
+
+# --- sending ------------------------------------------------------------------------------------------------------
+
+
+def send_due(*, clock: Clock, limit: int = BATCH, lease: dt.timedelta = LEASE) -> Passed:
+    """Claim messages that are due, send them, and note what came of each.
+
+    Nothing is locked and no transaction is open while the network is used: refused otherwise.
+    """
+    claimed = _claim(now=clock(), limit=limit, lease=lease)
+    if not claimed:
+        return Passed()
+    if connection.in_atomic_block:
+        raise RuntimeError("Messages are never sent inside a transaction.")
+    sent = 0
+    with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:  # only the network is in the threads
+        for message, outcome in zip(claimed, pool.map(lambda one: _try(one, clock()), claimed), strict=True):
+            sent += _note(message, outcome, now=clock())
+    return Passed(claimed=len(claimed), sent=sent)
+
+
+def backoff(attempts: int) -> dt.timedelta:
+    """How long to wait after so many tries: doubling twice a try, up to LONGEST_WAIT, and never the same for two."""
+    wait = min(FIRST_WAIT * 4 ** (attempts - 1), LONGEST_WAIT)
+    return wait * random.uniform(0.75, 1.25)  # noqa: S311 - no secret
+
+
+def _claim(*, now: dt.datetime, limit: int, lease: dt.timedelta) -> list[OutgoingMessage]:
+    """Messages that are this worker's until the lease ends: at most one of each destination."""
+    with transaction.atomic():
+        free = Q(destination__paused_until=None) | Q(destination__paused_until__lte=now)
+        due = OutgoingMessage.objects.filter(free, status=Status.WAITING, next_at__lte=now)
+        rows = list(lock_free_rows(due.select_related("destination")).order_by("next_at", "id")[: limit * 4])
+        first: dict[int, OutgoingMessage] = {}
+        for row in rows:
+            first.setdefault(row.destination_id, row)
+        claimed = list(first.values())[:limit]
+        for row in claimed:
+            row.attempts += 1  # what was claimed and never noted is counted too: it may be what kills the worker
+            row.next_at = now + lease
+        OutgoingMessage.objects.bulk_update(claimed, ["attempts", "next_at"])
+    return claimed
+
+
+def _try(message: OutgoingMessage, now: dt.datetime) -> Outcome:
+    """One try, in a thread without a database connection."""
+    destination = message.destination
+    if not destination.takes_messages:
+        return Retry("Its destination takes nothing.")
+    try:
+        address = sealed.unseal(destination.sealed)
+    except sealed.Unreadable as error:
+        return Gone(f"Its address cannot be read: {error}")
+    try:
+        return send(destination.channel, address, message.content, message_id=message.public_id, now=now)
+    except Exception as error:
+        # what the libraries did not foresee must not cost the others of the batch their turn; an address is never told
+        logger.error("sending %s failed: %s", message.public_id, type(error).__name__)
+        return Retry(f"It could not be sent ({type(error).__name__}).")
+
+
+def _note(message: OutgoingMessage, outcome: Outcome, *, now: dt.datetime) -> int:
+    """Write down what came of a try, if it is still ours; 1 for a message that has arrived."""
+    with transaction.atomic():
+        destination = destinations.locked(message.destination_id)
+        ours = OutgoingMessage.objects.filter(pk=message.pk, status=Status.WAITING, attempts=message.attempts)
+        if isinstance(outcome, Sent):
+            done = ours.update(status=Status.SENT, next_at=None, sent_at=now, last_error="")
+            if done and (destination.failures or destination.last_error):
+                destination.failures, destination.paused_until, destination.last_error = 0, None, ""
+                destination.save(update_fields=["failures", "paused_until", "last_error"])
+            return done
+        why = outcome.why[:300]
+        if isinstance(outcome, Gone):
+            if ours.update(status=Status.FAILED, next_at=None, last_error=why) and destination.takes_messages:
+                destinations.switch_off(destination, why=why, now=now)
+            return 0
+        if message.attempts >= MOST_ATTEMPTS:
+            noted = ours.update(status=Status.FAILED, next_at=None, last_error=why)
+        else:
+            wait = max(backoff(message.attempts), outcome.after or dt.timedelta(0))
+            noted = ours.update(next_at=now + wait, last_error=why)
+        if noted:
+            pause = min(FIRST_WAIT * 2 ** min(destination.failures, 8), LONGEST_PAUSE)
+            destination.failures += 1
+            destination.paused_until = now + max(pause, outcome.after or dt.timedelta(0))
+            destination.last_error = why
+            destination.save(update_fields=["failures", "paused_until", "last_error"])
+    return 0
+
+
+# --- dead letters -------------------------------------------------------------------------------------------------
+
+
+def replay(*, message_ids: Sequence[int], by: StaffUser, now: dt.datetime) -> int:
+    """Send what was given up once more, under the ids it had; how many. Not where nothing is taken."""
+    access.require(by, "alerts.replay")
+    done = 0
+    with transaction.atomic():
+        found = OutgoingMessage.objects.filter(
+            pk__in=message_ids,
+            status=Status.FAILED,
+            destination__disabled_at=None,
+            destination__removed_at=None,
+        )
+        for message in lock_free_rows(found).order_by("id"):
+            message.status, message.next_at, message.attempts = Status.WAITING, now, 0
+            message.save(update_fields=["status", "next_at", "attempts"])
+            audit.record(action="message.replayed", obj=message, by=by, now=now)
+            done += 1
+    if done:
+        after_commit(ring, TASK)
+    return done

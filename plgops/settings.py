@@ -152,7 +152,7 @@ if BROKER_URL.startswith("redis"):
 # What reads or writes the whole usage lake has a queue, and a worker, of its own: it takes minutes and LAKE_MEMORY, and
 # what has just happened must not wait behind it.
 CELERY_TASK_ROUTES = {
-    name: {"queue": "lake"} for name in ("accounts.refresh_lake", "scoring.follow", "scoring.discover")
+    name: {"queue": "lake"} for name in ("accounts.refresh_lake", "scoring.follow", "scoring.discover", "scoring.near_plays")
 }
 # A task is only a doorbell: it expires rather than pile up, and sending it never hangs a request.
 CELERY_TASK_PUBLISH_RETRY = False
@@ -166,6 +166,8 @@ CELERY_BEAT_SCHEDULE = {
     "refresh-lake": {"task": "accounts.refresh_lake", "schedule": 60.0, "options": {"expires": 60}},
     "run-imports": {"task": "accounts.run_imports", "schedule": 5.0, "options": {"expires": 10}},
     "discover": {"task": "scoring.discover", "schedule": 5.0, "options": {"expires": 10}},
+    "decide-plays": {"task": "scoring.decide_plays", "schedule": 1.0, "options": {"expires": 5}},
+    "near-plays": {"task": "scoring.near_plays", "schedule": 60.0, "options": {"expires": 60}},
     "recount": {"task": "accounts.recount", "schedule": 5.0, "options": {"expires": 10}},
     "sweep-idempotency": {"task": "accounts.sweep_idempotency", "schedule": 600.0, "options": {"expires": 600}},
 }

@@ -16,7 +16,7 @@ from accounts import due
 from accounts.models import Account, StaffUser, Stage, StageEntry
 from accounts.team import audit
 from plgops.lib import access
-from scoring import snooze
+from scoring import plays, snooze
 from scoring.alerts import tell
 from scoring.handoff_states import NotAllowed, end, take
 from scoring.models import AlertFact, Definition, Handoff, HandoffActivity, Qualification
@@ -191,6 +191,7 @@ def release(*, definition_id: int, largest: int | None, by: StaffUser, now: dt.d
                 pk__in=[pk for pk, _ in chunk], release=Release.WAITING, closed_at=None
             ).update(release=Release.RELEASED)
             if released:
+                plays.look_again([pk for pk, _ in chunk], now=now)
                 audit.record(
                     action="definition.released",
                     obj=definition,

@@ -9,7 +9,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from plgops.lib.doorbell import ring
-from scoring import discover, evaluate, follow, snooze
+from scoring import discover, evaluate, firing, follow, nearly, snooze
 
 BUDGET = 20.0  # seconds; what is left then is found by the next sweep
 
@@ -40,3 +40,19 @@ def answer_discoveries(**kwargs: Any) -> None:
     """Answer one question to history, if any waits; then ring for the next, behind what waits for the worker."""
     if discover.run_next(clock=timezone.now) is not None:
         ring(discover.TASK)
+
+
+@shared_task(name="scoring.decide_plays")
+def decide_plays(**kwargs: Any) -> None:
+    """Decide what plays do until nothing is due or the time is up; take out of the product what is over."""
+    until = time.monotonic() + BUDGET
+    while firing.decide_due(now=timezone.now()).total and time.monotonic() < until:
+        pass
+    firing.end_shown(now=timezone.now())
+
+
+@shared_task(name="scoring.near_plays", time_limit=3600)
+def ask_near_misses(**kwargs: Any) -> None:
+    """Ask for the near misses of every play that is due."""
+    while nearly.ask_next(now=timezone.now()) is not None:
+        pass

@@ -161,6 +161,7 @@ CELERY_BEAT_SCHEDULE = {
     "send-deliveries": {"task": "accounts.send_deliveries", "schedule": 2.0, "options": {"expires": 5}},
     "evaluate": {"task": "scoring.evaluate_due", "schedule": 1.0, "options": {"expires": 5}},
     "wake": {"task": "scoring.wake", "schedule": 15.0, "options": {"expires": 15}},
+    "speed": {"task": "scoring.speed", "schedule": 5.0, "options": {"expires": 10}},
     "assign-tiers": {"task": "support.assign_due", "schedule": 5.0, "options": {"expires": 10}},
     "follow": {"task": "scoring.follow", "schedule": 10.0, "options": {"expires": 10}},
     "refresh-lake": {"task": "accounts.refresh_lake", "schedule": 60.0, "options": {"expires": 60}},

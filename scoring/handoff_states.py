@@ -13,8 +13,8 @@ import datetime as dt
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q
 
-from accounts import billing, lifecycle
-from accounts.models import Account, StaffUser, Stage
+from accounts import billing, due, lifecycle
+from accounts.models import Account, StaffUser, Stage, StageEntry
 from plgops.lib import access
 from scoring.models import Handoff
 
@@ -198,6 +198,17 @@ def let_go(handoff: Handoff) -> None:
     if handoff.owner_id:
         group = Q(pk=handoff.company_id) | Q(parent_id=handoff.company_id)
         Account.objects.filter(group, owner_id=handoff.owner_id).update(owner=None)
+
+
+def give_back(handoff: Handoff, *, now: dt.datetime) -> None:
+    """Nobody has it any more: new again, as if it never had been claimed. Needs the company's lock."""
+    let_go(handoff)
+    handoff.status, handoff.owner, handoff.claimed_at = Status.NEW, None, None
+    handoff.assigned, handoff.snoozed_until = False, None
+    handoff.save(update_fields=["status", "owner", "claimed_at", "assigned", "snoozed_until"])
+    StageEntry.objects.filter(stage=Stage.CLAIMED, reference=reference(handoff)).delete()
+    due.mark_changed([handoff.company_id], now=now)
+    billing.set_motion(company_id=handoff.company_id, now=now)
 
 
 def end(

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import datetime as dt
 
-from accounts import billing, due
-from accounts.models import StaffUser, Stage, StageEntry
+from accounts.models import StaffUser, Stage
 from accounts.team import audit
 from plgops.lib import access
 from plgops.lib.db import retried
+from scoring import speed
 from scoring.alerts import tell
 from scoring.handoff_states import (
     TRANSITIONS,
@@ -23,6 +23,7 @@ from scoring.handoff_states import (
     NotOpen,
     Refused,
     allowed,
+    give_back,
     let_go,
     lock_company,
     locked,
@@ -30,7 +31,6 @@ from scoring.handoff_states import (
     may,
     next_status,
     reach,
-    reference,
     require,
     take,
 )
@@ -78,6 +78,7 @@ def claim(*, handoff_id: int, by: StaffUser, now: dt.datetime) -> Handoff:
     next_status(handoff, "claim")
     take(handoff, owner=by, now=now)
     audit.record(action="handoff.claimed", obj=handoff, by=by, now=now, account_id=handoff.company_id)
+    speed.follow(handoff)
     return handoff
 
 
@@ -93,18 +94,8 @@ def unclaim(*, handoff_id: int, by: StaffUser, now: dt.datetime) -> Handoff:
         raise Refused("It has been worked on; return it to self-serve instead.")
     give_back(handoff, now=now)
     audit.record(action="handoff.unclaimed", obj=handoff, by=by, now=now, account_id=handoff.company_id)
+    speed.follow(handoff)
     return handoff
-
-
-def give_back(handoff: Handoff, *, now: dt.datetime) -> None:
-    """Nobody has it any more: new again, as if it never had been claimed. Needs the company's lock."""
-    let_go(handoff)
-    handoff.status, handoff.owner, handoff.claimed_at = Status.NEW, None, None
-    handoff.assigned, handoff.snoozed_until = False, None
-    handoff.save(update_fields=["status", "owner", "claimed_at", "assigned", "snoozed_until"])
-    StageEntry.objects.filter(stage=Stage.CLAIMED, reference=reference(handoff)).delete()
-    due.mark_changed([handoff.company_id], now=now)
-    billing.set_motion(company_id=handoff.company_id, now=now)
 
 
 @retried
@@ -133,6 +124,7 @@ def assign(*, handoff_id: int, owner: StaffUser, by: StaffUser, now: dt.datetime
             account_id=handoff.company_id,
             detail={"to": owner.label, "from": before.label if before else "", "was": was},
         )
+        speed.follow(handoff)
         tell(
             AlertFact.Kind.HANDOFF_ASSIGNED,
             handoff=handoff,

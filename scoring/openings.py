@@ -16,7 +16,7 @@ from accounts import due
 from accounts.models import Account, StaffUser, Stage, StageEntry
 from accounts.team import audit
 from plgops.lib import access
-from scoring import plays, snooze
+from scoring import plays, routing, snooze, speed
 from scoring.alerts import tell
 from scoring.handoff_states import NotAllowed, end, take
 from scoring.models import AlertFact, Definition, Handoff, HandoffActivity, Qualification
@@ -74,7 +74,8 @@ def open_or_join(
             )
             told = {"qualification": qualification.pk}
             tell(Kind.HANDOFF_OPENED, handoff=handoff, account_id=company.pk, now=now, detail=told, key=f"{handoff.pk}")
-            _give_to_owner(handoff, company, now=now)
+            speed.start(handoff, now=now)
+            routing.route(handoff, company, now=now)
             return handoff
     _attach(qualification, handoff)
     handoff.newest_evidence_at = max(handoff.newest_evidence_at, newest_at)
@@ -119,7 +120,7 @@ def review(*, company_id: int, now: dt.datetime) -> None:
             end(handoff, status=Status.WITHDRAWN, now=now, by=None, reason=cause, cooldown_days=days)
             _note_change(handoff, "withdrawn", now=now, cause=cause)
             return
-        if not _give_to_owner(handoff, handoff.company, now=now):
+        if routing.give_to_owner(handoff, handoff.company, now=now) is None:
             return
     if paid_at and handoff.paid_at is None:
         handoff.paid_at = paid_at
@@ -231,24 +232,6 @@ def last_closed(company_ids: Iterable[int]) -> dict[int, Handoff]:
     """The handoff of each of these companies that was closed last: its cooldown and watermark are in force."""
     rows = Handoff.objects.filter(company_id__in=company_ids, closed_at__isnull=False).order_by("closed_at", "pk")
     return {handoff.company_id: handoff for handoff in rows}
-
-
-def _give_to_owner(handoff: Handoff, company: Account, *, now: dt.datetime) -> bool:
-    """Let the company's owner have a new handoff, if they work handoffs and still work here; whether they do."""
-    owner = company.owner
-    if owner is None or not access.may(owner, "handoffs.work"):
-        return False
-    take(handoff, owner=owner, now=now, assigned=True)
-    _note_change(handoff, "assigned", now=now, to=owner.label, why="owns the account")
-    tell(
-        Kind.HANDOFF_ASSIGNED,
-        handoff=handoff,
-        account_id=company.pk,
-        now=now,
-        detail={"to": owner.pk, "why": "owns the account"},
-        key=f"{handoff.pk}:{owner.pk}:{now.isoformat()}",
-    )
-    return True
 
 
 def _attach(qualification: Qualification, handoff: Handoff) -> None:

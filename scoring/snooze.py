@@ -17,6 +17,7 @@ from accounts.models import StaffUser
 from accounts.team import audit
 from plgops.lib.business_time import Calendar, next_open
 from plgops.lib.db import in_one_transaction, retried
+from scoring import speed
 from scoring.alerts import tell
 from scoring.handoff_states import Refused, awake, locked, locked_for_work, next_status
 from scoring.models import AlertFact, Handoff
@@ -86,6 +87,7 @@ def snooze(
         account_id=handoff.company_id,
         detail={"until": until.isoformat(), "on_evidence": or_evidence, "was": was},
     )
+    speed.follow(handoff)
     return handoff
 
 
@@ -100,6 +102,7 @@ def wake(*, handoff_id: int, by: StaffUser, now: dt.datetime) -> Handoff:
     audit.record(
         action="handoff.woken", obj=handoff, by=by, now=now, account_id=handoff.company_id, detail={"was": was}
     )
+    speed.follow(handoff)
     return handoff
 
 
@@ -135,6 +138,7 @@ def _wake(handoff: Handoff, *, why: str, now: dt.datetime) -> None:
     handoff.save(update_fields=["status", "snoozed_until", "woken_at"])
     detail = {"why": why, "until": until}
     audit.record(action="handoff.woken", obj=handoff, by=None, now=now, account_id=handoff.company_id, detail=detail)
+    speed.follow(handoff)
     tell(
         AlertFact.Kind.HANDOFF_WOKEN,
         handoff=handoff,

@@ -9,7 +9,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from plgops.lib.doorbell import ring
-from scoring import discover, evaluate, firing, follow, nearly, snooze
+from scoring import discover, evaluate, firing, follow, nearly, snooze, speed
 
 BUDGET = 20.0  # seconds; what is left then is found by the next sweep
 
@@ -33,6 +33,14 @@ def wake(**kwargs: Any) -> None:
     """Wake the snoozed handoffs whose moment has come."""
     while snooze.wake_due(now=timezone.now()) == snooze.LIMIT:
         pass
+
+
+@shared_task(name="scoring.speed")
+def keep_speed(**kwargs: Any) -> None:
+    """Warn about, re-route and escalate what waits too long, and try the ladder again where working hours began."""
+    while speed.sweep(now=timezone.now()) == speed.LIMIT:
+        pass
+    speed.retry_due(now=timezone.now())
 
 
 @shared_task(name=discover.TASK, time_limit=3600)

@@ -39,6 +39,9 @@ CAPABILITIES: dict[str, frozenset[str]] = {
     "alerts.own": _EVERYBODY,
     "alerts.team": frozenset({SALES_MANAGER, ADMIN}),
     "alerts.replay": frozenset({ADMIN}),
+    # routing: the ladder, its pools and speed; what people can take and when they are away
+    "routing.edit": frozenset({ADMIN}),
+    "routing.people": frozenset({SALES_MANAGER, ADMIN}),
     # definitions
     "definitions.edit": frozenset({ADMIN}),
     "definitions.release": frozenset({ADMIN, SALES_MANAGER}),
@@ -75,6 +78,8 @@ ABILITIES = {
     "alerts.own": "Choose what you are alerted of",
     "alerts.team": "Set up alerts for teams and see deliveries",
     "alerts.replay": "Send failed messages again",
+    "routing.edit": "Decide who is given which account, and how soon",
+    "routing.people": "Say what sellers can take and when they are away",
     "definitions.edit": "Publish PQL definitions",
     "definitions.release": "Release waiting accounts to the inbox",
     "plays.edit": "Make and change plays: what a qualification does",

@@ -7,21 +7,32 @@ from .handoffs import Handoff, HandoffActivity
 from .plays import CsTask, Play, PlayArm, PlayRun
 from .prompts import PromptRules, PromptView
 from .qualifications import Qualification
+from .routing import Assignment, Leave, PoolMember, RoutingLadder, RoutingPool, Seller
+from .speed import SpeedClock, SpeedPolicy, SpeedStep
 
 __all__ = [
     "AlertFact",
+    "Assignment",
     "CsTask",
     "Definition",
     "DefinitionVersion",
     "Discovery",
     "Handoff",
     "HandoffActivity",
+    "Leave",
     "Level",
     "Play",
     "PlayArm",
     "PlayRun",
+    "PoolMember",
     "PromptRules",
     "PromptView",
     "Purpose",
     "Qualification",
+    "RoutingLadder",
+    "RoutingPool",
+    "Seller",
+    "SpeedClock",
+    "SpeedPolicy",
+    "SpeedStep",
 ]

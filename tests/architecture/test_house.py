@@ -65,6 +65,7 @@ PAIRS = {
     ("Discovery", "asked"),
     ("Handoff", "closed"),
     ("ImportJob", "created"),
+    ("RoutingLadder", "published"),
     ("Play", "created"),
     ("Source", "created"),
 }

@@ -57,6 +57,7 @@ NAV = (
         "Work",
         (
             NavItem("inbox", "PQL inbox", "Inbox", "/inbox/", "inbox", "g i", "handoffs.view", "inbox"),
+            NavItem("team", "Sales team", "Team", "/team/", "users", "g w", "handoffs.manage"),
             NavItem("accounts", "Accounts", "Accounts", "/accounts/", "building-2", "g a", "accounts.view"),
             NavItem("tickets", "Tickets", "Tickets", "/tickets/", "life-buoy", "g t", "tickets.view", "tickets"),
         ),

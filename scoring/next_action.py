@@ -56,7 +56,7 @@ def of_account(account: Account, *, now: dt.datetime) -> Talking:
 
 def _in_hand(handoff: Handoff, touched_at: dt.datetime | None, family: list[int], *, now: dt.datetime) -> Action:
     if handoff.status == Status.SNOOZED:
-        return Action("Nothing now", "It sleeps, and comes back to the inbox by itself.", "moon")
+        return Action("Nothing now", f"It sleeps until {day_month(handoff.snoozed_until)}.", "moon")
     if handoff.paid_at is not None:
         return Action("Record the outcome", f"They have paid since it was opened ({since(handoff.paid_at)}).", "flag")
     if handoff.status == Status.NEW:

@@ -39,7 +39,7 @@ def f1(precision: float | None, recall: float | None) -> float | None:
     return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
 
 
-def quantile(values: Sequence[int], part: float) -> float | None:
+def quantile(values: Sequence[float], part: float) -> float | None:
     """The value below which `part` of the values lie, between neighbours in proportion (Hyndman and Fan's type 7)."""
     if not values:
         return None

@@ -14,6 +14,7 @@ from scoring.views import (
     panels,
     preview,
     states,
+    team,
     versions,
 )
 
@@ -32,6 +33,8 @@ urlpatterns = [
     path("inbox/<int:handoff_id>/note/", inbox_actions.note, name="inbox_note"),
     path("inbox/<int:handoff_id>/close/", inbox_actions.close, name="inbox_close"),
     path("inbox/<int:handoff_id>/reopen/", inbox_actions.reopen, name="inbox_reopen"),
+    path("team/", team.page, name="team"),
+    path("team/handoffs/", team.handoffs, name="team_handoffs"),
     path("definitions/", definitions.catalogue_page, name="definitions"),
     path("definitions/new/", builder.new, name="definition_new"),
     path("definitions/describe/", builder.describe, name="definition_describe"),

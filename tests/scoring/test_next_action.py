@@ -61,7 +61,9 @@ def test_after_a_week_without_a_touch_it_is_time_to_follow_up(acme, handoff, rep
     assert told(acme, now) == ("Wait for an answer", "The last touch was 1d ago.")
     Handoff.objects.update(rule_lapsed_at=now)
     assert told(acme, now)[0] == "Decide whether it goes on"
-    Handoff.objects.update(paid_at=now - DAY)
+    Handoff.objects.update(status="snoozed", snoozed_until=dt.datetime(2031, 5, 7, 9, tzinfo=dt.UTC))
+    assert told(acme, now) == ("Nothing now", "It sleeps until 7 May 2031.")
+    Handoff.objects.update(status="working", snoozed_until=None, paid_at=now - DAY)
     assert told(acme, now)[0] == "Record the outcome"
 
 

@@ -1,0 +1,278 @@
+"""How the sales team does: what waits, how fast it is taken, what comes of it, by person, definition and version.
+
+Everything is about handoffs. What is *now* is counted by the database over what is open; what happened in a period is
+read once, a row for each handoff that was claimed or closed in it, and added up here. Nothing grows with the number of
+accounts, only with the work that was done. Times are hours by the clock, nights and weekends included.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db.models import Count, Exists, Min, OuterRef, Q, QuerySet
+
+from accounts.models import StaffUser
+from scoring import stats
+from scoring.models import Definition, Handoff, Qualification
+
+Status = Handoff.Status
+PERIODS = {"30": "30 days", "90": "90 days", "365": "A year"}
+WAYS = {"person": "Person", "definition": "Definition", "version": "Version"}
+OUTCOMES = (Status.WON, Status.LOST, Status.DISQUALIFIED, Status.RETURNED)  # what people say of it at the end
+UNTOUCHED_DAYS = 3
+HOUR = dt.timedelta(hours=1)
+NOBODY = "0"
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A number; `what` names the list of the handoffs behind it (`rows_of`)."""
+
+    what: str
+    words: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """What waits unclaimed, by how long, and what is stuck."""
+
+    waiting: list[Counted]
+    oldest_at: dt.datetime | None
+    stuck: list[Counted]
+
+    @property
+    def total(self) -> int:
+        return sum(age.count for age in self.waiting)
+
+
+@dataclass(slots=True)
+class Line:
+    """One person, definition or version: what they have open, what they did in the period, what came of it."""
+
+    key: str
+    label: str
+    link: str = ""
+    open: int = 0
+    claimed: int = 0
+    hours_to_claim: list[float] = field(default_factory=list)
+    hours_to_touch: list[float] = field(default_factory=list)
+    outcomes: dict[str, int] = field(default_factory=lambda: dict.fromkeys(OUTCOMES, 0))
+
+    @property
+    def closed(self) -> int:
+        """How many people ended in any way."""
+        return sum(self.outcomes.values())
+
+    @property
+    def won(self) -> stats.Share:
+        """Won, of what people ended in any way, with Wilson's interval (stats.share)."""
+        return stats.share(self.outcomes[Status.WON], self.closed)
+
+    @property
+    def to_claim(self) -> float | None:
+        """Median hours from the inbox to the claim; what went to an owner by itself is left out."""
+        return stats.quantile(self.hours_to_claim, 0.5)
+
+    @property
+    def to_touch(self) -> float | None:
+        """Median hours from the claim to the first touch, of those that were touched."""
+        return stats.quantile(self.hours_to_touch, 0.5)
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """How often people ended a handoff for this reason; `versions`: of which rules, the most frequent first."""
+
+    outcome: str
+    code: str
+    count: int
+    versions: list[tuple[str, int, int]]  # definition's name, version, how often
+
+
+def now_numbers(now: dt.datetime) -> Now:
+    """What waits and what is stuck at this moment. Two queries."""
+    waiting = {what: _waiting(first, last, now) for what, _, first, last in AGES}
+    counts = Handoff.objects.filter(status=Status.NEW).aggregate(
+        oldest=Min("opened_at"), **{what: Count("pk", filter=condition) for what, condition in waiting.items()}
+    )
+    stuck = {what: condition(now) for what, (_, condition) in STUCK.items()}
+    found = Handoff.objects.filter(closed_at=None).aggregate(
+        **{what: Count("pk", filter=condition) for what, condition in stuck.items()}
+    )
+    return Now(
+        waiting=[Counted(what, words, counts[what]) for what, words, _, _ in AGES],
+        oldest_at=counts["oldest"],
+        stuck=[Counted(what, words, found[what]) for what, (words, _) in STUCK.items()],
+    )
+
+
+# how long something has waited unclaimed: its name, in words, from and to before so many days
+AGES = (
+    ("fresh", "Under a day", 0, 1),
+    ("days", "1 to 3 days", 1, 3),
+    ("week", "3 to 7 days", 3, 7),
+    ("old", "Over 7 days", 7, None),
+)
+
+
+def _waiting(first: int, last: int | None, now: dt.datetime) -> Q:
+    condition = Q(opened_at__lte=now - dt.timedelta(days=first)) if first else Q()
+    return condition & Q(opened_at__gt=now - dt.timedelta(days=last)) if last else condition
+
+
+def _untouched(now: dt.datetime) -> Q:
+    return Q(status=Status.CLAIMED, claimed_at__lte=now - dt.timedelta(days=UNTOUCHED_DAYS))
+
+
+def _paid(now: dt.datetime) -> Q:
+    return Q(paid_at__isnull=False)
+
+
+def _lapsed(now: dt.datetime) -> Q:
+    return Q(rule_lapsed_at__isnull=False, paid_at__isnull=True)
+
+
+STUCK = {
+    "untouched": (f"Claimed {UNTOUCHED_DAYS} days ago or more, no touch", _untouched),
+    "paid": ("They paid; the outcome is missing", _paid),
+    "lapsed": ("No reason holds any more", _lapsed),
+}
+
+
+def lines(*, by: str, since: dt.datetime) -> list[Line]:
+    """The team by one of WAYS over what was claimed or closed since then, who did most first. Four queries.
+
+    A handoff with several reasons counts under each of their definitions and versions.
+    """
+    rows = {row["id"]: row for row in [*_claimed(since).values(*_COLUMNS), *_closed(since).values(*_COLUMNS)]}
+    told, keys = _by_person(rows) if by == "person" else _by_rule(rows, with_version=by == "version")
+    for pk, row in rows.items():
+        for key in keys.get(pk, ()):
+            _add(told[key], row, since)
+    return sorted(told.values(), key=lambda line: (-line.closed - line.claimed, -line.open, line.label))
+
+
+_COLUMNS = ("id", "owner_id", "status", "assigned", "opened_at", "claimed_at", "first_touch_at", "closed_at")
+
+
+def _claimed(since: dt.datetime) -> QuerySet[Handoff]:
+    return Handoff.objects.filter(claimed_at__gte=since)
+
+
+def _closed(since: dt.datetime) -> QuerySet[Handoff]:
+    return Handoff.objects.filter(closed_at__gte=since).exclude(status=Status.WITHDRAWN)
+
+
+def _by_person(rows: Mapping[int, Mapping[str, Any]]) -> tuple[dict[str, Line], dict[int, set[str]]]:
+    """A line for each owner, and under which line each handoff counts."""
+    mine = Handoff.objects.filter(closed_at=None, owner__isnull=False)
+    open_of = dict(mine.values_list("owner_id").annotate(Count("pk")).order_by())
+    ids = {row["owner_id"] for row in rows.values()} | set(open_of)
+    told = {
+        str(person.pk): Line(str(person.pk), person.label) for person in StaffUser.objects.filter(pk__in=ids - {None})
+    }
+    for pk, count in open_of.items():
+        told[str(pk)].open = count
+    if None in ids:
+        told[NOBODY] = Line(NOBODY, "Nobody had claimed it")
+    return told, {pk: {str(row["owner_id"] or NOBODY)} for pk, row in rows.items()}
+
+
+def _by_rule(rows: Mapping[int, Any], *, with_version: bool) -> tuple[dict[str, Line], dict[int, set[str]]]:
+    """A line for each definition, or version of one, that is a reason; and under which lines each handoff counts."""
+    reasons = Qualification.objects.filter(handoff__isnull=False).order_by()
+    columns = ("definition__slug", "definition__name", *(["version__number"] if with_version else []))
+    told: dict[str, Line] = {}
+    keys: dict[int, set[str]] = {}
+
+    def line(rule: tuple[Any, ...]) -> Line:
+        slug, name, *number = rule
+        key, label = (f"{slug}:{number[0]}", f"{name} v{number[0]}") if number else (slug, name)
+        return told.setdefault(key, Line(key, label, f"/definitions/{slug}/"))
+
+    for pk, *rule in reasons.filter(handoff_id__in=list(rows)).values_list("handoff_id", *columns):
+        keys.setdefault(pk, set()).add(line(tuple(rule)).key)
+    opened = reasons.filter(handoff__closed_at=None).values_list(*columns)
+    for *rule, count in opened.annotate(Count("handoff_id", distinct=True)):
+        line(tuple(rule)).open = count
+    return told, keys
+
+
+def _add(line: Line, row: Mapping[str, Any], since: dt.datetime) -> None:
+    """Count a handoff under a line: its claim and its end, each if it was in the period."""
+    claimed_at, touched_at = row["claimed_at"], row["first_touch_at"]
+    if claimed_at is not None and claimed_at >= since:
+        line.claimed += 1
+        if not row["assigned"]:
+            line.hours_to_claim.append((claimed_at - row["opened_at"]) / HOUR)
+        if touched_at is not None:
+            line.hours_to_touch.append((touched_at - claimed_at) / HOUR)
+    if row["closed_at"] is not None and row["closed_at"] >= since and row["status"] in line.outcomes:
+        line.outcomes[row["status"]] += 1
+
+
+def reasons(since: dt.datetime) -> list[Reason]:
+    """Why people ended handoffs since then, the most frequent first, with the rules behind them. Two queries."""
+    done = _closed(since).exclude(outcome_reason="").order_by()
+    counts = done.values_list("status", "outcome_reason").annotate(Count("pk"))
+    columns = ("status", "outcome_reason", "reasons__definition__name", "reasons__version__number")
+    of_rules: dict[tuple[str, str], list[tuple[str, int, int]]] = {}
+    rules = done.filter(reasons__isnull=False).values_list(*columns).annotate(Count("pk", distinct=True))
+    for outcome, code, name, number, count in rules:
+        of_rules.setdefault((outcome, code), []).append((name, number, count))
+    found = [
+        Reason(outcome, code, count, sorted(of_rules.get((outcome, code), []), key=lambda rule: (-rule[2], rule)))
+        for outcome, code, count in counts
+    ]
+    return sorted(found, key=lambda reason: (-reason.count, reason.outcome, reason.code))
+
+
+def rows_of(what: str, *, now: dt.datetime, since: dt.datetime, by: str = "", key: str = "") -> QuerySet[Handoff]:
+    """The handoffs behind a number: of `now_numbers`, or of one line (`by`, `key`) or all. KeyError: no such number.
+
+    `what` is the name of an age or of something stuck, `open`, `claimed`, `closed`, an outcome, or
+    `outcome:reason`.
+    """
+    if what in STUCK:
+        return Handoff.objects.filter(STUCK[what][1](now), closed_at=None)
+    for name, _, first, last in AGES:
+        if what == name:
+            return Handoff.objects.filter(_waiting(first, last, now), status=Status.NEW)
+    outcome, _, code = what.partition(":")
+    if outcome == "open":
+        rows = Handoff.objects.filter(closed_at=None)
+    elif outcome == "claimed":
+        rows = _claimed(since)
+    elif outcome == "closed":
+        rows = _closed(since)
+    elif outcome in OUTCOMES:
+        rows = _closed(since).filter(status=outcome)
+    else:
+        raise KeyError(what)
+    if code:
+        rows = rows.filter(outcome_reason=code)
+    return rows.filter(_of_line(by, key)) if key else rows
+
+
+def _of_line(by: str, key: str) -> Q:
+    if by == "person":
+        return Q(owner=None) if key == NOBODY else Q(owner_id=int(key))
+    slug, _, number = key.partition(":")
+    reasons = Qualification.objects.filter(handoff=OuterRef("pk"), definition__slug=slug)
+    return Q(Exists(reasons.filter(version__number=int(number)) if by == "version" else reasons))
+
+
+def label_of(by: str, key: str) -> str:
+    """What a line is called: a person's name, a definition's, a version's; "" where there is none. One query."""
+    if by == "person":
+        if key == NOBODY:
+            return "Nobody had claimed it"
+        person = StaffUser.objects.filter(pk=int(key)).first()
+        return person.label if person else ""
+    slug, _, number = key.partition(":")
+    name = Definition.objects.filter(slug=slug).values_list("name", flat=True).first() or ""
+    return f"{name} v{number}" if number else name

@@ -1,0 +1,148 @@
+"""The sales team's page: what waits, what is stuck, who does how much and what comes of it; the handoffs behind it."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import io
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.utils import timezone
+from django.views.decorators.http import require_GET
+
+from plgops.lib import access, htmx
+from plgops.lib.csv_cells import harmless
+from plgops.lib.paging import keyset
+from scoring import team_numbers
+from scoring.handoffs import REASONS
+
+AT_ONCE = 500
+HEADS = {
+    "open": "Open",
+    "claimed": "Claimed",
+    "closed": "Ended by people",
+    "won": "Won",
+    "lost": "Lost",
+    "disqualified": "Disqualified",
+    "returned": "Returned to self-serve",
+    **{what: f"Waiting: {words.lower()}" for what, words, _, _ in team_numbers.AGES},
+    **{what: words for what, (words, _) in team_numbers.STUCK.items()},
+}
+
+
+@login_required
+@require_GET
+def page(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
+    """The whole team at once; `?by=` and `?days=` choose the lines and the period, `?format=csv` gives a file."""
+    access.require(request.user, "handoffs.manage")
+    by, days, now = _by(request), _days(request), timezone.now()
+    since = now - dt.timedelta(days=int(days))
+    lines = team_numbers.lines(by=by, since=since)
+    if request.GET.get("format") == "csv":
+        return _file(f"team-by-{by}.csv", _lines_csv(lines))
+    context = {
+        "by": by,
+        "days": days,
+        "ways": team_numbers.WAYS,
+        "periods": team_numbers.PERIODS,
+        "lines": lines,
+        "outcomes": team_numbers.OUTCOMES,
+        "reasons": [(reason, _reason_words(reason.outcome, reason.code)) for reason in team_numbers.reasons(since)],
+        "now": team_numbers.now_numbers(now),
+    }
+    return htmx.page(request, "team/page.html", context, fragments=("lines",))
+
+
+@login_required
+@require_GET
+def handoffs(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
+    """The handoffs behind a number of the team's page, newest first; `?format=csv` gives all of them as a file."""
+    access.require(request.user, "handoffs.manage")
+    what, by, key, now = request.GET.get("what", ""), _by(request), request.GET.get("key", ""), timezone.now()
+    since = now - dt.timedelta(days=int(_days(request)))
+    try:
+        rows = team_numbers.rows_of(what, now=now, since=since, by=by, key=key)
+    except (KeyError, ValueError):
+        raise Http404("There is no such number.") from None
+    rows = rows.select_related("company", "owner")
+    if request.GET.get("format") == "csv":
+        return _file("handoffs.csv", _handoffs_csv(rows))
+    page = keyset(rows, by="-opened_at", cursor=request.GET.get("cursor", ""))
+    outcome, _, code = what.partition(":")
+    head = _reason_words(outcome, code) if code else HEADS[what]
+    asked = {name: value for name, value in request.GET.items() if name not in ("cursor", "format")}
+    context = {
+        "page": page,
+        "head": head,
+        "of": team_numbers.label_of(by, key) if key else "",
+        "rows": [(row, _reason_words(row.status, row.outcome_reason, alone=True)) for row in page.items],
+        "more": f"?{urlencode({**asked, 'cursor': page.next_cursor})}",
+        "csv": f"?{urlencode({**asked, 'format': 'csv'})}",
+        "back": f"/team/?{urlencode({'by': by, 'days': _days(request)})}",
+    }
+    return htmx.page(request, "team/handoffs.html", context, fragments=("more",))
+
+
+def _by(request: HttpRequest) -> str:
+    by = request.GET.get("by", "person")
+    return by if by in team_numbers.WAYS else "person"
+
+
+def _days(request: HttpRequest) -> str:
+    days = request.GET.get("days", "90")
+    return days if days in team_numbers.PERIODS else "90"
+
+
+def _reason_words(outcome: str, code: str, *, alone: bool = False) -> str:
+    """A reason as people chose it, with its outcome unless `alone`."""
+    words = REASONS.get(outcome, {}).get(code, code.replace("_", " "))
+    return words if alone or not words else f"{HEADS[outcome]}: {words[:1].lower()}{words[1:]}"
+
+
+def _lines_csv(lines: list[team_numbers.Line]) -> Iterator[str]:
+    outcomes = [str(outcome) for outcome in team_numbers.OUTCOMES]
+    yield _cells(
+        ["line", "open", "claimed", "median_hours_to_claim", "median_hours_to_first_touch", *outcomes, "closed"]
+    )
+    for line in lines:
+        told = [line.outcomes[outcome] for outcome in team_numbers.OUTCOMES]
+        yield _cells([line.label, line.open, line.claimed, line.to_claim, line.to_touch, *told, line.closed])
+
+
+def _handoffs_csv(rows: Any) -> Iterator[str]:
+    """All of them, AT_ONCE held in memory; times are UTC."""
+    yield _cells(
+        ["account_id", "account", "status", "owner", "opened_at", "claimed_at", "first_touch_at", "closed_at", "reason"]
+    )
+    cursor = ""
+    while True:
+        page = keyset(rows, by="-opened_at", cursor=cursor, size=AT_ONCE)
+        for row in page.items:
+            times = [row.opened_at, row.claimed_at, row.first_touch_at, row.closed_at]
+            yield _cells(
+                [
+                    *(row.company.external_id, row.company.name, row.status, row.owner.label if row.owner else ""),
+                    *(at.isoformat() if at else "" for at in times),
+                    row.outcome_reason,
+                ]
+            )
+        cursor = page.next_cursor
+        if not cursor:
+            return
+
+
+def _cells(values: list[Any]) -> str:
+    text = io.StringIO()
+    told = [harmless(value) if isinstance(value, str) else "" if value is None else value for value in values]
+    csv.writer(text).writerow([round(value, 2) if isinstance(value, float) else value for value in told])
+    return text.getvalue()
+
+
+def _file(name: str, lines: Iterator[str]) -> StreamingHttpResponse:
+    response = StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8")
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response

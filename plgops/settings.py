@@ -41,6 +41,8 @@ INSTALLED_APPS = [
     "django_htmx",
     "template_partials",
     "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
     "csp",
     "plgops",
     "accounts",
@@ -227,6 +229,21 @@ X_FRAME_OPTIONS = "DENY"
 REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "UNAUTHENTICATED_USER": None,
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+}
+API_PER_MINUTE = env.number("API_PER_MINUTE", 600)  # requests of a token, in each web process; 0: no limit
+SPECTACULAR_SETTINGS = {
+    "TITLE": "plgops",
+    "VERSION": "1",
+    "DESCRIPTION": "Accounts, why they qualify, handoffs and definitions, for programs. How it all works: docs/api.md.",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "SCHEMA_PATH_PREFIX_TRIM": False,
+    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "plgops.api_docs.summaries"],
+    "AUTHENTICATION_WHITELIST": ["accounts.rest.asking.TokenAuthentication"],
+    "ENUM_NAME_OVERRIDES": {
+        "QualificationCause": "scoring.models.Qualification.Cause",
+        "CloseCause": "scoring.models.Qualification.CloseCause",
+    },
 }
 
 LOGGING = {

@@ -12,6 +12,7 @@ urlpatterns = [
     path("kit/", views.kit, name="kit"),
     path("health/", health, name="health"),
     path("admin/", admin.site.urls),
+    path("api/", include("plgops.api_urls")),
     path("", include("accounts.urls")),
     path("", include("scoring.urls")),
     path("", include("support.urls")),

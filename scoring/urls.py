@@ -2,7 +2,6 @@
 
 from django.urls import path, re_path
 
-from scoring import api
 from scoring.views import (
     backtest,
     backtest_weeks,
@@ -59,15 +58,6 @@ urlpatterns = [
     path("definitions/<slug:slug>/release/", definitions.release, name="definition_release"),
     path("definitions/<slug:slug>/qualifiers.csv", states.qualifiers_csv, name="definition_csv"),
     path("data-quality/definitions/", states.definition_health_panel, name="data_quality_definitions"),
-    re_path(
-        r"^api/v1/accounts/(?P<external_id>.+)/qualifications/?$",
-        api.AccountQualifications.as_view(),
-        name="api_account",
-    ),
-    re_path(
-        r"^api/v1/definitions/(?P<slug>[-\w]+)/qualifiers/?$", api.DefinitionQualifiers.as_view(), name="api_definition"
-    ),
-    path("api/<path:rest>", api.Unknown.as_view(), name="api_unknown"),
     path("qualifications/<int:qualification_id>/today/", panels.today, name="qualification_today"),
     path("discover/", discover.question_list, name="discover"),
     path("discover/<int:discovery_id>/", discover.question, name="discovery"),

@@ -45,7 +45,7 @@ class ApiToken(models.Model):
 
 
 class IdempotencyKey(models.Model):
-    """A write that a program named by a key of its own: what it asked, and what it was answered (accounts/idempotency.py).
+    """A write that a program named by a key of its own: what it asked, and what it was answered.
 
     Without an answer it is at work until `lease_until`; after that whoever asks again may take it over.
     """

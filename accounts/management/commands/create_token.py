@@ -22,7 +22,7 @@ class Command(BaseCommand):
             "--scope",
             action="append",
             metavar="SCOPE",
-            help=f"what it may do, more than once for more (default: all that only reads); of {', '.join(tokens.SCOPES)}",
+            help=f"what it may do, again for more (default: all that only reads): {', '.join(tokens.SCOPES)}",
         )
         parser.add_argument("--days", type=int, default=90, help="how long it is good (default: 90)")
 

@@ -1,0 +1,45 @@
+"""The addresses of the API for programs, below /api/. Each has both spellings, with and without a slash at its end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.urls import URLPattern, re_path
+
+from accounts.rest import accounts
+from plgops import api_docs
+from scoring.api import definitions, handoffs, qualifications
+
+SLUG = r"(?P<slug>[-a-zA-Z0-9_]{1,80})"
+HANDOFF = r"v1/handoffs/(?P<handoff_id>[0-9]{1,18})"
+
+
+def _at(route: str, view: Any, name: str) -> URLPattern:
+    return re_path(rf"^{route}/?$", view.as_view(), name=f"api_{name}")
+
+
+urlpatterns = [
+    re_path(r"^docs/?$", api_docs.page, name="api_docs"),
+    _at("v1/schema", api_docs.Schema, "schema"),
+    _at("v1/accounts", accounts.Accounts, "accounts"),
+    _at("v1/accounts/(?P<external_id>.+?)/qualifications", qualifications.AccountQualifications, "account_reasons"),
+    _at("v1/accounts/(?P<external_id>.+?)", accounts.OneAccount, "account"),
+    _at("v1/qualifications", qualifications.Qualifications, "qualifications"),
+    _at("v1/qualifications/(?P<qualification_id>[0-9]{1,18})", qualifications.OneQualification, "qualification"),
+    _at("v1/definitions", definitions.Definitions, "definitions"),
+    _at("v1/definitions/validate", definitions.Validate, "definitions_validate"),
+    _at(f"v1/definitions/{SLUG}", definitions.OneDefinition, "definition"),
+    _at(f"v1/definitions/{SLUG}/qualifiers", qualifications.DefinitionQualifiers, "definition_qualifiers"),
+    _at(f"v1/definitions/{SLUG}/versions", definitions.Versions, "definition_versions"),
+    _at(f"v1/definitions/{SLUG}/versions/(?P<number>[0-9]{{1,9}})", definitions.OneVersion, "definition_version"),
+    _at("v1/handoffs", handoffs.Handoffs, "handoffs"),
+    _at(HANDOFF, handoffs.OneHandoff, "handoff"),
+    _at(f"{HANDOFF}/claim", handoffs.Claim, "handoff_claim"),
+    _at(f"{HANDOFF}/unclaim", handoffs.Unclaim, "handoff_unclaim"),
+    _at(f"{HANDOFF}/assign", handoffs.Assign, "handoff_assign"),
+    _at(f"{HANDOFF}/touch", handoffs.Touched, "handoff_touch"),
+    _at(f"{HANDOFF}/note", handoffs.Noted, "handoff_note"),
+    _at(f"{HANDOFF}/close", handoffs.Closed, "handoff_close"),
+    _at(f"{HANDOFF}/reopen", handoffs.Reopened, "handoff_reopen"),
+    re_path(r"^(?P<rest>.*)$", api_docs.Unknown.as_view(), name="api_unknown"),
+]

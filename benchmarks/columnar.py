@@ -277,8 +277,7 @@ def measure(rounds: int, only: list[str]) -> None:
             return db.execute(query.format(day=day)).fetchall()
 
     def holding(asked: dict[int, Any]) -> dict[int, set[int]]:
-        found = columnar.verdicts(asked, as_of_day=day, holders_only=True)
-        return {key: {verdict.account_id for verdict in told if verdict.holds} for key, told in found.items()}
+        return columnar.holders(asked, as_of_day=day)
 
     def first(asked: dict[int, Any]) -> dict[int, dict[int, int]]:
         firsts: dict[int, dict[int, int]] = {}

@@ -103,13 +103,13 @@ def _drain(*, now: dt.datetime) -> Swept:
 
 def _ask(rules: Sequence[LiveRule], day: int) -> dict[int, tuple[set[int], set[int]]]:
     """By version: the accounts and the people that qualify at the end of `day`."""
-    found = columnar.verdicts({rule.version_id: rule.doc for rule in rules}, as_of_day=day, holders_only=True)
+    found = columnar.holders({rule.version_id: rule.doc for rule in rules}, as_of_day=day)
     asked = {}
     for rule in rules:
         people = {user_id for _, user_id in columnar.qualifying_users(rule.doc, as_of_day=day)}
         # people without an account are not in the lake
         people |= {user_id for _, user_id in appdb.qualifying_users(rule.doc, as_of_day=day, account_ids=())}
-        asked[rule.version_id] = ({verdict.account_id for verdict in found[rule.version_id] if verdict.holds}, people)
+        asked[rule.version_id] = (found[rule.version_id], people)
     return asked
 
 

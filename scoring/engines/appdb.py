@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 
 from scoring.engines import reading
 from scoring.engines.explain import evidence, evidence_many
-from scoring.engines.verdicts import Verdict, ask, ask_history
+from scoring.engines.verdicts import Verdict, ask, ask_history, ask_holders
 from scoring.rules import compile as compiler
 from scoring.rules import tree
 
-__all__ = ["Verdict", "evidence", "evidence_many", "history", "motion_holds", "qualifying_users", "verdicts"]
+__all__ = ["Verdict", "evidence", "evidence_many", "history", "holders", "motion_holds", "qualifying_users", "verdicts"]
 
 
 def verdicts(
@@ -18,7 +18,6 @@ def verdicts(
     *,
     account_ids: Sequence[int] | None,
     as_of_day: int,
-    holders_only: bool = False,
 ) -> dict[int, list[Verdict]]:
     """The verdicts of several definitions at the end of a day, as `verdicts.ask` says. Two queries, as a rule."""
     if not docs or (account_ids is not None and not account_ids):
@@ -30,7 +29,20 @@ def verdicts(
         as_of_day=as_of_day,
         dialect=reading.dialect(),
         rows=reading.rows,
-        holders_only=holders_only,
+    )
+
+
+def holders(
+    docs: Mapping[int, tree.DefinitionDoc], *, account_ids: Sequence[int] | None, as_of_day: int
+) -> dict[int, set[int]]:
+    """The accounts that each definition holds for at the end of a day, as `verdicts.ask_holders` says."""
+    return ask_holders(
+        docs,
+        types=reading.event_types(),
+        account_ids=account_ids,
+        as_of_day=as_of_day,
+        dialect=reading.dialect(),
+        holders=lambda statement: ((number, (account_id,)) for number, account_id in reading.rows(statement)),
     )
 
 

@@ -13,6 +13,9 @@ from scoring.rules.sql.later import EVERY_DEFINITION
 from scoring.rules.sql.terms import Dialect, EventTypes, Statement
 
 Rows = Callable[[Statement], Iterable[tuple[Any, ...]]]
+Holders = Callable[
+    [Statement], Iterable[tuple[int, Iterable[int]]]
+]  # several accounts of a definition's number at once
 
 # a statement measures at most so many different conditions: engines limit the columns of a table
 WIDEST = 200
@@ -40,14 +43,12 @@ def ask(
     as_of_day: int,
     dialect: Dialect,
     rows: Rows,
-    holders_only: bool = False,
 ) -> dict[int, list[Verdict]]:
     """The verdicts of several definitions at the end of a day, by the key given in `docs`, through `rows`.
 
     `account_ids=None` asks about everybody. An account that is not listed does not hold, and time alone
     never changes that; accounts that are unknown, internal or merged are never listed. Lists are in order
-    of account id. One statement for up to WIDEST different conditions, whatever the number of accounts. With
-    `holders_only` accounts are listed for which a definition holds, or one of their people qualifies, without a day.
+    of account id. One statement for up to WIDEST different conditions, whatever the number of accounts.
     """
     found: dict[int, list[Verdict]] = {key: [] for key in docs}
     if not docs or (account_ids is not None and not account_ids):
@@ -59,9 +60,31 @@ def ask(
             as_of_day=as_of_day,
             account_ids=account_ids,
             dialect=dialect,
-            holders_only=holders_only,
         )
         found.update(_fold({key: docs[key] for key in keys}, rows(statement)))
+    return found
+
+
+def ask_holders(
+    docs: Mapping[int, tree.DefinitionDoc],
+    *,
+    types: EventTypes,
+    account_ids: Sequence[int] | None,
+    as_of_day: int,
+    dialect: Dialect,
+    holders: Holders,
+) -> dict[int, set[int]]:
+    """By the key given in `docs`, the accounts that each definition holds for at the end of a day; as `ask`, and
+    faster, for whoever does not ask until when."""
+    found: dict[int, set[int]] = {key: set() for key in docs}
+    if not docs or (account_ids is not None and not account_ids):
+        return found
+    for keys in _batches(docs):
+        statement = compiler.compile_holders(
+            [docs[key] for key in keys], types=types, as_of_day=as_of_day, account_ids=account_ids, dialect=dialect
+        )
+        for number, accounts in holders(statement):
+            found[keys[number]].update(accounts)
     return found
 
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from scoring.rules import tree
+from scoring.rules import tree, windows
 from scoring.rules.sql.behind import Look, stretches_found, usage_behind
 from scoring.rules.sql.booleans import extras, holds, measured, soonest
 from scoring.rules.sql.facts import changed_tables, stage_table, trait_tables
@@ -36,6 +36,7 @@ from scoring.rules.sql.terms import (
     Statement,
     judged,
     truth,
+    window_of,
 )
 from scoring.rules.sql.usage import usage_tables, value_tables
 from scoring.rules.sql.wide import people_table, wide_table
@@ -49,16 +50,26 @@ def compile_verdicts(
     as_of_day: int,
     account_ids: Sequence[int] | None,
     dialect: Dialect,
-    holders_only: bool = False,
 ) -> Statement:
     """Rows (definition number, account id, user id, holds, next day), numbers being positions in `docs`.
 
     Level account: one row for each account where the rule holds or time alone may change it, user id 0.
     Level user: one row for each person it holds for, and rows with user id 0 that carry the account's next
-    day. Rows with a negative definition number bound the next day of several definitions at once. With `holders_only`
-    there are rows of what holds only, without a next day.
+    day. Rows with a negative definition number bound the next day of several definitions at once.
     """
-    return _verdicts(Plan(types, as_of_day, account_ids, dialect, holders_only=holders_only), docs)
+    return _verdicts(Plan(types, as_of_day, account_ids, dialect), docs)
+
+
+def compile_holders(
+    docs: Sequence[tree.DefinitionDoc],
+    *,
+    types: EventTypes,
+    as_of_day: int,
+    account_ids: Sequence[int] | None,
+    dialect: Dialect,
+) -> Statement:
+    """Rows (definition number, account id): whom each holds for, and nothing else."""
+    return _holders(Plan(types, as_of_day, account_ids, dialect, holders_only=True), docs)
 
 
 def compile_people(
@@ -135,20 +146,23 @@ def distinct_conditions(docs: Iterable[tree.DefinitionDoc]) -> set[tuple[Subject
     return {asked for doc in docs for asked in tree.measurements(doc.rule, subject=doc.level)}
 
 
-def _verdicts(plan: Plan, docs: Sequence[tree.DefinitionDoc]) -> Statement:
+def _asked(plan: Plan, docs: Sequence[tree.DefinitionDoc]) -> None:
     plan.only_whether = True
     for doc in docs:
         plan.register(doc.rule, doc.level)
     tables(plan)
+
+
+def _verdicts(plan: Plan, docs: Sequence[tree.DefinitionDoc]) -> Statement:
+    _asked(plan, docs)
     rows: list[str] = []
     for number, doc in enumerate(docs):
         if doc.level == "account":
-            next_day = NO_DAY if plan.holders_only else soonest(plan, doc.rule, "account")
-            told = "holds = 1" if plan.holders_only else "holds = 1 OR next_day IS NOT NULL"
             rows.append(
                 f"SELECT {number} AS definition, account_id, 0 AS user_id, holds, next_day FROM ("
                 f"SELECT account_id, {truth(holds(plan, doc.rule, 'account'))} AS holds,"
-                f" {next_day} AS next_day FROM accts) r{number} WHERE {told}"
+                f" {soonest(plan, doc.rule, 'account')} AS next_day FROM accts) r{number}"
+                " WHERE holds = 1 OR next_day IS NOT NULL"
             )
         else:
             rule = plan.people_rules[doc.rule]
@@ -156,12 +170,22 @@ def _verdicts(plan: Plan, docs: Sequence[tree.DefinitionDoc]) -> Statement:
                 f"SELECT {number} AS definition, account_id, user_id, 1 AS holds, {NO_DAY} AS next_day"
                 f" FROM people WHERE h{rule} = 1"
             )
-            if not plan.holders_only:
-                rows.append(
-                    f"SELECT {number} AS definition, account_id, 0 AS user_id, 0 AS holds, MIN(n{rule}) AS next_day"
-                    f" FROM people WHERE n{rule} IS NOT NULL GROUP BY account_id"
-                )
-    rows += [] if plan.holders_only else bounds(plan)
+            rows.append(
+                f"SELECT {number} AS definition, account_id, 0 AS user_id, 0 AS holds, MIN(n{rule}) AS next_day"
+                f" FROM people WHERE n{rule} IS NOT NULL GROUP BY account_id"
+            )
+    return plan.statement("\nUNION ALL ".join([*rows, *bounds(plan)]))
+
+
+def _holders(plan: Plan, docs: Sequence[tree.DefinitionDoc]) -> Statement:
+    _asked(plan, docs)
+    rows = [
+        f"SELECT {number} AS definition, account_id FROM accts WHERE {holds(plan, doc.rule, 'account')}"
+        if doc.level == "account"
+        else f"SELECT {number} AS definition, account_id FROM people WHERE h{plan.people_rules[doc.rule]} = 1"
+        f" GROUP BY account_id HAVING COUNT(*) >= {doc.users_at_least}"
+        for number, doc in enumerate(docs)
+    ]
     return plan.statement("\nUNION ALL ".join(rows))
 
 
@@ -193,26 +217,45 @@ def _measures(plan: Plan, rule: tree.Node, subject: Subject, best: int | None) -
 
 def _who_could(plan: Plan) -> str:
     """Rows (account_id, user_id) of the people for whom a rule can hold, by what was counted of them; "": anybody."""
-
-    def counts(node: Leafy, wanted: bool) -> str | None:
-        if not wanted or node not in plan.usage_columns or not isinstance(node, tree.Count | tree.Days):
-            return None
-        return judged(f"m{plan.usage_columns[node]}", node.compare)
-
-    able = [could(rule, counts) for rule in plan.people_rules]
-    if not plan.holders_only or None in able:
+    if not plan.holders_only:
         return ""
-    return f"SELECT account_id, user_id FROM base WHERE {' OR '.join(part for part in able if part is not None)}"
+    told = {
+        node: (table, plan.usage_columns[node]) for (whose, node), table in plan.usage_table.items() if whose == "user"
+    }
+    told |= {
+        node: ("slid" if isinstance(window_of(node), windows.AnyDays) else "vals", number)
+        for node, number in plan.leaves["user"].items()
+        if isinstance(window_of(node), windows.AnyDays) or isinstance(node, tree.Distinct)
+    }
+    able: dict[str, list[str]] = {}
+    for rule in plan.people_rules:
+        for table in dict.fromkeys(table for table, _ in told.values()):
+
+            def counts(node: Leafy, wanted: bool, table: str = table) -> str | None:
+                there, number = told.get(node, ("", 0))
+                if not wanted or there != table:
+                    return None
+                if not isinstance(node, tree.Count | tree.Days | tree.Users | tree.Distinct):
+                    return None
+                return judged(f"m{number}", node.compare)
+
+            if (some := could(rule, counts)) is not None:
+                able.setdefault(table, []).append(some)
+                break
+        else:
+            return ""
+    rows = (f"SELECT account_id, user_id FROM {table} WHERE {' OR '.join(some)}" for table, some in able.items())
+    return " UNION ALL ".join(rows)
 
 
 def tables(plan: Plan) -> None:
     """Everything that the conditions asked so far are judged by."""
     plan.add("acct", plan.accounts())
     usage_tables(plan)
-    if plan.people_rules:
-        plan.add("members", plan.members(_who_could(plan)))
     value_tables(plan)
     sliding_tables(plan)
+    if plan.people_rules:
+        plan.add("members", plan.members(_who_could(plan)))
     last_tables(plan)
     limit_table(plan)
     sequence_tables(plan)

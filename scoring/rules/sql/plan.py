@@ -40,8 +40,9 @@ class Plan:
         # conditions in order of appearance, by subject: their place is the number in the column names
         self.leaves: dict[Subject, dict[Leafy, int]] = {"account": {}, "user": {}}
         self.people_rules: dict[tree.Node, int] = {}  # asked of (account, person)
-        # the number of a measurement in the tables that account and person share
+        # the number of a measurement in the tables that account and person share, and in which of them it is
         self.usage_columns: dict[Leafy, int] = {}
+        self.usage_table: dict[tuple[Subject, Leafy], str] = {}
         self.trait_columns: dict[tree.Trait, int] = {}
         self.changed_columns: dict[tree.TraitChanged, int] = {}
         self.stage_columns: dict[Leafy, int] = {}
@@ -68,6 +69,11 @@ class Plan:
             name = f"p{len(self.bound)}"
             self.bound[text], self.params[name] = f"%({name})s", text
         return self.bound[text]
+
+    @property
+    def few(self) -> bool:
+        """Whether a few accounts are asked about, which have an index."""
+        return self.account_ids is not None and self.dialect != "duckdb"
 
     def add(self, name: str, text: str) -> None:
         """One more table of the WITH clause."""
@@ -139,10 +145,11 @@ class Plan:
 
     def _days(self, within: Iterable[windows.Window], day: str) -> str:
         """Limits a scan to the days of several windows; "" where they are too many or reach back for ever."""
-        asked = set(within)
-        lengths = [window.days for window in asked if isinstance(window, windows.LastDays)]
-        shorter = {windows.LastDays(length) for length in lengths if length < max(lengths)}
-        each = {self.inside(window, day, "p.signup_day") for window in asked - shorter}
+        longest: dict[object, windows.Window] = {}  # of those that end, or begin, on the same day
+        for window in sorted(set(within), key=lambda window: getattr(window, "days", 0)):
+            nested = isinstance(window, windows.LastDays | windows.FirstDays)
+            longest[(type(window), getattr(window, "of", "")) if nested else window] = window
+        each = {self.inside(window, day, "p.signup_day") for window in longest.values()}
         if "" in each or not 1 <= len(each) <= _FEW:
             return ""
         return f" AND ({' OR '.join(f'({one})' for one in sorted(each))})"

@@ -16,8 +16,8 @@ def wide_table(plan: Plan, subject: Subject) -> None:
     person = subject == "user"
     by_pair = "x.account_id = s.account_id AND x.user_id = s.user_id"
     by_account = "x.account_id = s.account_id"
-    tables = {
-        "base" if person else "abase": by_pair if person else by_account,
+    counted = [table for (whose, _), table in plan.usage_table.items() if whose == subject]
+    tables = dict.fromkeys(counted, by_pair if person else by_account) | {
         "vals" if person else "avals": by_pair if person else by_account,
         "slid" if person else "aslid": by_pair if person else by_account,
         "lasts" if person else "alasts": by_pair if person else by_account,
@@ -45,8 +45,8 @@ def wide_table(plan: Plan, subject: Subject) -> None:
         if isinstance(node, tree.Sequence):
             columns.append(f"{'seq' if person else 'aseq'}.l{number} AS y{number}")
         if isinstance(node, tree.Change):
-            base = f"{'base' if person else 'abase'}.b{plan.usage_columns[node]}"
-            columns.append(f"COALESCE({base}, 0) AS y{number}")
+            before = f"{plan.usage_table[subject, node]}.b{plan.usage_columns[node]}"
+            columns.append(f"COALESCE({before}, 0) AS y{number}")
         if isinstance(node, tree.Value) and isinstance(node.against, tree.Share):
             share = plan.limit_columns[node.against]
             columns += [f"plim.x{share} AS x{number}", f"plim.y{share} AS y{number}"]
@@ -75,15 +75,15 @@ def _columns_of(plan: Plan, node: Leafy, number: int, subject: Subject) -> tuple
         case tree.StageReached() | tree.StageSince():
             return _stage_columns_of(plan, node)
         case tree.Recency():
-            last = f"{'base' if person else 'abase'}.m{plan.usage_columns[node]}"
+            last = f"{plan.usage_table[subject, node]}.m{plan.usage_columns[node]}"
             length = node.within_days if node.within_days is not None else node.not_for_days
             return last, f"CASE WHEN {last} + {length} > {plan.day} THEN {last} + {length} END"
         case tree.First():
-            first = f"{'base' if person else 'abase'}.m{plan.usage_columns[node]}"
+            first = f"{plan.usage_table[subject, node]}.m{plan.usage_columns[node]}"
             end = plan.lapses(node.window, first)
             return first, NO_DAY if end == NO_DAY else f"CASE WHEN {plan.inside(node.window, first, '')} THEN {end} END"
         case tree.Change():
-            base, column = "base" if person else "abase", plan.usage_columns[node]
+            base, column = plan.usage_table[subject, node], plan.usage_columns[node]
             measured = f"COALESCE({base}.m{column}, 0)"
             moves = plan.least([f"{base}.l{column} + {node.days}", f"{base}.k{column} + {2 * node.days}"])
             # what is recent only falls: below its least number, or at none, the answer stays no
@@ -105,8 +105,8 @@ def _columns_of(plan: Plan, node: Leafy, number: int, subject: Subject) -> tuple
         table = "vals" if person else "avals"
         measured, oldest = f"COALESCE({table}.m{number}, 0)", f"{table}.l{number}"
     else:
-        column, table = plan.usage_columns[node], "base" if person else "abase"
-        counted = "daily" if isinstance(node, tree.Days) and not person else table
+        column, table = plan.usage_columns[node], plan.usage_table[subject, node]
+        counted = "daily" if isinstance(node, tree.Days) and table == "abase" else table
         measured, oldest = f"COALESCE({counted}.m{column}, 0)", f"{table}.l{column}"
     end = plan.lapses(window_of(node), oldest)
     return measured, end if end == NO_DAY else f"CASE WHEN {_falls(measured, node.compare)} THEN {end} END"
@@ -119,7 +119,7 @@ def _falls(measured: str, compare: tree.Compare) -> str:
 
 def _value_columns_of(plan: Plan, node: tree.Value, number: int, subject: Subject) -> tuple[str, str]:
     person, share = subject == "user", isinstance(node.against, tree.Share)
-    base, column = "base" if person else "abase", plan.usage_columns.get(node)
+    base, column = plan.usage_table.get((subject, node), ""), plan.usage_columns.get(node)
     falls = oldest = ""
     if isinstance(node.window, windows.AnyDays):
         measured, end = f"COALESCE({'slid' if person else 'aslid'}.m{number}, 0)", NO_DAY

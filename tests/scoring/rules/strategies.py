@@ -64,6 +64,30 @@ def windows(draw, subject, *, sliding=True, ever=True):
 
 
 @st.composite
+def alike(draw):
+    """A definition of several counts whose windows are of one kind, or of two."""
+    level = draw(st.sampled_from(["account", "user"]))
+    dates = st.tuples(days, days).map(lambda pair: {"from": min(pair), "to": max(pair)})
+    kinds = [
+        dates,
+        st.builds(
+            lambda length, of: {"first_days": length, "of": of}, lengths, st.sampled_from(sorted({level, "account"}))
+        ),
+        st.builds(lambda length: {"last_days": length}, lengths),
+        st.sampled_from(["ever", "billing_month"]),
+    ]
+    window = st.one_of(*draw(st.lists(st.sampled_from(kinds), min_size=1, max_size=2)))
+    kind = st.sampled_from(["count", "days"])
+    counts = st.builds(
+        lambda kind, event, least, window: {kind: {"event": event, "at_least": least, "window": window}},
+        *(kind, events, st.integers(1, 3), window),
+    )
+    parts = draw(st.lists(counts, min_size=2, max_size=4))
+    rule = draw(st.sampled_from([{"any": parts}, {"all": parts}, {"at_least": 2, "of": parts}]))
+    return {"slug": "d", "name": "D", "purpose": "risk", "level": level, "rule": rule}
+
+
+@st.composite
 def conditions(draw, subject):
     kinds = [
         "count",

@@ -321,6 +321,13 @@ def test_compiler_agrees_with_the_reference(facts, documents, day):
         agree(facts, documents, day)
 
 
+@settings(quick, max_examples=30)
+@given(facts=strategies.histories(), document=strategies.alike(), day=st.sampled_from([29, 32, 35, 37, 38]))
+def test_windows_that_are_scanned_for_together_agree(facts, document, day):
+    with stored(facts):
+        agree(facts, [document], day)
+
+
 @settings(quick, max_examples=40)
 @given(facts=strategies.histories(), documents=strategies.nests(), day=st.sampled_from([29, 32, 35, 37, 38, 38]))
 def test_definitions_inside_definitions_agree(facts, documents, day):

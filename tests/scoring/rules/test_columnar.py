@@ -53,23 +53,20 @@ def test_rules_of_64_conditions_agree(facts, document):
     more=st.lists(strategies.documents(strategies.single), min_size=2, max_size=2),
     day=st.sampled_from([32, 37, 38]),
 )
-def test_asked_in_parts_and_for_holders_only_the_answer_is_the_same(facts, documents, more, day):
+def test_asked_in_parts_or_for_who_holds_the_answer_is_the_same(facts, documents, more, day):
     docs = {number: parse_definition(document) for number, document in enumerate([*documents, *more])}
     with stored(facts):
         lake.refresh(now=NOW, whole=True)
         verdicts = asked_apart(docs, day)
-        holders = {
-            key: [(verdict.account_id, verdict.holds, verdict.user_ids) for verdict in told if named(verdict)]
-            for key, told in verdicts.items()
-        }
+        holders = {key: {verdict.account_id for verdict in told if verdict.holds} for key, told in verdicts.items()}
         with mock.patch.object(columnar, "_AT_ONCE", 3):
             assert columnar.history(docs, until_day=day) == appdb.history(docs, account_ids=None, until_day=day)
             assert columnar.verdicts(docs, as_of_day=day) == verdicts
-            found = columnar.verdicts(docs, as_of_day=day, holders_only=True)
-        assert {verdict.next_day for told in found.values() for verdict in told} <= {None}
-        assert holders == {
-            key: [(verdict.account_id, verdict.holds, verdict.user_ids) for verdict in told]
-            for key, told in found.items()
+            assert columnar.holders(docs, as_of_day=day) == holders
+        assert columnar.holders(docs, as_of_day=day) == holders
+        listed = sorted({account_id for told in holders.values() for account_id in told})[:2]
+        assert columnar.holders(docs, account_ids=listed, as_of_day=day) == {
+            key: told & {*listed} for key, told in holders.items()
         }
 
 
@@ -80,7 +77,3 @@ def asked_apart(docs, day):
     apart = {key: doc for key, doc in docs.items() if key not in together}
     parts = (appdb.verdicts(part, account_ids=None, as_of_day=day) for part in (together, apart))
     return {key: told for part in parts for key, told in part.items()}
-
-
-def named(verdict) -> bool:
-    return verdict.holds or bool(verdict.user_ids)

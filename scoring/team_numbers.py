@@ -1,4 +1,4 @@
-"""How the sales team does: what waits, how fast it is taken, what comes of it, by person, definition and version.
+"""How the sales team does: what waits, how fast it is taken, what comes of it, by person, definition, version and play.
 
 Everything is about handoffs. What is *now* is counted by the database over what is open; what happened in a period is
 read once, a row for each handoff that was claimed or closed in it, and added up here. Nothing grows with the number of
@@ -16,11 +16,11 @@ from django.db.models import Count, Exists, Min, OuterRef, Q, QuerySet
 
 from accounts.models import StaffUser
 from scoring import stats
-from scoring.models import Definition, Handoff, Qualification
+from scoring.models import Definition, Handoff, Play, PlayRun, Qualification
 
 Status = Handoff.Status
 PERIODS = {"30": "30 days", "90": "90 days", "365": "A year"}
-WAYS = {"person": "Person", "definition": "Definition", "version": "Version"}
+WAYS = {"person": "Person", "definition": "Definition", "version": "Version", "play": "Play"}
 OUTCOMES = (Status.WON, Status.LOST, Status.DISQUALIFIED, Status.RETURNED)  # what people say of it at the end
 UNTOUCHED_DAYS = 3
 HOUR = dt.timedelta(hours=1)
@@ -149,7 +149,12 @@ def lines(*, by: str, since: dt.datetime) -> list[Line]:
     A handoff with several reasons counts under each of their definitions and versions.
     """
     rows = {row["id"]: row for row in [*_claimed(since).values(*_COLUMNS), *_closed(since).values(*_COLUMNS)]}
-    told, keys = _by_person(rows) if by == "person" else _by_rule(rows, with_version=by == "version")
+    if by == "person":
+        told, keys = _by_person(rows)
+    elif by == "play":
+        told, keys = _by_play(rows)
+    else:
+        told, keys = _by_rule(rows, with_version=by == "version")
     for pk, row in rows.items():
         for key in keys.get(pk, ()):
             _add(told[key], row, since)
@@ -200,6 +205,29 @@ def _by_rule(rows: Mapping[int, Any], *, with_version: bool) -> tuple[dict[str, 
     for *rule, count in opened.annotate(Count("handoff_id", distinct=True)):
         line(tuple(rule)).open = count
     return told, keys
+
+
+def _by_play(rows: Mapping[int, Any]) -> tuple[dict[str, Line], dict[int, set[str]]]:
+    """A line for each play that handed over; and under which lines each handoff counts."""
+    handed = _handed().order_by()
+    columns = ("play_id", "play__name")
+    told: dict[str, Line] = {}
+    keys: dict[int, set[str]] = {}
+
+    def line(pk: int, name: str) -> Line:
+        return told.setdefault(str(pk), Line(str(pk), name))
+
+    of_these = handed.filter(qualification__handoff_id__in=list(rows))
+    for handoff_id, *play in of_these.values_list("qualification__handoff_id", *columns):
+        keys.setdefault(handoff_id, set()).add(line(*play).key)
+    opened = handed.filter(qualification__handoff__closed_at=None, qualification__handoff__isnull=False)
+    for *play, count in opened.values_list(*columns).annotate(Count("qualification__handoff_id", distinct=True)):
+        line(*play).open = count
+    return told, keys
+
+
+def _handed() -> QuerySet[PlayRun]:
+    return PlayRun.objects.filter(status=PlayRun.Status.FIRED, play__action=Play.Action.SALES_HANDOFF)
 
 
 def _add(line: Line, row: Mapping[str, Any], since: dt.datetime) -> None:
@@ -261,6 +289,8 @@ def rows_of(what: str, *, now: dt.datetime, since: dt.datetime, by: str = "", ke
 def _of_line(by: str, key: str) -> Q:
     if by == "person":
         return Q(owner=None) if key == NOBODY else Q(owner_id=int(key))
+    if by == "play":
+        return Q(Exists(_handed().filter(qualification__handoff=OuterRef("pk"), play_id=int(key))))
     slug, _, number = key.partition(":")
     reasons = Qualification.objects.filter(handoff=OuterRef("pk"), definition__slug=slug)
     return Q(Exists(reasons.filter(version__number=int(number)) if by == "version" else reasons))
@@ -273,6 +303,8 @@ def label_of(by: str, key: str) -> str:
             return "Nobody had claimed it"
         person = StaffUser.objects.filter(pk=int(key)).first()
         return person.label if person else ""
+    if by == "play":
+        return Play.objects.filter(pk=int(key)).values_list("name", flat=True).first() or ""
     slug, _, number = key.partition(":")
     name = Definition.objects.filter(slug=slug).values_list("name", flat=True).first() or ""
     return f"{name} v{number}" if number else name

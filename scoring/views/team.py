@@ -17,7 +17,7 @@ from django.views.decorators.http import require_GET
 from plgops.lib import access, htmx
 from plgops.lib.csv_cells import harmless
 from plgops.lib.paging import keyset
-from scoring import team_numbers
+from scoring import team_numbers, team_turns
 from scoring.handoffs import REASONS
 
 AT_ONCE = 500
@@ -52,6 +52,7 @@ def page(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
         "lines": lines,
         "outcomes": team_numbers.OUTCOMES,
         "reasons": [(reason, _reason_words(reason.outcome, reason.code)) for reason in team_numbers.reasons(since)],
+        "turns": team_turns.turns(since),
         "now": team_numbers.now_numbers(now),
     }
     return htmx.page(request, "team/page.html", context, fragments=("lines",))

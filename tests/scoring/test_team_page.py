@@ -10,8 +10,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from scoring import team_numbers
-from scoring.models import Handoff, Qualification
+from scoring import team_numbers, team_turns
+from scoring.models import Assignment, Handoff, Play, PlayRun, PoolMember, Qualification, RoutingLadder, RoutingPool
 from tests.factories.pages import an_account
 from tests.factories.scoring import publish
 
@@ -19,7 +19,6 @@ pytestmark = pytest.mark.django_db
 DAY, HOUR = dt.timedelta(days=1), dt.timedelta(hours=1)
 Status = Handoff.Status
 SESSION = 3  # session, user, roles
-LINES = {"person": 4, "definition": 4, "version": 4}
 
 
 @pytest.fixture
@@ -114,6 +113,53 @@ def test_reasons_are_counted_with_the_versions_behind_them(world, since):
     ]
 
 
+def test_plays_have_what_they_handed_over(world, since, now):
+    play = Play.objects.get(action="sales_handoff")
+    fired = {"decided_at": now, "window_ends_at": now, "created_at": now}
+    for name, status in (("won", "fired"), ("open", "fired"), ("lost", "held_out")):
+        episode = Qualification.objects.get(handoff=world[name])
+        PlayRun.objects.create(
+            play=play,
+            account=episode.account,
+            company=episode.account,
+            qualification=episode,
+            status=status,
+            **(fired if status == "fired" else fired | {"window_ends_at": None}),
+        )
+    (line,) = team_numbers.lines(by="play", since=since)
+    assert (line.label, line.open, line.claimed, line.closed) == (play.name, 1, 2, 1)
+
+
+def test_turns_of_a_pool_beside_what_the_weights_say(since, now, rep, other_rep, manager):
+    pool = RoutingPool.objects.create(name="EMEA")
+    for person, weight in ((rep, 2), (other_rep, 1)):
+        PoolMember.objects.create(pool=pool, person=person, weight=weight)
+    ladder = RoutingLadder.objects.order_by("-number").first()
+    for person, days, back in (
+        (rep, 1, None),
+        (rep, 2, now),
+        (rep, 91, None),
+        (other_rep, 3, None),
+        (manager, 3, None),
+    ):
+        Assignment.objects.create(
+            handoff=a_handoff(now),
+            at=now - days * DAY,
+            cause="opened",
+            ladder=ladder,
+            step=0,
+            kind="pool",
+            person=person,
+            pool=pool,
+            given_back_at=back,
+        )
+    found = {one.person: one for one in team_turns.turns(since)}
+    mine, theirs = found[rep.label], found[other_rep.label]
+    assert (mine.given, mine.given_back, mine.expected) == (2, 1, pytest.approx(4 / 3))
+    assert (theirs.given, theirs.given_back, theirs.off) == (1, 0, pytest.approx(1 / 3))
+    assert manager.label not in found  # not in the pool any more
+
+
 def test_what_waits_and_what_is_stuck(now, rep):
     for days in (0.5, 1, 2.9, 3, 6.9, 7, 40):
         a_handoff(now, opened=days)
@@ -199,10 +245,11 @@ def test_it_costs_the_same_for_any_number_of_rows(client_of, manager, rep, now, 
         with CaptureQueriesContext(connection) as made_queries:
             assert client.get(path).status_code == 200
         costs[path] = len(made_queries) - SESSION
-    # claimed, closed, open, names or reasons; reasons, their rules; waiting, stuck
+    # claimed, closed, open, names or reasons; turns, seats; reasons, their rules; waiting, stuck
     assert costs == {
-        "/team/?by=person": 8,
-        "/team/?by=definition": 8,
-        "/team/?by=version": 8,
+        "/team/?by=person": 10,
+        "/team/?by=definition": 10,
+        "/team/?by=version": 10,
+        "/team/?by=play": 10,
         "/team/handoffs/?what=lost": 1,
     }

@@ -207,9 +207,10 @@ def _do(step: Due, handoff: Handoff, *, now: dt.datetime) -> dict[str, object]:
 
 
 def _had(handoff: Handoff) -> set[int]:
-    """Who has it or was given it before."""
+    """Who has it, was given it before, or let it wait too long."""
     given = handoff.assignments.filter(person__isnull=False).values_list("person", flat=True)
-    return {*given, *([handoff.owner_id] if handoff.owner_id else [])}
+    waited = handoff.speed_steps.filter(kind=Kind.REROUTED).values_list("detail__owner", flat=True)
+    return {pk for pk in (*given, *waited, handoff.owner_id) if pk is not None}
 
 
 def _managers() -> list[int]:
@@ -254,6 +255,8 @@ def _next(clock: SpeedClock, handoff: Handoff, pauses: Sequence[Pause], done: fr
     asked = _asked(handoff)
     if asked is None or handoff.status == Handoff.Status.SNOOZED:
         return None
+    if (Metric.TOUCH, Kind.REROUTED) in done:  # it was taken from somebody: that the queue is slow is the manager's
+        done = done | {(Metric.CLAIM, Kind.WARNED), (Metric.CLAIM, Kind.REROUTED)}
     steps = _steps(clock, handoff, calendar_of(clock.calendar), pauses)
     open_ones = [step for step in steps if step.metric == asked and (step.metric, step.kind) not in done]
     return min(open_ones, key=lambda step: step.at, default=None)

@@ -160,6 +160,7 @@ CELERY_TASK_ROUTES = {
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {
+    "tell-alerts": {"task": "scoring.tell_alerts", "schedule": 2.0, "options": {"expires": 5}},
     "send-deliveries": {"task": "accounts.send_deliveries", "schedule": 2.0, "options": {"expires": 5}},
     "evaluate": {"task": "scoring.evaluate_due", "schedule": 1.0, "options": {"expires": 5}},
     "wake": {"task": "scoring.wake", "schedule": 15.0, "options": {"expires": 15}},
@@ -185,7 +186,7 @@ DEFAULT_FROM_EMAIL = env.text("EMAIL_FROM", "plgops@localhost")
 ALLOW_PRIVATE_WEBHOOKS = env.flag("ALLOW_PRIVATE_WEBHOOKS", False)  # webhooks to private hosts, and by http
 SECRET_KEY_FALLBACKS = env.words("SECRET_KEY_FALLBACKS", [])  # former keys, still read
 # Kind of fact -> the function that says it (accounts/team/deliveries.py).
-DELIVERY_WORDS: dict[str, str] = {}
+DELIVERY_WORDS = {"alert": "scoring.alert_words.words"}
 
 # --- what the browser gets ------------------------------------------------------------------------------
 STATIC_URL = "/static/"

@@ -14,10 +14,11 @@ from accounts.admin import account_ids
 from accounts.models import StaffUser
 from plgops.lib.desk import DeskAdmin, LogAdmin, page_link, state_filter, tell
 from plgops.templatetags.ui import day_month
+from scoring import admin_alerts as admin_alerts
 from scoring import admin_plays as admin_plays
 from scoring import admin_routing as admin_routing
 from scoring import definitions, handoffs, openings
-from scoring.models import AlertFact, Definition, DefinitionVersion, Discovery, Handoff, HandoffActivity, Qualification
+from scoring.models import Definition, DefinitionVersion, Discovery, Handoff, HandoffActivity, Qualification
 
 
 @admin.register(Definition)
@@ -139,18 +140,3 @@ class DiscoveryAdmin(DeskAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Discovery]:
         return super().get_queryset(request).defer("result")
-
-
-@admin.register(AlertFact)
-class AlertFactAdmin(LogAdmin):
-    list_display = ("kind", "account", "at", "told_at", "key")
-    list_select_related = ("account",)
-    list_filter = (
-        "kind",
-        state_filter(
-            to_tell=("To be told", Q(told_at__isnull=True)),
-            told=("Told", Q(told_at__isnull=False)),
-        ),
-    )
-    found_by = {"account_id": account_ids}
-    search_help_text = "An account, exactly"

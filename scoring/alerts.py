@@ -9,7 +9,11 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
+from plgops.lib.db import after_commit
+from plgops.lib.doorbell import ring
 from scoring.models import AlertFact, Handoff
+
+TASK = "scoring.tell_alerts"  # the sweep that finds who wants to hear of it
 
 
 def tell(
@@ -26,3 +30,4 @@ def tell(
         [AlertFact(kind=kind, key=key, account_id=account_id, handoff=handoff, at=now, detail=detail)],
         ignore_conflicts=True,
     )
+    after_commit(ring, TASK)

@@ -9,7 +9,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from plgops.lib.doorbell import ring
-from scoring import discover, evaluate, firing, follow, nearly, snooze, speed
+from scoring import alert_fan_out, alerts, discover, evaluate, firing, follow, nearly, snooze, speed
 
 BUDGET = 20.0  # seconds; what is left then is found by the next sweep
 
@@ -19,6 +19,13 @@ def evaluate_due(**kwargs: Any) -> None:
     """Sweep until nothing is due or the time is up; several of these share the work through leases."""
     until = time.monotonic() + BUDGET
     while evaluate.evaluate_due(now=timezone.now()).claimed and time.monotonic() < until:
+        pass
+
+
+@shared_task(name=alerts.TASK)
+def tell_alerts(**kwargs: Any) -> None:
+    """Turn what there is to tell into deliveries, until nothing is left."""
+    while alert_fan_out.fan_out(now=timezone.now()) == alert_fan_out.LIMIT:
         pass
 
 

@@ -1,6 +1,6 @@
 """The scoring floor's tables."""
 
-from .alerts import AlertFact
+from .alerts import AlertFact, AlertRule, ClaimLinkUse
 from .definitions import Definition, DefinitionVersion, Level, Purpose
 from .discoveries import Discovery
 from .handoffs import Handoff, HandoffActivity
@@ -12,6 +12,8 @@ from .speed import SpeedClock, SpeedPolicy, SpeedStep
 
 __all__ = [
     "AlertFact",
+    "AlertRule",
+    "ClaimLinkUse",
     "Assignment",
     "CsTask",
     "Definition",

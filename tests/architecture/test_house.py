@@ -59,6 +59,7 @@ PAIRS = {
     ("ApiToken", "created"),
     ("ApiToken", "revoked"),
     ("Article", "updated"),
+    ("ClaimLinkUse", "used"),
     ("CsTask", "closed"),
     ("DefinitionVersion", "published"),
     ("Destination", "created"),
@@ -207,8 +208,9 @@ def test_nothing_comes_from_another_host():
 
 # --- the doors ------------------------------------------------------------------------------------------------
 
-# Open without a log-in: the log-in itself, what monitors ask, and the APIs, which ask for keys.
-OPEN = re.compile(r"^(login/|health/|v1/|api/|admin/)")
+# Open without a log-in: the log-in itself, what monitors ask, claim links, which are signed, and the APIs, which ask for
+# keys.
+OPEN = re.compile(r"^(login/|claim/|health/|v1/|api/|admin/)")
 
 
 def patterns(resolver=None, prefix=""):

@@ -60,12 +60,14 @@ NAV = (
             NavItem("team", "Sales team", "Team", "/team/", "users", "g w", "handoffs.manage"),
             NavItem("accounts", "Accounts", "Accounts", "/accounts/", "building-2", "g a", "accounts.view"),
             NavItem("tickets", "Tickets", "Tickets", "/tickets/", "life-buoy", "g t", "tickets.view", "tickets"),
+            NavItem("cs-tasks", "CS tasks", "Tasks", "/cs-tasks/", "list-checks", "g j", "plays.tasks"),
         ),
     ),
     NavGroup(
         "Grow",
         (
             NavItem("definitions", "PQL definitions", "PQLs", "/definitions/", "git-branch", "g p", "definitions.view"),
+            NavItem("plays", "Plays", "Plays", "/plays/", "workflow", "g l", "definitions.view"),
             NavItem("discover", "Discovery", "Discovery", "/discover/", "telescope", "g d", "definitions.view"),
             NavItem("event-types", "Event types", "Events", "/event-types/", "radio", "g e", "event_types.edit"),
         ),

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from accounts.models import StaffUser
 from plgops.lib import access, htmx
-from scoring import catalogue, definitions, freshness, openings
+from scoring import catalogue, definitions, freshness, openings, play_numbers
 from scoring.forms import ReleaseForm
 from scoring.models import Definition
 
@@ -64,6 +64,7 @@ def definition(request: HttpRequest, slug: str) -> HttpResponse:
         "behind": fresh.to_follow.get(found.pk, 0),
         "versions": catalogue.versions(found)[:20],
         "history": catalogue.history(found),
+        "plays": play_numbers.in_use(found.pk),
         "may_edit": access.may(user, "definitions.edit"),
         "may_release": access.may(user, "definitions.release"),
     }

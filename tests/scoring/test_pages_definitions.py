@@ -152,8 +152,8 @@ def test_a_definition_costs_the_same_with_any_number(client_of, rep, two, now, s
         )
     client = client_of(rep)
     # session, user, roles, definition with version, qualifiers (twice: those without a time come last), their
-    # event types, counts, behind, versions, history
-    with django_assert_num_queries(11):
+    # event types, counts, behind, versions, history, plays
+    with django_assert_num_queries(12):
         client.get("/definitions/steady-use/")
 
 

@@ -11,6 +11,7 @@ from django import forms
 from scoring import json_lines
 from scoring.models import DefinitionVersion
 from scoring.rules.problems import Problem, RuleError
+from scoring.rules.spoken import spoken
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,7 @@ class LineProblem:
     column: int
     message: str
     path: str = ""
+    words: str = ""  # the same for who fills in forms; empty: as the message
 
 
 class DocumentForm(forms.Form):
@@ -97,7 +99,9 @@ class DocumentForm(forms.Form):
     def refuse(self, error: RuleError) -> None:
         """Show what the rule language says is wrong, each problem at the line its path leads to."""
         for problem, place in zip(error.problems, self.places(error.problems), strict=True):
-            self.problems.append(LineProblem(place.line, place.column, problem.message, problem.path))
+            self.problems.append(
+                LineProblem(place.line, place.column, problem.message, problem.path, spoken(problem, self.document))
+            )
         self.problems.sort(key=lambda p: (p.line, p.column))
         count = len(self.problems)
         self.add_error("text", f"{count} thing{'' if count == 1 else 's'} to correct.")

@@ -96,7 +96,7 @@ def of(definition_ids: Sequence[int] | None, *, now: dt.datetime) -> Freshness:
 
 
 def lines(fresh: Freshness) -> list[Line]:
-    """The definitions that `fresh` knows of, those with most accounts still to follow first, then by name. One query."""
+    """The definitions that `fresh` knows of, those with most accounts to follow first, then by name. One query."""
     rows = Definition.objects.filter(pk__in=fresh.to_follow).order_by("name", "pk")
     found = [
         Line(slug, name, number, fresh.to_follow[pk])

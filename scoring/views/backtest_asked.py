@@ -18,6 +18,7 @@ from scoring.backtest.drawn import Leads
 from scoring.backtest.form import DRAFT, BacktestForm
 from scoring.models import Definition, DefinitionVersion
 from scoring.rules.problems import Problem, RuleError
+from scoring.rules.spoken import spoken
 from scoring.rules.tree import DefinitionDoc
 
 VERSIONS = 50  # to choose from, the newest
@@ -80,7 +81,10 @@ def of_draft_text(request: HttpRequest) -> Asked:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise RuleError([Problem("", "This is not JSON yet.")]) from error
-    doc = of_draft(document)
+    try:
+        doc = of_draft(document)
+    except RuleError as error:
+        raise RuleError([Problem("", spoken(problem, document)) for problem in error.problems]) from error
     definition = Definition.objects.select_related("live_version").filter(slug=doc.slug).first()
     return Asked(definition, _form(request.POST, definition, doc.purpose, draft=True), text, doc)
 

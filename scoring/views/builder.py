@@ -21,6 +21,7 @@ from scoring.models import Definition, DefinitionVersion
 from scoring.rules.drafts import in_order
 from scoring.rules.grammar import ICONS, grammar
 from scoring.rules.problems import RuleError
+from scoring.rules.spoken import spoken
 
 EDIT = "definitions/edit.html"
 REVIEW = "definitions/review.html"
@@ -46,7 +47,8 @@ def edit(request: HttpRequest, slug: str) -> HttpResponse:
 @login_required
 @require_POST
 def describe(request: HttpRequest) -> HttpResponse:
-    """What a draft says, as JSON: the sentence, each part in English, problems and warnings by JSON pointer.
+    """What a draft says, as JSON: the sentence, each part in English, problems and warnings by JSON pointer. A problem
+    has a `message` for who writes JSON and `words` for who fills in forms.
 
     A text that is no JSON, or of another slug than the one edited, answers 200 too: with that as its problem, at its
     line. `free_slug` is one near the slug of a new definition that it could have, where it cannot have that one.
@@ -54,11 +56,17 @@ def describe(request: HttpRequest) -> HttpResponse:
     access.require(request.user, "definitions.edit")
     form = DocumentForm(request.POST, slug=request.POST.get("slug", ""))
     if not form.is_valid():
-        told = [{"path": p.path, "message": p.message, "line": p.line, "column": p.column} for p in form.problems]
+        told = [
+            {"path": p.path, "message": p.message, "words": p.words or p.message, "line": p.line, "column": p.column}
+            for p in form.problems
+        ]
         told = told or [{"path": "", "message": "The definition is empty or longer than 200,000 characters."}]
         return JsonResponse({"english": "", "problems": told, "phrases": {}, "warnings": {}})
     draft = drafts.read(form.document, now=timezone.now(), new=not form.slug)
-    problems: list[dict[str, Any]] = [dict(place) for place in drafts.places(draft.problems)]
+    problems: list[dict[str, Any]] = [
+        {"path": problem.path, "message": problem.message, "words": spoken(problem, form.document)}
+        for problem in draft.problems
+    ]
     for problem, place in zip(problems, form.places(draft.problems), strict=True):
         problem |= {"line": place.line, "column": place.column}
     return JsonResponse(

@@ -21,6 +21,7 @@ from scoring.forms import DocumentForm
 from scoring.models import Definition
 from scoring.rules import tree
 from scoring.rules.problems import RuleError
+from scoring.rules.spoken import spoken
 from scoring.views import asking
 
 PREVIEW = "definitions/preview.html"
@@ -56,12 +57,14 @@ def draft(request: HttpRequest) -> HttpResponse:
     text = DocumentForm(request.POST, slug=asked["slug"])
     if "text" in text.errors:
         return _refused(
-            request, [problem.message for problem in text.problems] or [str(error) for error in text.errors["text"]]
+            request,
+            [problem.words or problem.message for problem in text.problems]
+            or [str(error) for error in text.errors["text"]],
         )
     try:
         read = preview.read(text.document, slug=asked["slug"])
     except RuleError as error:
-        return _refused(request, [problem.message for problem in error.problems])
+        return _refused(request, [spoken(problem, text.document) for problem in error.problems])
     return _answer(request, read, asked, text=request.POST["text"])
 
 

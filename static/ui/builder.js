@@ -23,7 +23,7 @@ const page = {
   current: "/rule", // the node that the keyboard is on
   open: "", // the node whose form is open
   names: (kind, of) => (q) => names(kind, q, of?.()),
-  change, typed, edit, menu, add, remove,
+  change, typed, edit, menu, add, remove, fits, tooDeep,
 };
 const undone = { past: [], future: [] };
 let before = text.value; // when the JSON was shown: what is written there is one step of undo
@@ -51,8 +51,23 @@ function write(value) {
   ask();
 }
 
-/** Change the tree: `how` gets a copy of the document, changes it, and gives the path to go to. */
+function tooDeep() {
+  return `Groups stand at most ${page.grammar.limits.levels} deep.`;
+}
+
+/** Whether a change keeps the rule within its levels; what is too deep already may become no deeper. */
+function fits(how) {
+  const copy = structuredClone(page.document);
+  how(copy);
+  return tree.deepest(copy) <= Math.max(page.grammar.limits.levels, tree.deepest(page.document));
+}
+
+/** Change the tree: `how` gets a copy of the document, changes it, and gives the path to go to. False if it does not fit. */
 function change(words, how, { keep = false, focus = true } = {}) {
+  if (!fits(how)) {
+    tell(tooDeep());
+    return false;
+  }
   const copy = structuredClone(page.document);
   const path = how(copy);
   page.document = copy;
@@ -62,6 +77,7 @@ function change(words, how, { keep = false, focus = true } = {}) {
   draw(path);
   if (focus) go(path ?? page.current);
   say(words);
+  return true;
 }
 
 function keepForUndo(was = text.value) {
@@ -282,17 +298,16 @@ function offered(path) {
 
 function add(path, what, button, how = tree.insertInto) {
   const put = (node, words) => {
-    change(words, (copy) => how(copy, path, node));
-    if (!("all" in node)) edit(page.current);
+    if (change(words, (copy) => how(copy, path, node)) && !("all" in node)) edit(page.current);
   };
   if (what === "group") return put({ all: [] }, "Added a group");
   if (what === "per" || what === "when") {
     const signal = what === "per" ? { part: "usage", points: 5, per: { count: { event: "*", window: { last_days: 28 } } } } : { part: "fit", points: 20, when: { trait: { name: "employees", at_least: 50 } } };
-    change("Added a signal", (copy) => {
+    const added = change("Added a signal", (copy) => {
       const list = `${tree.read(copy, path).inside}/score/signals`;
       return tree.insert(copy, list, tree.get(copy, list).length, signal);
     });
-    return edit(page.current);
+    return added && edit(page.current);
   }
   const inner = how === tree.insertInto ? tree.read(page.document, path).inside + (tree.read(page.document, path).kind === "users_who" ? "/users_who/rule" : "") : path;
   openMenu(button, "Add a condition", offered(inner).map((kind) => ({
@@ -304,15 +319,21 @@ function add(path, what, button, how = tree.insertInto) {
 function remove(path) {
   const words = tree.isSignal(path) ? "Removed a signal" : tree.isGroup(tree.read(page.document, path).kind) ? "Removed a group" : "Removed a condition";
   change(words, (copy) => tree.remove(copy, path));
-  const take = el("button", { type: "button", onclick: () => { undo(); toast.remove(); } }, "Undo");
-  const toast = el("div", { class: "toast" }, el("span", {}, words), take, el("button", { type: "button", class: "close", "data-act": "close-toast", "aria-label": "Close this message" }, "×"));
+  const toast = tell(words, el("button", { type: "button", onclick: () => { undo(); toast.remove(); } }, "Undo"));
+}
+
+/** Words at the foot of the page, for a while. */
+function tell(words, ...more) {
+  const toast = el("div", { class: "toast" }, el("span", {}, words), more, el("button", { type: "button", class: "close", "data-act": "close-toast", "aria-label": "Close this message" }, "×"));
   $("#toasts").append(toast);
+  return toast;
 }
 
 const MOVES = { up: ["Move up", "arrow-up", "Alt ↑"], down: ["Move down", "arrow-down", "Alt ↓"], into: ["Move into the group beside it", "corner-down-right", "Alt →"], out: ["Move out of its group", "corner-up-left", "Alt ←"] };
 
 function move(path, step) {
   if (!tree.canMove(page.document, path, step)) return say("It cannot go further there.");
+  if (!fits((copy) => tree.move(copy, path, step))) return tell(tooDeep());
   change(`${MOVES[step][0]}: done`, (copy) => tree.move(copy, path, step));
   const list = tree.parent(page.current);
   const parts = tree.get(page.document, list);
@@ -323,7 +344,10 @@ function menu(path, button) {
   const { kind, nots } = tree.read(page.document, path);
   const signal = tree.isSignal(path);
   const group = tree.isGroup(kind);
-  const make = (label, image, words, how, keys) => ({ label, icon: image, keys, run: () => change(words, (copy) => how(copy, path)) });
+  const make = (label, image, words, how, keys) => {
+    const fitting = fits((copy) => how(copy, path));
+    return { label, icon: image, keys, disabled: !fitting, words: fitting ? "" : tooDeep(), run: () => change(words, (copy) => how(copy, path)) };
+  };
   const root = path === "/rule";
   const items = [
     group ? null : { label: "Edit", icon: "pencil", keys: "↵", run: () => edit(path) },
@@ -333,7 +357,7 @@ function menu(path, button) {
     signal ? undefined : make("Put into a group: any of", "group", "Put into a group", (copy) => tree.wrap(copy, path, "any")),
     tree.canUnwrap(page.document, path) ? make("Take the group away, keep its parts", "ungroup", "Group taken away", tree.unwrap) : undefined,
     null,
-    ...Object.entries(MOVES).map(([step, [label, image, keys]]) => ({ label, icon: image, keys, disabled: !tree.canMove(page.document, path, step), run: () => move(path, step) })),
+    ...Object.entries(MOVES).map(([step, [label, image, keys]]) => ({ label, icon: image, keys, disabled: !tree.canMove(page.document, path, step) || !fits((copy) => tree.move(copy, path, step)), run: () => move(path, step) })),
     null,
     root && group ? { label: "Remove everything", icon: "trash-2", run: () => remove(path) } : { label: "Remove", icon: "trash-2", keys: "Del", run: () => remove(path) },
   ].filter((item) => item !== undefined);
@@ -420,7 +444,8 @@ drag($("#tree"), {
   may: (path, list) => {
     const target = tree.parent(`${list}/0`);
     if (target.startsWith(`${path}/`)) return false;
-    return tree.isSignal(path) ? list === tree.parent(path) : !list.endsWith("/signals");
+    if (tree.isSignal(path)) return list === tree.parent(path);
+    return !list.endsWith("/signals") && fits((copy) => tree.moveTo(copy, path, tree.get(copy, list), tree.get(copy, list).length));
   },
   drop: (path, list, index) => change("Moved", (copy) => tree.moveTo(copy, path, tree.get(copy, list), index)),
 });
@@ -543,15 +568,11 @@ function unfilled({ path }) {
   return value === "" || (Array.isArray(value) && value.length === 0);
 }
 
-function plain(problem) {
-  const { path, message } = problem;
-  const key = tree.last(path).replaceAll("_", " ");
-  if (unfilled(problem)) {
-    return { event: "Choose an event.", of: "Choose a property.", name: "Choose a name.", definition: "Choose a definition.", all: "Add a condition, or remove this group.", any: "Add a condition, or remove this group.", signals: "Add a signal." }[tree.last(path)] ?? (/^\d+$/.test(key) ? "Choose an event." : `Fill in: ${key}.`);
-  }
-  const named = ["rule", ""].includes(key) || message.includes(` ${key} `) || /^\d+$/.test(key) ? "" : `${key}: `;
-  const words = `${named}${message}`;
-  return `${words[0].toUpperCase()}${words.slice(1)}${/[.!?]$/.test(words) ? "" : "."}`;
+/** For who fills in forms its words; beside the JSON what was expected there, and where. */
+function plain({ path, message, words }) {
+  if (form.elements.tab.value !== "json") return words || message;
+  const said = path ? `${path}: ${message}` : message;
+  return /[.!?]$/.test(said) ? said : `${said}.`;
 }
 
 let spoken;

@@ -13,6 +13,7 @@ from scoring import definitions
 from scoring.json_lines import pretty
 from scoring.models import Definition
 from scoring.rules.parse import parse_definition
+from scoring.rules.problems import RuleError
 from tests.browser.conftest import PHONE
 from tests.factories import desk
 
@@ -485,6 +486,51 @@ SHUFFLE = """async ([start, seed]) => {
   }
   return moved > 300 ? "" : `only ${moved} moves`;
 }"""
+
+
+def nested(groups, inner):
+    return {"all": [nested(groups - 1, inner)]} if groups else inner
+
+
+def test_levels_are_counted_as_the_language_counts_them(open_page, admin, two):
+    page = open_page(admin, EDIT)
+    deepest = "async (doc) => (await import('/static/ui/builder/tree.js')).deepest(doc)"
+    signed_in = {"count": {"event": "Signed In", "at_least": 1}}
+    people = {"users_who": {"at_least": 1, "rule": {"not": {"any": [signed_in]}}}}
+    score = {"score": {"signals": [{"part": "fit", "points": 1, "when": {"any": [signed_in]}}], "at_least": 1}}
+    for inner, own in ((signed_in, 1), ({"not": signed_in}, 2), (people, 4), (score, 3)):
+        for groups in (0, 8 - own, 9 - own):
+            document = {"slug": "deep", "name": "Deep", "purpose": "risk", "rule": nested(groups, inner)}
+            assert page.evaluate(deepest, document) == groups + own
+            try:
+                parse_definition(document)
+                fits = True
+            except RuleError:
+                fits = False
+            assert fits == (groups + own <= 8)
+
+
+def test_nothing_is_offered_that_would_stand_too_deep(open_page, admin, two, violations_by_theme):
+    page = open_page(admin, EDIT)
+    page.get_by_role("tab", name="JSON").click()
+    innermost = {"all": [{"count": {"event": "Signed In", "at_least": 1}}, {"count": {"event": "*", "at_least": "x"}}]}
+    document = {"slug": "steady-use", "name": "Steady use", "purpose": "pql", "rule": nested(6, innermost)}
+    page.get_by_label("The definition as JSON").fill(json.dumps(document))
+    page.get_by_role("tab", name="Builder").click()
+    path = "/rule" + "/all/0" * 6
+    expect(page.get_by_role("button", name="Group", exact=True).and_(page.locator(":disabled"))).to_have_count(1)
+    expect(page.locator(f'[data-node="{path}"]')).to_contain_text("Groups stand at most 8 deep.")
+    # what is wrong stands beside its condition, in words of its form
+    wrong = page.locator(f'[data-words="{path}/all/1"]')
+    expect(wrong).to_have_text("At least: a whole number from 1 to 1,000,000,000.")
+    page.locator(f'[data-stop="{path}/all/0"]').press("g")
+    expect(page.locator("#toasts")).to_contain_text("Groups stand at most 8 deep.")
+    assert page.get_by_label("The definition as JSON").input_value().count('"all"') == 7
+    page.locator(f'[data-stop="{path}/all/0"]').press("m")
+    expect(page.get_by_role("menuitem", name="Put into a group: any of")).to_be_disabled()
+    expect(page.get_by_role("menuitem", name="Put into a group: any of")).to_contain_text("at most 8 deep")
+    page.keyboard.press("Escape")
+    assert violations_by_theme(page) == {"light": [], "dark": []}
 
 
 @pytest.mark.parametrize("seed", [1, 7, 2026])

@@ -561,10 +561,10 @@ def test_near_misses_whose_time_is_over_are_told_apart(client_of, admin, viewer,
     [
         ("", "required"),
         ("{", "Expected a key in double quotes here."),
-        ("[1]", "expected an object"),
-        (json.dumps({**NEW, "rule": {"all": []}}), "expected"),
+        ("[1]", "Correct it as JSON"),
+        (json.dumps({**NEW, "rule": {"all": []}}), "Nothing is in this group yet"),
         (json.dumps({**NEW, "rule": {"definition": "not-there"}}), "not-there"),
-        (json.dumps({**NEW, "rule": {"definition": "new-one"}}), "a definition cannot ask for itself"),
+        (json.dumps({**NEW, "rule": {"definition": "new-one"}}), "A definition cannot ask for itself."),
     ],
 )
 def test_what_is_no_definition_says_what_is_missing(client_of, admin, text, says):

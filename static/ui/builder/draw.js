@@ -117,8 +117,10 @@ function actions(page, path, group = false) {
 }
 
 function adders(page, path, kinds) {
-  return el("div", { class: "add" }, kinds.map(([what, label]) =>
-    el("button", { class: "btn", "data-kind": "ghost", type: "button", "data-add": what, "aria-haspopup": what === "condition" ? "menu" : false, onclick: (event) => page.add(path, what, event.currentTarget) }, icon(what === "group" ? "git-branch" : "plus"), label)));
+  const full = kinds.some(([what]) => what === "group") && !page.fits((copy) => tree.insertInto(copy, path, { all: [] }));
+  const buttons = kinds.map(([what, label]) =>
+    el("button", { class: "btn", "data-kind": "ghost", type: "button", "data-add": what, disabled: full && what === "group", "aria-haspopup": what === "condition" ? "menu" : false, onclick: (event) => page.add(path, what, event.currentTarget) }, icon(what === "group" ? "git-branch" : "plus"), label));
+  return el("div", { class: "add" }, buttons, full ? el("span", { class: "mut t12" }, page.tooDeep()) : null);
 }
 
 /** A menu at a button: arrows move in it, Escape and a choice give the focus back. */

@@ -62,6 +62,19 @@ export function walk(document, path) {
   return [path, ...below(document, path).flatMap((child) => walk(document, child))];
 }
 
+/** How many levels a node takes with all that is below it: a group, a `not`, the people or signals that hold a rule, and a
+ * condition count one each, as the language counts them. An empty group takes the room of its first condition. */
+export function levels(document, path) {
+  const inner = Math.max(0, ...below(document, path).map((child) => levels(document, child)));
+  if (isSignal(path)) return inner;
+  const { nots, kind } = read(document, path);
+  return nots + 1 + (isGroup(kind) ? Math.max(1, inner) : inner);
+}
+
+/** The levels of the deepest of a document's rules. */
+export const deepest = (document) =>
+  Math.max(...["/rule", "/motion/rule"].map((path) => (isObject(get(document, path)) ? levels(document, path) : 0)));
+
 /** The node that a path (of a problem, a number) belongs to: the deepest one above it. */
 export function nodeOf(paths, path) {
   let best = "";

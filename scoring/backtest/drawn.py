@@ -83,8 +83,12 @@ class Side:
     cohorts: tuple[CohortRow, ...]
 
 
-def side(result: Backtest, name: str, number: int, highest: int, top: float, noun: str, leads: Leads) -> Side:
-    lead, lead_rows = _lead_chart(result, name, number, leads)
+def side(
+    result: Backtest, name: str, number: int, highest: int, most: int, top: float, noun: str, leads: Leads
+) -> Side:
+    """One version, drawn on scales that two versions share: up to `highest` flags in a bar, `most` right flags with the
+    same lead time, shares up to `top`."""
+    lead, lead_rows = _lead_chart(result, name, number, most, leads)
     step = step_of(result)
     return Side(
         name=name,
@@ -156,29 +160,39 @@ def _date(date: dt.date) -> str:
     return f"{date.day} {date:%b %Y}"
 
 
+def _lead_size(result: Backtest) -> int:
+    """How many days make a bar of the lead times: whole weeks, at most thirteen bars."""
+    return 7 * max(1, -(-result.within // (7 * 13)))
+
+
+def lead_bars(result: Backtest) -> Counter[int]:
+    """How many right flags came so many bars before the outcome."""
+    size = _lead_size(result)
+    found = (flag.outcome_day - flag.day for flag in result.flags if flag.verdict == "right" and flag.outcome_day)
+    return Counter((length - 1) // size for length in found)
+
+
 def _lead_chart(
-    result: Backtest, name: str, number: int, leads: Leads
+    result: Backtest, name: str, number: int, most: int, leads: Leads
 ) -> tuple[ColumnChart | None, tuple[LeadRow, ...]]:
     """Right flags by the weeks (or more) that they came before the outcome; None where there are none."""
-    found = [flag.outcome_day - flag.day for flag in result.flags if flag.verdict == "right" and flag.outcome_day]
-    if not found:
+    size, told = _lead_size(result), lead_bars(result)
+    if not told:
         return None, ()
-    size = 7 * max(1, -(-result.within // (7 * 13)))  # at most thirteen bars
-    told = Counter((length - 1) // size for length in found)
-    top, ticks = nice_top(max(told.values()))
+    top, ticks = nice_top(most)
     bars, rows, labels = [], [], []
     count = -(-result.within // size)
     for place in range(count):
-        least, most = place * size + 1, min((place + 1) * size, result.within)
-        words = f"{least} to {most} days before" if least < most else f"{least} days before"
-        link = leads(number, "right", lead=f"{least}-{most}") if told[place] else {}
+        least, last = place * size + 1, min((place + 1) * size, result.within)
+        words = f"{least} to {last} days before" if least < last else f"{least} days before"
+        link = leads(number, "right", lead=f"{least}-{last}") if told[place] else {}
         bars.append(Bar([(told[place], "f2")], f"{words}: {told[place]:,}", link))
         rows.append(LeadRow(words, Number(f"{told[place]:,}", link)))
-        labels.append(((place + 0.5) * 100 / count, f"{most}"))
+        labels.append(((place + 0.5) * 100 / count, f"{last}"))
     low, middle, high = result.lead_days
     chart = ColumnChart(
         title=f"Days from flag to outcome, {name}",
-        description=f"{len(found):,} right flags; half of them at least {in_days(middle)} before, the middle half"
+        description=f"{told.total():,} right flags; half of them at least {in_days(middle)} before, the middle half"
         f" {plain(low, 0)} to {plain(high, 0)}.",
         bars=bars,
         labels=labels[:: max(1, count // 6)],

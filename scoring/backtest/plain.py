@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from plgops.lib import days
+from scoring.backtest import uncertain
 from scoring.backtest.lacking import Lacking
 from scoring.backtest.score import Backtest
 from scoring.stats import Share
@@ -12,6 +13,7 @@ Plain = dict[str, object]
 
 def plain(result: Backtest, *, reps: int, lacking: Lacking | None = None) -> Plain:
     """The result; `reps` are those among whom its flags would be shared out, `lacking` what the missed lacked."""
+    certain = uncertain.f1(result)
     told: Plain = {
         "from": _date(result.from_day),
         "to": _date(result.to_day),
@@ -28,6 +30,7 @@ def plain(result: Backtest, *, reps: int, lacking: Lacking | None = None) -> Pla
         "base_rate": result.base_rate,
         "lift": result.lift,
         "f1": result.f1,
+        "f1_interval": {"low": certain.low, "high": certain.high},
         "lead_days": dict(zip(("p25", "p50", "p75"), result.lead_days, strict=True)),
         "per_week": result.per_week,
         "reps": reps,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from plgops.templatetags.charts import as_percent
-from scoring.backtest.drawn import Leads, Measured, Number, Side, bars_of, measured, side, step_of
+from scoring.backtest import uncertain
+from scoring.backtest.drawn import Leads, Measured, Number, Side, bars_of, lead_bars, measured, side, step_of
 from scoring.backtest.score import Backtest
-from scoring.backtest.words import in_days, less, plain, points, times
+from scoring.backtest.words import in_days, less, less_between, plain, points, points_between, times
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +52,9 @@ def shown(
     shares = [share for r in results for share in (r.precision, r.recall, r.worked, r.untouched)]
     top = _scale([share.high for share in shares] + [r.base_rate for r in results])
     highest = max(week for result in results for week in bars_of(result, step_of(result)))
+    most = max(max(lead_bars(result).values(), default=0) for result in results)
     sides = tuple(
-        side(result, name, number, highest, top, noun, leads)
+        side(result, name, number, highest, most, top, noun, leads)
         for number, (result, name) in enumerate(zip(results, names, strict=True))
     )
     return Shown(
@@ -83,6 +86,7 @@ def _shares(
             [result.precision for result in results],
             ("right", "judged"),
             True,
+            uncertain.precision,
         ),
         (
             "Touched by nobody",
@@ -90,6 +94,7 @@ def _shares(
             [result.untouched for result in results],
             ("untouched_right", "untouched"),
             True,
+            partial(uncertain.precision, worked=False),
         ),
         (
             "Worked by sales",
@@ -98,6 +103,7 @@ def _shares(
             [result.worked for result in results],
             ("worked_right", "worked"),
             True,
+            partial(uncertain.precision, worked=True),
         ),
         (
             "Recall",
@@ -105,10 +111,11 @@ def _shares(
             [result.recall for result in results],
             ("caught", "outcomes"),
             False,
+            uncertain.recall,
         ),
     )
     rows = []
-    for name, words, shares, (hits, of), against_base in told:
+    for name, words, shares, (hits, of), against_base, figure in told:
         each = tuple(
             measured(
                 share,
@@ -121,7 +128,8 @@ def _shares(
             )
             for side, share in enumerate(shares)
         )
-        rows.append(ShareRow(name, words, each, points(*(s.value for s in shares)) if len(shares) == 2 else ""))
+        apart = points_between(uncertain.less(*map(figure, results))) if len(results) == 2 else ""
+        rows.append(ShareRow(name, words, each, apart))
     return tuple(rows)
 
 
@@ -159,8 +167,8 @@ def _figures(results: Sequence[Backtest], reps: int, outcome: str, noun: str, le
     add(
         "F1",
         "2 × precision × recall ÷ (precision + recall): one number for both, from 0 to 1.",
-        [plain(result.f1) for result in results],
-        both(lambda r: r.f1, 2),
+        [_f1(result) for result in results],
+        less_between(uncertain.less(*map(uncertain.f1, results)), 2) if len(results) == 2 else "",
     )
     add(
         "Lead time",
@@ -225,6 +233,13 @@ def _lift(result: Backtest) -> str:
     if not base or precision.low is None or precision.high is None:
         return times(result.lift)
     return f"{times(result.lift)} ({plain(precision.low / base, 1)} to {plain(precision.high / base, 1)})"
+
+
+def _f1(result: Backtest) -> str:
+    found = uncertain.f1(result)
+    if found.low is None or found.high is None:
+        return plain(found.value)
+    return f"{plain(found.value)} ({plain(found.low)} to {plain(found.high)})"
 
 
 def _lead(result: Backtest) -> str:

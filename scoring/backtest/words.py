@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from accounts.models import Stage
+from scoring.backtest.uncertain import Between
 
 _PLAIN = {Stage.PAID: "paid", Stage.EXPANDED: "expanded", Stage.CHURNED: "churned", Stage.SIGNED_UP: "signed up"}
 
@@ -49,3 +50,26 @@ def less(first: float | None, second: float | None, places: int, unit: str = "")
         return ""
     difference = round(first - second, places)
     return signed(f"{abs(difference):,.{places}f}{unit}", difference)
+
+
+def points_between(apart: Between) -> str:
+    """A difference of shares in percentage points, with its interval where it has one."""
+    if apart.value is None:
+        return ""
+    said = points(apart.value, 0.0)
+    if apart.low is None or apart.high is None:
+        return said
+    low, high = (signed(f"{abs(100 * end):.1f}", round(end, 3)) for end in (apart.low, apart.high))
+    return f"{said} ({low} to {high})"
+
+
+def less_between(apart: Between, places: int) -> str:
+    """A difference with its interval where it has one."""
+    if apart.value is None:
+        return ""
+    said, *ends = (
+        signed(f"{abs(value):,.{places}f}", round(value, places))
+        for value in (apart.value, apart.low, apart.high)
+        if value is not None
+    )
+    return f"{said} ({ends[0]} to {ends[1]})" if len(ends) == 2 else said

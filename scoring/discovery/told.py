@@ -16,6 +16,7 @@ from scoring.discovery.shape import Bin, Shape
 from scoring.discovery.yardstick import Measured
 
 ANY_NAME = "Any activity"
+LONGEST_TITLE = 60
 NEVER_AGAIN = ("paid", "activated")  # stages after which the question is answered: a draft leaves out who is there
 
 
@@ -61,15 +62,46 @@ def document(finding: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, 
     rules = [part["rule"] for part in finding["parts"]]
     if asked["outcome"] in NEVER_AGAIN:
         rules.append({"not": {"stage": {"reached": asked["outcome"]}}})
-    name = finding["text"]
+    name = title(finding["parts"])
     purpose = "expansion" if asked["outcome"] == "expanded" else "pql"
     return {
         "slug": slug(name),
-        "name": name[:120],
+        "name": name,
         "purpose": purpose,
         "level": asked["level"],
         "rule": rules[0] if len(rules) == 1 else {"all": rules},
     }
+
+
+def title(parts: Sequence[Mapping[str, Any]]) -> str:
+    """What somebody would call the definition made of a finding's parts (as stored): at most LONGEST_TITLE letters.
+
+    The rule says the rest: amounts are left out where there is no room for them, then all but the first behaviour.
+    """
+    full = [_called(part, amount=True) for part in parts]
+    bare = list(dict.fromkeys(_called(part, amount=False) for part in parts))
+    tries = [full, bare, [bare[0], "more"][: len(bare)]]
+    for words in tries:
+        if len(name := f"Early {' and '.join(words)}") <= LONGEST_TITLE:
+            return name
+    return f"{name[: LONGEST_TITLE - 1].rstrip()}…"
+
+
+def _called(part: Mapping[str, Any], *, amount: bool) -> str:
+    if part["event"] == ANY:
+        name = "activity"
+    else:
+        event = part["rule"][part["measure"]]["event"]
+        name = event if isinstance(event, str) else event[0]
+    low, high = part["low"], part["high"]
+    much = f"{low:,}" if high in (None, low) else f"{low:,} to {high:,}"
+    if not amount or (much == "1" and high is None):
+        return name
+    if part["measure"] == "days":
+        return f"{name} on {much} {'day' if much == '1' else 'days'}"
+    if part["measure"] == "users":
+        return f"{name} by {much} {'person' if much == '1' else 'people'}"
+    return f"{name} ×{much}"
 
 
 def may_be_drafted(finding: Mapping[str, Any]) -> bool:

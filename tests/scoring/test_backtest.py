@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+import random
 import statistics
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from scoring import stats
-from scoring.backtest import lists
+from scoring.backtest import lists, uncertain
 from scoring.backtest.lists import Wanted
 from scoring.backtest.score import NEVER, History, Week, score
 
@@ -294,3 +296,69 @@ def test_quantiles_and_f1():
     assert math.isclose(stats.f1(0.5, 0.25), 1 / 3)
     assert stats.f1(0.0, 0.0) == 0.0
     assert stats.f1(None, 0.2) is None
+
+
+# --- how certain ----------------------------------------------------------------------------------------------
+
+
+def random_histories(seed, size, *, early=0.0):
+    """Accounts of which some pay; a rule that holds for most payers and some others, `early` of those too early."""
+    draw = random.Random(seed)
+    for account in range(size):
+        pays = draw.random() < 0.2
+        held = draw.random() < (0.7 if pays else 0.15)
+        day = draw.randrange(100, 150)
+        flagged = day - (40 if draw.random() < early else 12)
+        yield History(account, 50, outcomes=[day] if pays else [], held=[(max(100, flagged), 400)] if held else [])
+
+
+def resampled(histories, seed):
+    """A sample of the same size with replacement, under ids of their own; and the ids that it came from."""
+    draw = random.Random(seed)
+    return [replace(draw.choice(histories), account_id=number) for number in range(len(histories))]
+
+
+def test_the_interval_of_f1_is_as_wide_as_the_bootstrap_says():
+    histories = list(random_histories(1, 800))
+    found = uncertain.f1(run(*histories))
+    again = sorted(run(*resampled(histories, seed)).f1 for seed in range(400))
+    low, high = again[10], again[-11]
+    assert found.low < found.value < found.high
+    assert (found.low, found.high) == (pytest.approx(low, abs=0.015), pytest.approx(high, abs=0.015))
+
+
+def two_rules(seed, size):
+    """The same accounts under two rules, of which the second is a laxer one."""
+    first = list(random_histories(seed, size))
+    draw = random.Random(-seed)
+    second = [one if one.held or draw.random() < 0.9 else replace(one, held=[(120, 400)]) for one in first]
+    return first, second
+
+
+@pytest.mark.parametrize("figure", [uncertain.precision, uncertain.recall, uncertain.f1])
+def test_a_difference_of_two_versions_is_as_certain_as_the_bootstrap_says(figure):
+    first, second = two_rules(3, 800)
+    found = uncertain.less(figure(run(*first)), figure(run(*second)))
+    pairs = list(zip(first, second, strict=True))
+    again = []
+    for seed in range(400):
+        draw = random.Random(seed)
+        drawn = [draw.choice(pairs) for _ in pairs]
+        one, other = (
+            run(*(replace(pair[side], account_id=number) for number, pair in enumerate(drawn))) for side in (0, 1)
+        )
+        again.append(figure(one).value - figure(other).value)
+    again.sort()
+    assert (found.low, found.high) == (pytest.approx(again[10], abs=0.02), pytest.approx(again[-11], abs=0.02))
+
+
+def test_what_cannot_be_told_has_no_interval():
+    nobody = run(History(1, 90, outcomes=[125]))
+    assert (uncertain.f1(nobody).value, uncertain.less(uncertain.f1(nobody), uncertain.f1(nobody)).value) == (
+        None,
+        None,
+    )
+    perfect = run(History(1, 90, outcomes=[125], held=[(110, 500)]))
+    assert (uncertain.f1(perfect).value, uncertain.f1(perfect).low) == (1.0, None)
+    same = uncertain.less(uncertain.precision(perfect), uncertain.precision(perfect))
+    assert same.value == 0 and same.low < 0 < same.high

@@ -287,7 +287,11 @@ def test_figures_carry_their_intervals(client_of, rep, world):
     base = ask(of_version(world["version"])).results[0].base_rate
     low, high = 0.0615 / base, 0.7923 / base  # Wilson's of 1 in 3
     assert figures["Lift"] == f"{1 / 3 / base:.1f}× ({low:.1f} to {high:.1f})"
-    assert (figures["Lead time"], figures["F1"], figures["Qualified before"]) == ("10 days (10 to 10)", "0.29", "0")
+    assert (figures["Lead time"], figures["F1"], figures["Qualified before"]) == (
+        "10 days (10 to 10)",
+        "0.29 (0.04 to 0.79)",
+        "0",
+    )
 
 
 def links(response, of):
@@ -397,7 +401,12 @@ def test_two_versions_side_by_side(client_of, rep, world):
     assert figures["Flagged by it only"] == (["1", "0"], "+1")
     assert figures["Flagged by both"] == (["3", "3"], "±0")
     shares = {row.name: ([m.text for m in row.measured], row.difference) for row in response.context["shown"].shares}
-    assert shares["Recall"] == (["50.0%", "25.0%"], "+25.0 points")
+    assert shares["Recall"] == (["50.0%", "25.0%"], "+25.0 points (−12.8 to +53.6)")
+    tops = [(side.lead.top, side.lead.ticks) for side in response.context["shown"].sides]
+    counts = [
+        [sum(value for value, _ in bar.parts) for bar in side.lead.bars] for side in response.context["shown"].sides
+    ]
+    assert counts[0] != counts[1] and tops[0] == tops[1]  # two charts on one scale
     (only,) = links(response, "only")
     assert [line.account.name for line in client.get(only).context["rows"]] == ["Short"]
 

@@ -13,9 +13,9 @@ from sklearn.metrics import roc_auc_score
 
 from scoring import stats
 from scoring.discovery import shape, yardstick
-from scoring.discovery.asked import Asked, Condition, Half, Population
+from scoring.discovery.asked import ANY, Asked, Condition, Half, Population
 from scoring.discovery.shape import Bin, bins, chi_bar_p, chi_square_tail, isotonic
-from scoring.discovery.told import slug, text
+from scoring.discovery.told import LONGEST_TITLE, slug, text, title
 
 CELL = st.integers(0, 60)
 
@@ -261,6 +261,31 @@ def test_slugs_are_sound_whatever_the_event_is_called():
     assert slug("Invite Sent 3+ times, first 14 days") == "invite-sent-3-times-first-14-days"
     assert slug("Приглашение 招待") == "discovered"
     assert len(slug("very long " * 40)) <= 80 and not slug("very long " * 40).endswith("-")
+
+
+def part(event="Invite Sent", measure="count", low=1, high=None, number=1):
+    return {"event": number, "measure": measure, "low": low, "high": high, "rule": {measure: {"event": event}}}
+
+
+@pytest.mark.parametrize(
+    ("parts", "name"),
+    [
+        ([part(low=3)], "Early Invite Sent ×3"),
+        ([part(low=2, high=4)], "Early Invite Sent ×2 to 4"),
+        ([part(low=1, high=1)], "Early Invite Sent ×1"),
+        ([part(), part("Report Exported", "days", 2)], "Early Invite Sent and Report Exported on 2 days"),
+        ([part(["A", "B"], "days", 5, number=ANY)], "Early activity on 5 days"),
+        (
+            [part("Workflow Completed", "users", 3), part("Dashboard Published", "days", 4)],
+            "Early Workflow Completed and Dashboard Published",
+        ),
+        ([part("Completed the onboarding checklist"), part("Connected a data warehouse")],
+         "Early Completed the onboarding checklist and more"),
+        ([part("x" * 90)], f"Early {'x' * 53}…"),
+    ],
+)  # fmt: skip
+def test_a_draft_is_called_what_a_person_would_call_it(parts, name):
+    assert title(parts) == name and len(name) <= LONGEST_TITLE
 
 
 def test_windows_are_all_first_days_and_three_shorter_ones():

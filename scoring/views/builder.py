@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, cast
 
 from django.contrib import messages
@@ -14,7 +15,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from accounts.models import EventType, PlanLimit, StaffUser
 from plgops.lib import access
-from scoring import definitions, discover, drafts, names, starts, versions
+from scoring import definitions, discover, drafts, names, rule_edits, starts, versions
 from scoring.forms import DocumentForm
 from scoring.json_lines import pretty
 from scoring.models import Definition, DefinitionVersion
@@ -130,6 +131,8 @@ def _editor(request: HttpRequest, found: Definition | None) -> HttpResponse:
             document, start = discovered, None
         if found is None:
             document = document | {"slug": definitions.free_slug(document["slug"])}
+        elif request.GET.get("keep"):
+            document = _with_condition(found, request.GET["keep"])
         form = DocumentForm(initial={"text": pretty(in_order(document)), "replaces": live.number if live else 0})
         return _page(request, form, found, starts=offered, start=start)
     form = DocumentForm(request.POST, slug=found.slug if found else "", live=live)
@@ -203,6 +206,14 @@ def _discovered(request: HttpRequest) -> dict[str, Any] | None:
         return discover.draft_named(request.GET.get("from", ""))
     except LookupError as error:
         raise Http404(str(error)) from error
+
+
+def _with_condition(found: Definition, text: str) -> dict[str, Any]:
+    """The live document with a condition more that the address proposes (`?keep={…}`); 404 if that is none."""
+    try:
+        return rule_edits.document(found, json.loads(text))
+    except (ValueError, RecursionError):  # no JSON, or no rule
+        raise Http404("That is no condition.") from None
 
 
 def _address(name: str) -> str:

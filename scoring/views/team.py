@@ -5,20 +5,23 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import io
+import json
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 
 from plgops.lib import access, htmx
 from plgops.lib.csv_cells import harmless
 from plgops.lib.paging import keyset
-from scoring import team_numbers, team_turns
+from scoring import rule_edits, team_numbers, team_turns
 from scoring.handoffs import REASONS
+from scoring.models import Definition
 
 AT_ONCE = 500
 HEADS = {
@@ -80,12 +83,29 @@ def handoffs(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
         "page": page,
         "head": head,
         "of": team_numbers.label_of(by, key) if key else "",
+        "proposed": _proposed(outcome, code, since) if code and not request.GET.get("cursor") else [],
+        "may_edit": access.may(request.user, "definitions.edit"),
         "rows": [(row, _reason_words(row.status, row.outcome_reason, alone=True)) for row in page.items],
         "more": f"?{urlencode({**asked, 'cursor': page.next_cursor})}",
         "csv": f"?{urlencode({**asked, 'format': 'csv'})}",
         "back": f"/team/?{urlencode({'by': by, 'days': _days(request)})}",
     }
     return htmx.page(request, "team/handoffs.html", context, fragments=("more",))
+
+
+def _proposed(outcome: str, code: str, since: dt.datetime) -> list[dict[str, Any]]:
+    """The conditions that would have kept such accounts out, with the addresses and texts to try them."""
+    found = rule_edits.proposals(outcome=outcome, code=code, since=since)
+    return [{"one": one, "edits": [_to_try(one.definition, edit) for edit in one.edits]} for one in found]
+
+
+def _to_try(definition: Definition, edit: rule_edits.Edit) -> dict[str, Any]:
+    query = urlencode({"keep": json.dumps(edit.condition)})
+    return {
+        "edit": edit,
+        "try": f"{reverse('definition_edit', args=[definition.slug])}?{query}",
+        "text": json.dumps(rule_edits.document(definition, edit.condition)),
+    }
 
 
 def _by(request: HttpRequest) -> str:

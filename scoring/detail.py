@@ -34,6 +34,8 @@ class Detail:
     audit: tuple[AuditLine, ...]
     evidence_users: frozenset[int] = field(default_factory=frozenset)
     left_under: Reason | None = None  # the reason that a publication ended, of a handoff without any other
+    woken_by: str = ""  # why it woke by itself last
+    before: Handoff | None = None  # the company's handoff before this one, where somebody had it
     assigned_by: str = ""  # the person who gave it to its owner last; empty where plgops did, or nobody
 
 
@@ -52,8 +54,24 @@ def detail(handoff: Handoff) -> Detail:
         audit=tuple(_audit_line(entry) for entry in entries),
         evidence_users=frozenset(i for q in found for i in why.people_of(q.evidence)),
         left_under=next((r for r in told if r.left_under), None) if handoff.rule_lapsed_at else None,
+        woken_by=_woken_by(handoff, entries),
+        before=_before(handoff),
         assigned_by=given.actor_label if given and given.actor_id else "",
     )
+
+
+def _woken_by(handoff: Handoff, entries: list[AuditEntry]) -> str:
+    if handoff.woken_at is None:
+        return ""
+    told = next((e.detail.get("why", "") for e in entries if e.action == "handoff.woken" and not e.actor_id), "")
+    return _WOKEN_BY.get(told, "")
+
+
+def _before(handoff: Handoff) -> Handoff | None:
+    if handoff.last_owner_id is None:
+        return None
+    earlier = Handoff.objects.filter(company_id=handoff.company_id, closed_at=handoff.last_owner_until)
+    return earlier.exclude(pk=handoff.pk).order_by("-pk").first()
 
 
 _AUDIT_WORDS = {
@@ -64,6 +82,9 @@ _AUDIT_WORDS = {
     "unclaimed": "gave it back",
     "touched": "recorded a touch",
     "noted": "wrote a note",
+    "snoozed": "snoozed it",
+    "woken": "woke it",
+    "undone": "took that back",
     "won": "closed it as won",
     "lost": "closed it as lost",
     "disqualified": "disqualified it",
@@ -79,6 +100,21 @@ _AUDIT_WORDS = {
 _TOUCHES = {kind: label.lower() for kind, label in HandoffActivity.Kind.choices}
 
 
+_WOKEN_BY = {
+    "date": "its time had come",
+    "reason": "another reason joined",
+    "held_again": "a reason holds again",
+    "paid": "it paid",
+}
+_UNDONE = {
+    "snoozed": "the snooze",
+    "woken": "the waking",
+    "assigned": "the assignment",
+    "touched": "the touch",
+    "noted": "the note",
+}
+
+
 def _audit_line(entry: AuditEntry) -> AuditLine:
     verb = entry.action.removeprefix("handoff.")
     detail = entry.detail
@@ -86,6 +122,8 @@ def _audit_line(entry: AuditEntry) -> AuditLine:
         _TOUCHES.get(detail.get("kind", "")),
         f"to {detail['to']}" if detail.get("to") else "",
         detail.get("reason"),
+        _WOKEN_BY.get(detail.get("why", "")) if verb == "woken" else "",
+        _UNDONE.get(detail.get("of", "")) if verb == "undone" else "",
     ]
     more = ", ".join(str(word).replace("_", " ") for word in told if word)
     return AuditLine(entry.at, entry.actor_label, _AUDIT_WORDS.get(verb, verb.replace("_", " ")), more)

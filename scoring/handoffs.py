@@ -35,11 +35,10 @@ from scoring.handoff_states import (
     take,
 )
 from scoring.models import AlertFact, Handoff, HandoffActivity
-from scoring.outcomes import OUTCOMES, REASONS, close, reopen
+from scoring.outcomes import OUTCOMES, close, reopen
 
 __all__ = [
     "OUTCOMES",
-    "REASONS",
     "TOUCHES",
     "TRANSITIONS",
     "AlreadyClaimed",

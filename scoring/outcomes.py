@@ -8,7 +8,7 @@ returned let the account go; the next handoff remembers who had it (`last_owner`
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from django.db.models import Q
 
@@ -29,7 +29,7 @@ from scoring.handoff_states import (
     reach,
     reference,
 )
-from scoring.models import Handoff
+from scoring.models import Handoff, OutcomeReason
 
 Status = Handoff.Status
 
@@ -40,68 +40,34 @@ class Outcome:
 
     cooldown_days: int  # no new handoff for the company before that
     keeps_owner: bool
-    reasons: dict[str, str] = field(default_factory=dict)
     needs_reason: bool = False
 
 
+# the reasons of each are kept by admins: scoring/outcome_reasons.py
 OUTCOMES: dict[str, Outcome] = {
     "won": Outcome(cooldown_days=90, keeps_owner=True),
-    "lost": Outcome(
-        cooldown_days=90,
-        keeps_owner=True,
-        needs_reason=True,
-        reasons={
-            "no_budget": "No budget",
-            "timing": "Bad timing",
-            "no_need": "No need",
-            "competitor": "Chose a competitor",
-            "no_response": "Never answered",
-            "other": "Other",
-        },
-    ),
-    "disqualified": Outcome(
-        cooldown_days=90,
-        keeps_owner=False,
-        needs_reason=True,
-        reasons={
-            "bad_fit": "Not a fit",
-            "student": "Student or hobby",
-            "competitor": "A competitor looking around",
-            "duplicate": "Duplicate of another account",
-            "test_account": "Test account",
-            "already_customer": "Already a customer",
-            "other": "Other",
-        },
-    ),
-    "returned": Outcome(
-        cooldown_days=30,
-        keeps_owner=False,
-        reasons={
-            "too_early": "Too early",
-            "prefers_self_serve": "Prefers to help themselves",
-            "too_small": "Too small for a person",
-            "other": "Other",
-        },
-    ),
+    "lost": Outcome(cooldown_days=90, keeps_owner=True, needs_reason=True),
+    "disqualified": Outcome(cooldown_days=90, keeps_owner=False, needs_reason=True),
+    "returned": Outcome(cooldown_days=30, keeps_owner=False),
 }
-REASONS = {name: outcome.reasons for name, outcome in OUTCOMES.items()}
 
 
 @retried
 def close(
     *, handoff_id: int, outcome: str, by: StaffUser, now: dt.datetime, reason: str = "", note: str = ""
 ) -> Handoff:
-    """Close with an outcome of OUTCOMES. `reason` is a code of its table; “other” needs a note.
+    """Close with an outcome of OUTCOMES. `reason` is the code of one that is offered; some need a note.
 
     A new handoff can only be disqualified, by whoever may claim; the rest is its owner's, or a manager's.
     """
     if outcome not in OUTCOMES:
         raise Refused(f"An outcome is one of {', '.join(OUTCOMES)}.")
     meaning = OUTCOMES[outcome]
-    if (reason or meaning.needs_reason) and reason not in meaning.reasons:
+    chosen = OutcomeReason.objects.filter(outcome=outcome, code=reason, archived_at=None).first() if reason else None
+    if chosen is None and (reason or meaning.needs_reason):
         raise Refused("Choose one of the reasons.")
-    if reason == "other" and not note.strip():
-        raise Refused("Say in the note what the other reason is.")
+    if chosen is not None and chosen.needs_note and not note.strip():
+        raise Refused(f"Say in the note what is meant by “{chosen.label}”.")
     handoff = locked(handoff_id)
     status = next_status(handoff, outcome)
     if not may(handoff, by):

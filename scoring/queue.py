@@ -17,16 +17,19 @@ from django.db.models import F, Q, QuerySet, Sum
 
 from accounts.models import Account, StaffUser, UsageDay, Workspace
 from accounts.workspace import day_of
+from plgops.lib import access
 from plgops.lib.paging import Capped, Page, keyset
 from scoring import why
 from scoring.detail import OUTCOME_TONES
+from scoring.handoff_states import OUTCOMES
 from scoring.models import Handoff, Qualification
 from scoring.reasons import event_type_names
 
 PAGE = 30  # more than a screen shows; the next ones come as one scrolls
 COUNT_CAP = 100  # a tab says "99+" from here on
 SPARK_DAYS = 14
-TABS = {"new": "New", "mine": "Mine", "team": "Team", "done": "Done"}
+TABS = {"new": "New", "mine": "Mine", "snoozed": "Snoozed", "team": "Team", "done": "Done"}
+_SORTED_BY = {"done": "-closed_at", "snoozed": "snoozed_until"}
 SORTS = {
     "newest": "Newest evidence",
     "waiting": "Waiting longest",
@@ -41,6 +44,9 @@ class Filters:
 
     tab: str = "new"
     definition: str = ""
+    version: int | None = None  # of the definition: handed over under it
+    outcome: str = ""
+    reason: str = ""  # the outcome's
     plan: str = ""
     seats: int | None = None
     owner: int | None = None  # a staff user's id
@@ -50,10 +56,14 @@ class Filters:
     @classmethod
     def read(cls, query: Mapping[str, str], *, tab: str = "new") -> Filters:
         """From a query string; whatever makes no sense is left out, so that an old link still opens."""
-        seats, owner = query.get("seats", ""), query.get("owner", "")
+        seats, owner, version = query.get("seats", ""), query.get("owner", ""), query.get("version", "")
+        definition = query.get("definition", "")[:80]
         return cls(
             tab=query.get("tab", "") if query.get("tab") in TABS else tab,
-            definition=query.get("definition", "")[:80],
+            definition=definition,
+            version=int(version) if definition and version.isdecimal() and len(version) < 8 else None,
+            outcome=query.get("outcome", "") if query.get("outcome") in OUTCOMES else "",
+            reason=query.get("reason", "")[:40] if query.get("outcome") in OUTCOMES else "",
             plan=query.get("plan", "")[:100],
             seats=int(seats) if seats.isdecimal() and len(seats) < 8 and int(seats) else None,
             owner=int(owner) if owner.isdecimal() and len(owner) < 10 else None,
@@ -81,7 +91,7 @@ class Filters:
     @property
     def active(self) -> int:
         """How many filters narrow the queue."""
-        return sum(bool(v) for v in (self.definition, self.plan, self.seats, self.owner, self.q))
+        return sum(bool(v) for v in (self.definition, self.outcome, self.plan, self.seats, self.owner, self.q))
 
 
 _DEFAULTS = {f.name: f.default for f in fields(Filters)}
@@ -103,6 +113,7 @@ class Row:
     spark: tuple[int, ...]
     owner: str  # empty where the tab says it
     badge: tuple[str, str, str] | None  # words, tone, icon
+    until: dt.datetime | None = None  # asleep until then
 
 
 # what a line shows; the company's traits and the owner's password stay in the database
@@ -114,6 +125,8 @@ _SHOWN = (
     "paid_at",
     "rule_lapsed_at",
     "assigned",
+    "snoozed_until",
+    "woken_at",
     *("company__name", "company__plan", "company__seats", "company__mrr"),
     *("owner__first_name", "owner__last_name", "owner__username"),
 )
@@ -124,7 +137,13 @@ def queue(filters: Filters, *, user: StaffUser) -> QuerySet[Handoff]:
     rows = _tab(filters.tab, user)
     if filters.definition:
         reasons = Qualification.objects.filter(definition__slug=filters.definition, handoff__isnull=False)
+        if filters.version is not None:
+            reasons = reasons.filter(version__number=filters.version)
         rows = rows.filter(pk__in=reasons.values("handoff_id"))
+    if filters.outcome:
+        rows = rows.filter(status=filters.outcome)
+    if filters.reason:
+        rows = rows.filter(outcome_reason=filters.reason)
     if filters.plan:
         rows = rows.filter(company__plan=filters.plan)
     if filters.seats is not None:
@@ -139,7 +158,7 @@ def queue(filters: Filters, *, user: StaffUser) -> QuerySet[Handoff]:
 def page(filters: Filters, *, user: StaffUser, cursor: str = "") -> Page[Handoff]:
     """One page of the queue in its order, after `cursor`."""
     by = {"waiting": "opened_at", "seats": "-company_size", "mrr": "-company_size"}.get(filters.sort, "")
-    by = by or ("-closed_at" if filters.tab == "done" else "-newest_evidence_at")
+    by = by or _SORTED_BY.get(filters.tab, "-newest_evidence_at")
     rows = queue(filters, user=user).select_related("company", "owner").only(*_SHOWN)
     if by == "-company_size":
         # as an expression: by the account's own index PostgreSQL would walk through all accounts to find the few here
@@ -197,6 +216,7 @@ def rows_of(handoffs: Sequence[Handoff], *, now: dt.datetime, filters: Filters) 
                 spark=sparks.get(handoff.company_id, (0,) * SPARK_DAYS),
                 owner=handoff.owner.label if handoff.owner and filters.tab != "mine" else "",
                 badge=_badge(handoff, filters.tab),
+                until=handoff.snoozed_until if not handoff.closed_at else None,
             )
         )
     return rows
@@ -207,6 +227,8 @@ def _badge(handoff: Handoff, tab: str) -> tuple[str, str, str] | None:
         return (handoff.get_status_display(), OUTCOME_TONES.get(handoff.status, ""), "") if tab == "done" else None
     if handoff.paid_at:
         return "paid", "ok", "credit-card"
+    if handoff.woken_at:
+        return "woke", "accent", "alarm-clock"
     if handoff.rule_lapsed_at:
         return "lapsed", "warn", "clock"
     return ("assigned", "accent", "") if handoff.assigned else None
@@ -214,7 +236,10 @@ def _badge(handoff: Handoff, tab: str) -> tuple[str, str, str] | None:
 
 def _tab(tab: str, user: StaffUser) -> QuerySet[Handoff]:
     if tab == "mine":
-        return Handoff.objects.filter(owner=user, closed_at=None)
+        return Handoff.objects.filter(owner=user, closed_at=None).exclude(status=Handoff.Status.SNOOZED)
+    if tab == "snoozed":
+        asleep = Handoff.objects.filter(status=Handoff.Status.SNOOZED)
+        return asleep if access.may(user, "handoffs.manage") else asleep.filter(owner=user)
     if tab == "team":
         return Handoff.objects.filter(status__in=["claimed", "working"], closed_at=None)
     if tab == "done":

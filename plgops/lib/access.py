@@ -42,6 +42,7 @@ CAPABILITIES: dict[str, frozenset[str]] = {
     # routing: the ladder, its pools and speed; what people can take and when they are away
     "routing.edit": frozenset({ADMIN}),
     "routing.people": frozenset({SALES_MANAGER, ADMIN}),
+    "handoffs.reasons": frozenset({ADMIN}),
     # definitions
     "definitions.edit": frozenset({ADMIN}),
     "definitions.release": frozenset({ADMIN, SALES_MANAGER}),
@@ -80,6 +81,7 @@ ABILITIES = {
     "alerts.replay": "Send failed messages again",
     "routing.edit": "Decide who is given which account, and how soon",
     "routing.people": "Say what sellers can take and when they are away",
+    "handoffs.reasons": "Keep the list of reasons for outcomes",
     "definitions.edit": "Publish PQL definitions",
     "definitions.release": "Release waiting accounts to the inbox",
     "plays.edit": "Make and change plays: what a qualification does",

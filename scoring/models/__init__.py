@@ -4,6 +4,7 @@ from .alerts import AlertFact, AlertRule, ClaimLinkUse
 from .definitions import Definition, DefinitionVersion, Level, Purpose
 from .discoveries import Discovery
 from .handoffs import Handoff, HandoffActivity
+from .outcome_reasons import OutcomeReason
 from .plays import CsTask, Play, PlayArm, PlayRun
 from .prompts import PromptRules, PromptView
 from .qualifications import Qualification
@@ -23,6 +24,7 @@ __all__ = [
     "HandoffActivity",
     "Leave",
     "Level",
+    "OutcomeReason",
     "Play",
     "PlayArm",
     "PlayRun",

@@ -26,7 +26,7 @@ def index(request: HttpRequest) -> HttpResponse:
     filters = queue.Filters.read(request.GET.dict())
     page = queue.page(filters, user=user, cursor=request.GET.get("cursor", ""))
     if htmx.wants(request, "more-rows"):
-        return render(request, f"{PAGE}#more_rows", parts.rows(filters, page.items, page.next_cursor))
+        return render(request, f"{PAGE}#more_rows", parts.rows(user, filters, page.items, page.next_cursor))
     context = parts.queue(user, filters, page.items, page.next_cursor)
     if htmx.wants(request, "queue"):
         return render(request, f"{PAGE}#queue", context)

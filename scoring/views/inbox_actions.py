@@ -6,6 +6,7 @@ changed (templates/inbox/oob.html). A race that was lost is 409 with the reason 
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Callable
 
@@ -18,8 +19,9 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
-from accounts.models import StaffUser
-from scoring import handoffs, queue
+from accounts import workspace
+from accounts.models import AuditEntry, StaffUser
+from scoring import handoffs, queue, snooze, undo
 from scoring.models import Handoff
 from scoring.views import inbox_parts as parts
 
@@ -27,21 +29,21 @@ from scoring.views import inbox_parts as parts
 @login_required
 @require_POST
 def claim(request: HttpRequest, handoff_id: int) -> HttpResponse:
-    def act(user: StaffUser) -> str:
-        done = handoffs.claim(handoff_id=handoff_id, by=user, now=timezone.now())
+    def act(user: StaffUser, now: dt.datetime) -> str:
+        done = handoffs.claim(handoff_id=handoff_id, by=user, now=now)
         return f"Claimed {done.company.name}"
 
-    return _acted(request, handoff_id, act, undo="inbox_unclaim", left=("new",))
+    return acted(request, handoff_id, act, left=("new",))
 
 
 @login_required
 @require_POST
 def unclaim(request: HttpRequest, handoff_id: int) -> HttpResponse:
-    def act(user: StaffUser) -> str:
-        done = handoffs.unclaim(handoff_id=handoff_id, by=user, now=timezone.now())
+    def act(user: StaffUser, now: dt.datetime) -> str:
+        done = handoffs.unclaim(handoff_id=handoff_id, by=user, now=now)
         return f"{done.company.name} is back in the queue"
 
-    return _acted(request, handoff_id, act, redraw=True)
+    return acted(request, handoff_id, act, redraw=True, undoes=False)
 
 
 @login_required
@@ -49,12 +51,12 @@ def unclaim(request: HttpRequest, handoff_id: int) -> HttpResponse:
 def assign(request: HttpRequest, handoff_id: int) -> HttpResponse:
     owner_id = request.POST.get("owner", "")
 
-    def act(user: StaffUser) -> str:
+    def act(user: StaffUser, now: dt.datetime) -> str:
         owner = get_object_or_404(StaffUser, pk=int(owner_id) if owner_id.isdecimal() else 0)
-        done = handoffs.assign(handoff_id=handoff_id, owner=owner, by=user, now=timezone.now())
+        done = handoffs.assign(handoff_id=handoff_id, owner=owner, by=user, now=now)
         return f"Assigned {done.company.name} to {owner.label}"
 
-    return _acted(request, handoff_id, act, redraw=True)
+    return acted(request, handoff_id, act, redraw=True)
 
 
 @login_required
@@ -62,22 +64,22 @@ def assign(request: HttpRequest, handoff_id: int) -> HttpResponse:
 def touch(request: HttpRequest, handoff_id: int) -> HttpResponse:
     kind = request.POST.get("kind", "")
 
-    def act(user: StaffUser) -> str:
+    def act(user: StaffUser, now: dt.datetime) -> str:
         text = request.POST.get("text", "")
-        done = handoffs.touch(handoff_id=handoff_id, kind=kind, text=text, by=user, now=timezone.now())
+        done = handoffs.touch(handoff_id=handoff_id, kind=kind, text=text, by=user, now=now)
         return f"Recorded: {done.get_kind_display().lower()}"
 
-    return _acted(request, handoff_id, act)
+    return acted(request, handoff_id, act)
 
 
 @login_required
 @require_POST
 def note(request: HttpRequest, handoff_id: int) -> HttpResponse:
-    def act(user: StaffUser) -> str:
-        handoffs.note(handoff_id=handoff_id, text=request.POST.get("text", ""), by=user, now=timezone.now())
+    def act(user: StaffUser, now: dt.datetime) -> str:
+        handoffs.note(handoff_id=handoff_id, text=request.POST.get("text", ""), by=user, now=now)
         return "Note added"
 
-    return _acted(request, handoff_id, act)
+    return acted(request, handoff_id, act)
 
 
 @login_required
@@ -85,56 +87,108 @@ def note(request: HttpRequest, handoff_id: int) -> HttpResponse:
 def close(request: HttpRequest, handoff_id: int) -> HttpResponse:
     data = request.POST
 
-    def act(user: StaffUser) -> str:
+    def act(user: StaffUser, now: dt.datetime) -> str:
         done = handoffs.close(
             handoff_id=handoff_id,
             outcome=data.get("outcome", ""),
             reason=data.get("reason", ""),
             note=data.get("note", ""),
             by=user,
-            now=timezone.now(),
+            now=now,
         )
         return f"{done.company.name}: {done.get_status_display().lower()}"
 
-    return _acted(request, handoff_id, act, undo="inbox_reopen", left=("new", "mine", "team"))
+    return acted(request, handoff_id, act, left=(*parts.OPEN_TABS,))
 
 
 @login_required
 @require_POST
 def reopen(request: HttpRequest, handoff_id: int) -> HttpResponse:
-    def act(user: StaffUser) -> str:
-        done = handoffs.reopen(handoff_id=handoff_id, by=user, now=timezone.now())
+    def act(user: StaffUser, now: dt.datetime) -> str:
+        done = handoffs.reopen(handoff_id=handoff_id, by=user, now=now)
         return f"{done.company.name} is open again"
 
-    return _acted(request, handoff_id, act, redraw=True)
+    return acted(request, handoff_id, act, redraw=True, undoes=False)
+
+
+@login_required
+@require_POST
+def put_to_sleep(request: HttpRequest, handoff_id: int) -> HttpResponse:
+    """Snooze: `until` is a moment, or empty, and then `day` is one."""
+    data = request.POST
+
+    def act(user: StaffUser, now: dt.datetime) -> str:
+        until = moment(data.get("until", ""), data.get("day", ""))
+        done = snooze.snooze(handoff_id=handoff_id, until=until, or_evidence="or_evidence" in data, by=user, now=now)
+        return f"Snoozed {done.company.name} until {parts.when(until)}"
+
+    return acted(request, handoff_id, act, left=("mine", "team", "due"))
+
+
+@login_required
+@require_POST
+def wake(request: HttpRequest, handoff_id: int) -> HttpResponse:
+    def act(user: StaffUser, now: dt.datetime) -> str:
+        done = snooze.wake(handoff_id=handoff_id, by=user, now=now)
+        return f"{done.company.name} is awake"
+
+    return acted(request, handoff_id, act, left=("snoozed",))
+
+
+@login_required
+@require_POST
+def take_back(request: HttpRequest, entry_id: int) -> HttpResponse:
+    """Undo what an audit row tells."""
+    parts.reader(request)
+    entry = get_object_or_404(AuditEntry, pk=entry_id, object_type="handoff", object_id__isnull=False)
+
+    def act(user: StaffUser, now: dt.datetime) -> str:
+        done = undo.undo(entry_id=entry_id, by=user, now=now)
+        return f"{done.company.name} is as it was"
+
+    return acted(request, entry.object_id or 0, act, redraw=True, undoes=False)
+
+
+def moment(until: str, day: str) -> dt.datetime:
+    """What a snooze form asks for: an instant with its zone, or the morning of a day; Refused when it is neither."""
+    try:
+        if until:
+            asked = dt.datetime.fromisoformat(until)
+            if asked.tzinfo is not None:
+                return asked.astimezone(dt.UTC)
+        else:
+            return snooze.morning_of(dt.date.fromisoformat(day), zone=workspace.zone())
+    except (ValueError, OverflowError):
+        pass
+    raise handoffs.Refused("Choose until when.")
 
 
 # --- one way through every action --------------------------------------------------------------------------
 
 
-def _acted(
+def acted(
     request: HttpRequest,
     handoff_id: int,
-    act: Callable[[StaffUser], str],
+    act: Callable[[StaffUser, dt.datetime], str],
     *,
-    undo: str = "",
+    undoes: bool = True,
     left: tuple[str, ...] = (),
     redraw: bool = False,
 ) -> HttpResponse:
     """Do it once, then say so: the changed parts for htmx, a redirect with a message for a plain form.
 
-    `left` names the tabs whose queue the account is no longer in, `undo` the URL that takes the action back.
+    `left` names the tabs whose queue the account is no longer in; `undoes`: what was done is offered to be taken back.
     `redraw` asks for the whole queue with the account open beside it: an undo may come when another one is.
     """
-    user = parts.reader(request)
+    user, now = parts.reader(request), timezone.now()
     filters = queue.Filters.read(request.GET.dict())
     here = reverse("inbox_handoff", args=[handoff_id]) + filters.here
     try:
-        said = act(user)
+        said = act(user, now)
     except Handoff.DoesNotExist as error:
         raise Http404("There is no such handoff.") from error
     except handoffs.HandoffError as error:
-        return _refused(request, error, here)
+        return refused(request, error, here)
     if not request.htmx:  # type: ignore[attr-defined]
         messages.success(request, said)
         return HttpResponseRedirect(here)
@@ -142,11 +196,12 @@ def _acted(
     gone = filters.tab in left
     tabs = parts.tabs(user, filters)
     told = parts.pane if redraw else parts.work
+    entries = undo.entries_of([handoff_id], by=user, at=now) if undoes else []
     context = told(found, user, filters) | {
         "tabs": tabs,
         "shown": redraw,
         "text": said,
-        "undo": reverse(undo, args=[handoff_id]) + filters.here if undo else "",
+        "undo": reverse("inbox_undo", args=[entries[-1]]) + filters.here if entries else "",
         "gone": gone,
         "unclaimed": tabs[0]["count"],
     }
@@ -163,7 +218,7 @@ def _acted(
     return response
 
 
-def _refused(request: HttpRequest, error: handoffs.HandoffError, here: str) -> HttpResponse:
+def refused(request: HttpRequest, error: handoffs.HandoffError, here: str) -> HttpResponse:
     """What could not be done, in words: 409 a lost race, 403 not yours, 422 something is missing."""
     if not request.htmx:  # type: ignore[attr-defined]
         if isinstance(error, PermissionDenied):

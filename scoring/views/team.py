@@ -19,9 +19,8 @@ from django.views.decorators.http import require_GET
 from plgops.lib import access, htmx
 from plgops.lib.csv_cells import harmless
 from plgops.lib.paging import keyset
-from scoring import rule_edits, team_numbers, team_turns
-from scoring.handoffs import REASONS
-from scoring.models import Definition
+from scoring import outcome_reasons, rule_edits, team_numbers, team_turns
+from scoring.models import Definition, Handoff
 
 AT_ONCE = 500
 HEADS = {
@@ -54,7 +53,7 @@ def page(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
         "periods": team_numbers.PERIODS,
         "lines": lines,
         "outcomes": team_numbers.OUTCOMES,
-        "reasons": [(reason, _reason_words(reason.outcome, reason.code)) for reason in team_numbers.reasons(since)],
+        "reasons": _with_words(team_numbers.reasons(since)),
         "turns": team_turns.turns(since),
         "now": team_numbers.now_numbers(now),
     }
@@ -77,7 +76,7 @@ def handoffs(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
         return _file("handoffs.csv", _handoffs_csv(rows))
     page = keyset(rows, by="-opened_at", cursor=request.GET.get("cursor", ""))
     outcome, _, code = what.partition(":")
-    head = _reason_words(outcome, code) if code else HEADS[what]
+    head = _reason_words(outcome, code, outcome_reasons.labels([(outcome, code)])) if code else HEADS[what]
     asked = {name: value for name, value in request.GET.items() if name not in ("cursor", "format")}
     context = {
         "page": page,
@@ -85,7 +84,7 @@ def handoffs(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
         "of": team_numbers.label_of(by, key) if key else "",
         "proposed": _proposed(outcome, code, since) if code and not request.GET.get("cursor") else [],
         "may_edit": access.may(request.user, "definitions.edit"),
-        "rows": [(row, _reason_words(row.status, row.outcome_reason, alone=True)) for row in page.items],
+        "rows": _rows_with_words(page.items),
         "more": f"?{urlencode({**asked, 'cursor': page.next_cursor})}",
         "csv": f"?{urlencode({**asked, 'format': 'csv'})}",
         "back": f"/team/?{urlencode({'by': by, 'days': _days(request)})}",
@@ -118,9 +117,19 @@ def _days(request: HttpRequest) -> str:
     return days if days in team_numbers.PERIODS else "90"
 
 
-def _reason_words(outcome: str, code: str, *, alone: bool = False) -> str:
-    """A reason as people chose it, with its outcome unless `alone`."""
-    words = REASONS.get(outcome, {}).get(code, code.replace("_", " "))
+def _with_words(reasons: list[team_numbers.Reason]) -> list[tuple[team_numbers.Reason, str]]:
+    known = outcome_reasons.labels([(reason.outcome, reason.code) for reason in reasons])
+    return [(reason, _reason_words(reason.outcome, reason.code, known)) for reason in reasons]
+
+
+def _rows_with_words(rows: list[Handoff]) -> list[tuple[Handoff, str]]:
+    known = outcome_reasons.labels([(row.status, row.outcome_reason) for row in rows if row.outcome_reason])
+    return [(row, _reason_words(row.status, row.outcome_reason, known, alone=True)) for row in rows]
+
+
+def _reason_words(outcome: str, code: str, known: dict[tuple[str, str], str], *, alone: bool = False) -> str:
+    """A reason as people chose it, with its outcome unless `alone`; `known`: what reasons are called."""
+    words = known.get((outcome, code), code)
     return words if alone or not words else f"{HEADS[outcome]}: {words[:1].lower()}{words[1:]}"
 
 

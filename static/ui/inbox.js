@@ -35,7 +35,7 @@ const loading = () => {
 let waiting = "";
 
 document.addEventListener("before-key", (event) => {
-  if (!event.target.closest("#detail") || !loading()) return;
+  if (picked().length || !event.target.closest("#detail") || !loading()) return;
   event.preventDefault();
   waiting = event.detail;
 });
@@ -44,6 +44,55 @@ document.addEventListener("htmx:afterSettle", ({ detail }) => {
   const key = waiting;
   waiting = "";
   document.body.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
+});
+
+/* ---- several rows at once: x selects the current one, shift x all from the last one on; the keys act on those */
+
+const picks = () => [...document.querySelectorAll("[data-pick]")];
+const picked = () => picks().filter((box) => box.checked);
+let lastPick;
+
+function tellPicked() {
+  const words = $("[data-picked]");
+  const count = picked().length;
+  if (words) words.textContent = count ? `${count} selected` : "Selected";
+}
+
+function pick(box, range) {
+  const all = picks();
+  const from = all.indexOf(lastPick);
+  const to = all.indexOf(box);
+  if (range && from >= 0) all.slice(Math.min(from, to), Math.max(from, to) + 1).forEach((one) => (one.checked = true));
+  else if (range) box.checked = true;
+  lastPick = box;
+  tellPicked();
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.key.toLowerCase() !== "x" || event.metaKey || event.ctrlKey || event.altKey) return;
+  if (document.documentElement.dataset.keys === "off" || $("dialog[open]") || $(":popover-open")) return;
+  if (event.target.closest?.("input:not([type=checkbox], [type=radio]), textarea, select")) return;
+  const box = $("[data-pick]", ($("[data-row]:focus") ?? $("[data-row][aria-current]"))?.closest("li") ?? document.createElement("li"));
+  if (!box) return;
+  event.preventDefault();
+  if (!event.shiftKey) box.checked = !box.checked;
+  pick(box, event.shiftKey);
+});
+document.addEventListener("click", (event) => {
+  if (event.target.matches?.("[data-pick]")) pick(event.target, event.shiftKey && event.target.checked);
+});
+document.addEventListener("reset", (event) => event.target.id === "bulk" && setTimeout(tellPicked));
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && picked().length && !$(":popover-open") && !$("dialog[open]")) $("#bulk")?.reset();
+});
+
+document.addEventListener("before-key", (event) => {
+  if (!picked().length) return;
+  const own = $(`[data-bulk="${CSS.escape(event.detail)}"]`);
+  if (!own && !event.target.closest("#detail .acts")) return;
+  event.preventDefault(); // what is selected is meant, not the account that happens to be open
+  event.stopImmediatePropagation();
+  own?.click();
 });
 
 /* ---- the server says that a row has left (it may not be drawn here: then nothing happens) */

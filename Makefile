@@ -30,7 +30,7 @@ lock: $(VENV)/.installed-dev  ## pin requirements.in and requirements-dev.in, wi
 	  $(VENV)/bin/uv pip compile -q --generate-hashes --no-header --universal --python-version 3.11 $$name.in -o $$name.txt || exit 1; \
 	done
 
-bench: $(VENV)/.installed-dev  ## how the benchmarks are run (they take minutes; see benchmarks/README.md)
+bench: $(VENV)/.installed-dev  ## how the benchmarks are run (installs what the tests need; they take minutes)
 	@sed -n '/^## How to run/,/^## /p' benchmarks/README.md | sed '$$d'
 
 clean:  ## remove .venv and everything generated; the data in var/ stays
@@ -54,6 +54,6 @@ $(VENV)/.installed: requirements.txt | $(PY)
 	@touch $@
 
 $(VENV)/.installed-dev: requirements-dev.txt | $(PY)
-	@echo "Installing what the tests need (about a minute, once)…"
+	@echo "Installing what the tests, checks and benchmarks need, development packages (about a minute, once)…"
 	@$(PY) -m pip install -qq --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@ $(VENV)/.installed

@@ -60,6 +60,7 @@ NAV = (
             NavItem("team", "Sales team", "Team", "/team/", "users", "g w", "handoffs.manage"),
             NavItem("accounts", "Accounts", "Accounts", "/accounts/", "building-2", "g a", "accounts.view"),
             NavItem("tickets", "Tickets", "Tickets", "/tickets/", "life-buoy", "g t", "tickets.view", "tickets"),
+            NavItem("alerts", "Alerts", "Alerts", "/alerts/", "bell", "g n", "alerts.own"),
             NavItem("cs-tasks", "CS tasks", "Tasks", "/cs-tasks/", "list-checks", "g j", "plays.tasks"),
         ),
     ),

@@ -1,6 +1,7 @@
 """The demo company: seeded, driven by behaviour, loaded once, and finished after an interruption."""
 
 import datetime as dt
+import random
 from io import StringIO
 
 import pytest
@@ -8,7 +9,7 @@ from django.contrib.auth import authenticate
 from django.core.management import CommandError, call_command
 
 from accounts.models import Account, AccountDue, AuditEntry, Event, ProductUser, RevenueMovement, Source, StaffUser
-from plgops.demo import load
+from plgops.demo import earlier, load
 from plgops.demo.catalogue import PASSWORD, STAFF, TYPES
 from plgops.demo.names import Names
 from plgops.demo.world import simulate
@@ -96,9 +97,20 @@ def test_accounts_that_left_had_gone_quiet_and_those_that_stay_have_not():
     assert sum(left) / len(left) > 2 * sum(stay) / len(stay)
 
 
-def test_companies_have_names_of_their_own():
-    import random
+def test_sales_worked_some_companies_before_they_paid_and_more_that_never_did():
+    stories = [story for story in tell(accounts=500) if story.messages]
+    began = {story.group_id: dt.datetime.fromisoformat(story.messages[0]["timestamp"]) for story in stories}
+    cut = UNTIL - dt.timedelta(days=21)
+    found = earlier.claims(stories, began, cut=cut, rng=random.Random(1))
+    assert found == earlier.claims(stories, began, cut=cut, rng=random.Random(1))
+    paid = {story.group_id: story.states[0][0] for story in stories if story.states}
+    assert all(began[group] < at < cut for group, at in found.items())
+    assert all(found[group].timestamp() < paid[group] for group in found.keys() & paid.keys())
+    assert 5 <= len(found.keys() & paid.keys()) < len(found) / 2
+    assert len(paid.keys() - found.keys()) >= 5  # and some pay whom nobody called
 
+
+def test_companies_have_names_of_their_own():
     names = Names(random.Random(1))
     domains = [names.company().domain for _ in range(2_000)]
     assert len(set(domains)) == 2_000

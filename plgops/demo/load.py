@@ -24,7 +24,7 @@ from accounts import billing, sources, stewardship
 from accounts.ingest import accept_batch
 from accounts.models import Account, AccountKey, AuditEntry, EventType, Plan, PlanLimit, Source, StaffUser, Workspace
 from accounts.team import audit
-from plgops.demo import beside, desk, helpdesk
+from plgops.demo import beside, desk, earlier, helpdesk
 from plgops.demo.catalogue import PLANS, TYPES
 from plgops.demo.staff import hire
 from plgops.demo.world import Story
@@ -157,6 +157,7 @@ def _import(
     """Everything up to `cut`; what comes after is returned."""
     waiting: list[Later] = []
     stories: list[Story] = []
+    began: dict[str, dt.datetime] = {}
     last = cut.isoformat()
 
     def messages() -> Iterator[dict[str, Any]]:
@@ -166,6 +167,8 @@ def _import(
             counts["events"] += sum(message["type"] == "track" for message in story.messages)
             past = [message for message in story.messages if message["timestamp"] <= last]
             rest = story.messages[len(past) :]
+            if past:
+                began[story.group_id] = dt.datetime.fromisoformat(past[0]["timestamp"])
             states = list(_states(story))
             if rest or any(state.at > cut for state in states):
                 waiting.append(Later(rest, [state for state in states if state.at > cut]))
@@ -180,6 +183,8 @@ def _import(
         accept_batch(source=source, messages=batch, received_at=cut, importing=True)
     _pay((s for story in stories for s in _states(story) if s.at <= cut), source=source, now=cut, importing=True)
     _companies(stories, by=by, now=cut)
+    rng = random.Random(seed + 2)  # noqa: S311  a play, not a secret
+    earlier.tell(earlier.claims(stories, began, cut=cut, rng=rng), now=cut)
     return waiting
 
 

@@ -15,8 +15,10 @@ fact told twice changes nothing:
 Two states of one subscription at one instant: the greater (MRR, plan, motion) stands. A state with MRR 0 ends
 the subscription; a negative MRR, or a moment more than a day ahead of `now`, is refused.
 
-A movement's *motion* is the fact's own word; where it has none, what the ledger says about the company before
-it (`movements.motion_from`). `set_motion` decides again after the ledger has changed, by the same function.
+A movement's *motion* is the fact's own word: `sales` is what came of a deal or a quote, and only the fact that brings
+the subscription knows that. Where it has none, it is sales-touched within 30 days after a touch of the company by
+sales, else self-serve (`movements.motion_from`). That somebody claimed the company, or clicked “won”, moves no
+credit. `set_motion` decides again after a touch, by the same function.
 """
 
 from __future__ import annotations
@@ -267,23 +269,22 @@ def rederive(account_ids: Iterable[int], *, now: dt.datetime) -> None:
     _write_present(accounts, subscriptions, points)
 
 
-def _motion(spoken: str, amount: Decimal, at: dt.datetime, touches: Sequence[tuple[dt.datetime, str]]) -> str:
-    """The fact's own word, else the ledger's for growth; sales sells nothing when MRR shrinks."""
+def _motion(spoken: str, amount: Decimal, at: dt.datetime, touches: Sequence[dt.datetime]) -> str:
+    """The fact's own word, else what touches say of growth; sales sells nothing when MRR shrinks."""
     if spoken:
         return spoken
     return motion_from(touches, at) if amount > 0 else Motion.SELF_SERVE
 
 
-def _touches(accounts: Sequence[Account]) -> dict[int, list[tuple[dt.datetime, str]]]:
-    """Per company: when it was claimed, contacted or returned, on whichever of its accounts that stands."""
+def _touches(accounts: Sequence[Account]) -> dict[int, list[dt.datetime]]:
+    """Per company: when sales was in touch, on whichever of its accounts that stands."""
     companies = {account.company_id for account in accounts}
-    found: dict[int, list[tuple[dt.datetime, str]]] = defaultdict(list)
+    found: dict[int, list[dt.datetime]] = defaultdict(list)
     rows = StageEntry.objects.filter(
-        Q(account_id__in=companies) | Q(account__parent_id__in=companies),
-        stage__in=[Stage.CLAIMED, Stage.CONTACTED, Stage.RETURNED],
-    ).values_list("account_id", "account__parent_id", "at", "stage")
-    for account_id, parent_id, at, stage in rows:
-        found[parent_id or account_id].append((at, stage))
+        Q(account_id__in=companies) | Q(account__parent_id__in=companies), stage=Stage.CONTACTED
+    ).values_list("account_id", "account__parent_id", "at")
+    for account_id, parent_id, at in rows:
+        found[parent_id or account_id].append(at)
     return found
 
 
@@ -339,7 +340,7 @@ def _present(states: Sequence[Point]) -> tuple[str, Decimal, dt.datetime | None,
 
 @transaction.atomic
 def set_motion(*, company_id: int, now: dt.datetime) -> None:
-    """Decide the motion of a company's movements again: its ledger changed (claimed, contacted, returned).
+    """Decide the motion of a company's movements again: sales was in touch with it, or was not after all.
 
     Facts that name their motion keep it.
     """

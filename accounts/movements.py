@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from accounts.models import Motion, RevenueMovement, Stage
+from accounts.models import Motion, RevenueMovement
 
-TOUCH_LASTS = dt.timedelta(days=90)  # how long sales' claim or contact explains what the company buys
+TOUCH_LASTS = dt.timedelta(days=30)  # how long a touch by sales has a part in what the company buys by itself
 ZERO = Decimal(0)
 Kind = RevenueMovement.Kind
 
@@ -98,18 +98,11 @@ def plan_of(present: Iterable[Point]) -> str:
     return max(named, key=lambda p: (p.at, p.plan)).plan if named else ""
 
 
-def motion_from(touches: Sequence[tuple[dt.datetime, str]], at: dt.datetime) -> str:
-    """The motion that the ledger gives what the company buys at `at`; `touches` are (moment, stage). Pure.
+def motion_from(touches: Iterable[dt.datetime], at: dt.datetime) -> str:
+    """The motion of what the company buys at `at` where no fact names one; `touches`: when sales was in touch. Pure.
 
-    Within 90 days after a contact it is sales, after a claim with no contact sales-touched. Returned to
-    self-serve ends both; at equal instants a return comes first.
+    Sales-touched within TOUCH_LASTS after a touch, else self-serve. Never sales: that takes a deal or a quote, which
+    is a fact of its own. What people click about their handoff (claimed, won, returned) is no touch.
     """
-    motion = Motion.SELF_SERVE
-    for moment, stage in sorted(touches, key=lambda t: (t[0], t[1] != Stage.RETURNED)):
-        if moment > at:
-            break
-        if stage == Stage.RETURNED:
-            motion = Motion.SELF_SERVE
-        elif moment >= at - TOUCH_LASTS:
-            motion = Motion.SALES if stage == Stage.CONTACTED or motion == Motion.SALES else Motion.SALES_TOUCHED
-    return motion
+    touched = any(at - TOUCH_LASTS <= moment <= at for moment in touches)
+    return Motion.SALES_TOUCHED if touched else Motion.SELF_SERVE

@@ -13,10 +13,10 @@ import datetime as dt
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q
 
-from accounts import billing, due, lifecycle
+from accounts import due, lifecycle
 from accounts.models import Account, StaffUser, Stage, StageEntry
 from plgops.lib import access
-from scoring.models import Handoff
+from scoring.models import Handoff, HandoffActivity
 
 Status = Handoff.Status
 OUTCOMES = (Status.WON, Status.LOST, Status.DISQUALIFIED, Status.RETURNED)  # what people close one with
@@ -208,7 +208,6 @@ def give_back(handoff: Handoff, *, now: dt.datetime) -> None:
     handoff.save(update_fields=["status", "owner", "claimed_at", "assigned", "snoozed_until"])
     StageEntry.objects.filter(stage=Stage.CLAIMED, reference=reference(handoff)).delete()
     due.mark_changed([handoff.company_id], now=now)
-    billing.set_motion(company_id=handoff.company_id, now=now)
 
 
 def end(
@@ -245,14 +244,13 @@ CLOSING = (
 )
 
 
-def reach(handoff: Handoff, stage: str, *, now: dt.datetime) -> None:
-    """Write into the company's ledger that it reached `stage` by this handoff."""
+def reach(handoff: Handoff, stage: str, *, now: dt.datetime, by: HandoffActivity | None = None) -> None:
+    """Write into the company's ledger that it reached `stage` by this handoff, or by this touch of it."""
     lifecycle.reach(
-        account_id=handoff.company_id, stage=stage, at=now, now=now, cause="handoff", reference=reference(handoff)
+        account_id=handoff.company_id, stage=stage, at=now, now=now, cause="handoff", reference=reference(handoff, by)
     )
-    billing.set_motion(company_id=handoff.company_id, now=now)
 
 
-def reference(handoff: Handoff) -> str:
-    """How the ledger names this handoff."""
-    return f"handoff:{handoff.pk}"
+def reference(handoff: Handoff, by: HandoffActivity | None = None) -> str:
+    """How the ledger names this handoff, or one touch of it."""
+    return f"handoff:{handoff.pk}:{by.pk}" if by is not None else f"handoff:{handoff.pk}"

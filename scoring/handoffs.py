@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 
+from accounts import billing
 from accounts.models import StaffUser, Stage
 from accounts.team import audit
 from plgops.lib import access
@@ -137,15 +138,15 @@ def assign(*, handoff_id: int, owner: StaffUser, by: StaffUser, now: dt.datetime
 
 @retried
 def touch(*, handoff_id: int, kind: str, by: StaffUser, now: dt.datetime, text: str = "") -> HandoffActivity:
-    """Record that the owner e-mailed, called or met the account; the first one is the stage contacted."""
+    """Record that the owner e-mailed, called or met the account: the stage contacted, a part in what it buys soon."""
     if kind not in TOUCHES:
         raise Refused(f"A touch is one of {', '.join(TOUCHES)}.")
     handoff = locked_for_work(handoff_id, by)
     handoff.status = next_status(handoff, "touch")
     activity = HandoffActivity.objects.create(handoff=handoff, kind=kind, at=now, by=by, text=text.strip())
-    if handoff.first_touch_at is None:
-        handoff.first_touch_at = now
-        reach(handoff, Stage.CONTACTED, now=now)
+    handoff.first_touch_at = handoff.first_touch_at or now
+    reach(handoff, Stage.CONTACTED, now=now, by=activity)
+    billing.set_motion(company_id=handoff.company_id, now=now)
     handoff.woken_at = None
     handoff.save(update_fields=["status", "first_touch_at", "woken_at"])
     audit.record(

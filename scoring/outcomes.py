@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from django.db.models import Q
 
-from accounts import billing, due
+from accounts import due
 from accounts.models import Account, StaffUser, Stage, StageEntry
 from accounts.team import audit
 from plgops.lib.db import retried
@@ -114,7 +114,6 @@ def reopen(*, handoff_id: int, by: StaffUser, now: dt.datetime) -> Handoff:
         Account.objects.filter(group, owner=None).update(owner=handoff.owner_id)
     StageEntry.objects.filter(stage=Stage.RETURNED, reference=reference(handoff)).delete()
     due.mark_changed([handoff.company_id], now=now)
-    billing.set_motion(company_id=handoff.company_id, now=now)
     audit.record(
         action="handoff.reopened",
         obj=handoff,

@@ -86,13 +86,14 @@ def _owner_as_before(handoff: Handoff, detail: dict[str, Any], now: dt.datetime)
 
 def _without_activity(handoff: Handoff, detail: dict[str, Any], now: dt.datetime) -> None:
     """The touch or note goes; without any touch left nobody has been in contact."""
-    handoff.activities.filter(pk=detail["activity"]).delete()
-    first = handoff.activities.filter(kind__in=handoffs.TOUCHES).aggregate(first=Min("at"))["first"]
-    if first == handoff.first_touch_at:
+    activity = handoff.activities.filter(pk=detail["activity"]).first()
+    if activity is None:
         return
+    StageEntry.objects.filter(stage=Stage.CONTACTED, reference=reference(handoff, activity)).delete()
+    activity.delete()
+    first = handoff.activities.filter(kind__in=handoffs.TOUCHES).aggregate(first=Min("at"))["first"]
     handoff.first_touch_at = first
     if first is None:
-        StageEntry.objects.filter(stage=Stage.CONTACTED, reference=reference(handoff)).delete()
         handoff.status = Status.CLAIMED if handoff.status == Status.WORKING else handoff.status
     handoff.save(update_fields=["first_touch_at", "status"])
     due.mark_changed([handoff.company_id], now=now)

@@ -207,27 +207,40 @@ def test_the_motion_is_the_same_whichever_of_payment_and_contact_is_told_first()
     touch(late, "contacted", 1)
     billing.set_motion(company_id=late.pk, now=NOW)
 
-    assert [row[-1] for row in history(acme)] == ["sales"]
+    assert [row[-1] for row in history(acme)] == ["sales_touched"]
     assert history(late) == history(acme)
 
 
 def test_sales_touching_one_account_of_a_company_counts_for_the_others():
     root = make_account("root")
     child = make_account("child", parent=root)
-    touch(root, "claimed", 1)
+    touch(root, "contacted", 1)
     pay(child, 3, 50)
     assert [row[-1] for row in history(child)] == ["sales_touched"]
 
 
-def test_motion_lasts_ninety_days_and_ends_with_the_return_to_self_serve():
+def test_a_touch_has_its_part_for_thirty_days_and_is_never_a_sale():
     assert motion_from([], day(5)) == "self_serve"
-    assert motion_from([(day(5), "claimed")], day(5)) == "sales_touched"
-    assert motion_from([(day(5), "claimed")], day(4)) == "self_serve"
-    assert motion_from([(day(5), "claimed"), (day(6), "contacted")], day(7)) == "sales"
-    assert motion_from([(day(0), "contacted")], day(90)) == "sales"
-    assert motion_from([(day(0), "contacted")], day(91)) == "self_serve"
-    assert motion_from([(day(0), "contacted"), (day(3), "returned")], day(4)) == "self_serve"
-    assert motion_from([(day(3), "claimed"), (day(3), "returned")], day(4)) == "sales_touched"
+    assert motion_from([day(5)], day(5)) == "sales_touched"
+    assert motion_from([day(5)], day(4)) == "self_serve"
+    assert motion_from([day(0)], day(30)) == "sales_touched"
+    assert motion_from([day(0)], day(31)) == "self_serve"
+    assert motion_from([day(0), day(20)], day(31)) == "sales_touched"
+    assert motion_from([day(0), day(40)], day(31)) == "self_serve"
+
+
+@pytest.mark.parametrize("stage", ["claimed", "returned", "pql"])
+def test_what_is_no_touch_moves_no_credit(stage):
+    acme = make_account()
+    touch(acme, stage, 1)
+    pay(acme, 3, 50)
+    assert [row[-1] for row in history(acme)] == ["self_serve"]
+
+
+def test_a_deal_is_a_sale_whoever_was_in_touch():
+    acme = make_account()
+    pay(acme, 3, 50, motion="sales")
+    assert [row[-1] for row in history(acme)] == ["sales"]
 
 
 def test_what_sales_touched_does_not_colour_a_churn():

@@ -2,12 +2,14 @@
 
 import datetime as dt
 import inspect
+from decimal import Decimal
 
 import pytest
 from django.db import IntegrityError, transaction
 
-from accounts.models import Account, AuditEntry, StageEntry
-from scoring import handoffs, openings, snooze
+from accounts import billing
+from accounts.models import Account, AccountKey, AuditEntry, RevenueMovement, StageEntry
+from scoring import handoffs, openings, snooze, undo
 from scoring.models import Handoff, HandoffActivity, Qualification
 from tests.conftest import NOW
 from tests.factories.scoring import make_account, make_trait, publish, sweep, use
@@ -21,6 +23,14 @@ def make_handoff(account=None, **values) -> Handoff:
     return Handoff.objects.create(
         company=account or make_account(), opened_at=NOW, newest_evidence_at=NOW - HOUR, **values
     )
+
+
+def pay(account, *, at: dt.datetime, motion: str = "") -> None:
+    """The account's first subscription begins; `motion` is what the fact itself says."""
+    key = f"g:{account.external_id}"
+    AccountKey.objects.create(key=key, account=account, home=account)
+    state = {"plan": "team", "mrr": Decimal(50), "motion": motion, "at": at, "now": at}
+    billing.record_state(account_id=account.pk, account_key=key, **state)
 
 
 def actions(handoff) -> list[str]:
@@ -125,18 +135,52 @@ def test_manager_gives_back_what_a_rep_claimed(rep, manager, client_of, admin):
     assert list(rows.values_list("actor_id", flat=True)) == [manager.pk, admin.pk]
 
 
-def test_first_touch_is_the_stage_contacted_and_the_second_only_another_touch(rep):
+def test_each_touch_is_in_the_ledger_and_the_first_is_that_of_the_handoff(rep):
     handoff = make_handoff()
     handoffs.claim(handoff_id=handoff.pk, by=rep, now=NOW)
     handoffs.touch(handoff_id=handoff.pk, kind="emailed", by=rep, now=NOW + HOUR)
     handoffs.touch(handoff_id=handoff.pk, kind="called", text="No answer", by=rep, now=NOW + DAY)
     handoff.refresh_from_db()
     assert (handoff.status, handoff.first_touch_at) == ("working", NOW + HOUR)
-    assert StageEntry.objects.get(stage="contacted").at == NOW + HOUR
+    contacted = StageEntry.objects.filter(stage="contacted").order_by("at").values_list("at", flat=True)
+    assert list(contacted) == [NOW + HOUR, NOW + DAY]
     assert list(HandoffActivity.objects.order_by("at").values_list("kind", "text")) == [
         ("emailed", ""),
         ("called", "No answer"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("touched", "deal", "motion"),
+    [
+        (False, "", "self_serve"),  # claimed and clicked as won: that alone moves no credit
+        (True, "", "sales_touched"),
+        (False, "sales", "sales"),
+        (True, "sales", "sales"),
+    ],
+)
+def test_credit_follows_touches_and_deals_and_no_click(rep, touched, deal, motion):
+    handoff = make_handoff()
+    handoffs.claim(handoff_id=handoff.pk, by=rep, now=NOW)
+    if touched:
+        handoffs.touch(handoff_id=handoff.pk, kind="called", by=rep, now=NOW)
+    pay(handoff.company, at=NOW + DAY, motion=deal)
+    handoffs.close(handoff_id=handoff.pk, outcome="won", by=rep, now=NOW + DAY)
+    assert RevenueMovement.objects.get().motion == motion
+    handoffs.reopen(handoff_id=handoff.pk, by=rep, now=NOW + DAY)
+    handoffs.close(handoff_id=handoff.pk, outcome="returned", by=rep, now=NOW + DAY)
+    assert RevenueMovement.objects.get().motion == motion
+
+
+def test_credit_goes_with_a_touch_that_is_taken_back_and_comes_with_one_told_late(rep):
+    handoff = make_handoff()
+    handoffs.claim(handoff_id=handoff.pk, by=rep, now=NOW)
+    pay(handoff.company, at=NOW + DAY)
+    handoffs.touch(handoff_id=handoff.pk, kind="called", by=rep, now=NOW)
+    assert RevenueMovement.objects.get().motion == "sales_touched"
+    entry = AuditEntry.objects.get(action="handoff.touched")
+    undo.undo(entry_id=entry.pk, by=rep, now=NOW)
+    assert RevenueMovement.objects.get().motion == "self_serve"
 
 
 def test_work_needs_a_claim_and_its_owner(rep, other_rep, manager):

@@ -113,7 +113,7 @@ def test_the_panel_says_up_to_when_each_definition_is_evaluated(client_of, admin
     publish(NOW, slug="second", name="Second")
     rows = client_of(admin).get("/data-quality/definitions/").content.decode().partition("<tbody>")[2].split("</tr>")
     told = [" ".join(strip_tags(row).split()) for row in rows[:2]]
-    assert re.fullmatch(r"Second v1 \d\d:\d\d:\d\d nothing waits 1 account", told[0])
+    assert re.fullmatch(r"Second v1 1 account still to follow \d\d:\d\d:\d\d nothing waits 1 account", told[0])
     assert re.fullmatch(r"First v1 \d\d:\d\d:\d\d nothing waits None", told[1])
     definitions.archive(definition_id=Definition.objects.get(slug="second").pk, by=admin, now=NOW)
     assert "Second" not in client_of(admin).get("/data-quality/definitions/").content.decode()

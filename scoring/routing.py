@@ -164,8 +164,13 @@ def person_of(
 
 
 def loads(found: Iterable[Person], *, now: dt.datetime) -> dict[int, Load]:
-    """What those with caps have: given to them this workspace day (given-back turns not counted), and open."""
-    capped = [p.id for p in found if p.daily_cap is not None or p.open_cap is not None]
+    """What those with caps have; nobody else is counted."""
+    return all_loads([p.id for p in found if p.daily_cap is not None or p.open_cap is not None], now=now)
+
+
+def all_loads(ids: Iterable[int], *, now: dt.datetime) -> dict[int, Load]:
+    """What these people have: given to them this workspace day (given-back turns not counted), and open."""
+    capped = list(ids)
     if not capped:
         return {}
     midnight = days.start_of(day_of(now), zone())

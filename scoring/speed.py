@@ -117,6 +117,12 @@ def read(handoff: Handoff, clock: SpeedClock | None, pauses: Sequence[Pause], *,
     )
 
 
+def is_late(handoff: Handoff, reading: Reading, *, now: dt.datetime) -> bool:
+    """Whether the first touch came after its target, or has not come although it is past."""
+    due = reading.touch_due_at
+    return due is not None and (handoff.first_touch_at or handoff.closed_at or now) > due
+
+
 def pauses_of(handoff_ids: Sequence[int]) -> dict[int, list[Pause]]:
     """When each of these handoffs slept, from the audit trail; an open end: it still does. One query."""
     found: dict[int, list[Pause]] = {pk: [] for pk in handoff_ids}

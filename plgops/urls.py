@@ -13,6 +13,7 @@ urlpatterns = [
     path("health/", health, name="health"),
     path("admin/", admin.site.urls),
     path("api/", include("plgops.api_urls")),
+    path("", include("scoring.prompt_urls")),  # before the door for facts, which answers all of /v1/
     path("", include("accounts.urls")),
     path("", include("scoring.urls")),
     path("", include("support.urls")),

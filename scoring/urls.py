@@ -1,6 +1,6 @@
 """URLs of this floor."""
 
-from django.urls import include, path, re_path
+from django.urls import path, re_path
 
 from scoring.views import (
     alerts,
@@ -18,6 +18,7 @@ from scoring.views import (
     panels,
     plays,
     preview,
+    prompts,
     states,
     team,
     versions,
@@ -63,7 +64,6 @@ urlpatterns = [
     path("alerts/<int:destination_id>/enable/", alerts.enable, name="alerts_enable"),
     path("alerts/<int:destination_id>/remove/", alerts.remove, name="alerts_remove"),
     path("claim/<str:token>/", claim_link.claim, name="claim_link"),
-    path("routing/", include("scoring.routing_urls")),
     path("definitions/", definitions.catalogue_page, name="definitions"),
     path("definitions/new/", builder.new, name="definition_new"),
     path("definitions/describe/", builder.describe, name="definition_describe"),
@@ -91,8 +91,11 @@ urlpatterns = [
     path("qualifications/<int:qualification_id>/today/", panels.today, name="qualification_today"),
     path("plays/", plays.play_list, name="plays"),
     path("plays/new/", plays.new, name="play_new"),
+    path("plays/prompts/", prompts.setup, name="prompts"),
+    path("plays/prompts/sources/<int:source_id>/secret/", prompts.secret, name="prompts_secret"),
     path("plays/<slug:slug>/", plays.play_page, name="play"),
     path("plays/<slug:slug>/would/", plays.would, name="play_would"),
+    path("plays/<slug:slug>/sample/", prompts.sample, name="play_sample"),
     path("plays/<slug:slug>/<slug:verb>/", plays.move, name="play_move"),
     path("cs-tasks/", cs_tasks.task_list, name="cs_tasks"),
     path("cs-tasks/<int:task_id>/take/", cs_tasks.take, name="cs_task_take"),

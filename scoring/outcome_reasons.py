@@ -112,7 +112,9 @@ def _of_version(
 
 
 @retried
-def add(*, outcome: str, label: str, needs_note: bool = False, by: StaffUser, now: dt.datetime) -> OutcomeReason:
+def add(
+    *, outcome: str, label: str, needs_note: bool = False, is_bad_lead: bool = False, by: StaffUser, now: dt.datetime
+) -> OutcomeReason:
     """Offer another reason, the last of its outcome. One of the same name that was archived comes back."""
     require(by, CAPABILITY)
     label = label.strip()
@@ -128,6 +130,7 @@ def add(*, outcome: str, label: str, needs_note: bool = False, by: StaffUser, no
     if reason is None:
         reason = OutcomeReason(outcome=outcome, code=code)
     reason.label, reason.needs_note, reason.archived_at = label, needs_note, None
+    reason.is_bad_lead = is_bad_lead and outcome == "disqualified"
     reason.position = 1 + max((one.position for one in others), default=0)
     reason.save()
     _note(reason, "added", by=by, now=now)
@@ -135,14 +138,17 @@ def add(*, outcome: str, label: str, needs_note: bool = False, by: StaffUser, no
 
 
 @retried
-def change(*, reason_id: int, label: str, needs_note: bool, by: StaffUser, now: dt.datetime) -> OutcomeReason:
+def change(
+    *, reason_id: int, label: str, needs_note: bool, is_bad_lead: bool = False, by: StaffUser, now: dt.datetime
+) -> OutcomeReason:
     """Call a reason something else; handoffs that were closed with it show the new name."""
     reason = _locked(reason_id, by)
     label = label.strip()
     if not label or len(label) > 80:
         raise Refused("A reason needs a name, 80 letters at most.")
     was, reason.label, reason.needs_note = reason.label, label, needs_note
-    reason.save(update_fields=["label", "needs_note"])
+    reason.is_bad_lead = is_bad_lead and reason.outcome == "disqualified"
+    reason.save(update_fields=["label", "needs_note", "is_bad_lead"])
     _note(reason, "changed", by=by, now=now, was=was)
     return reason
 

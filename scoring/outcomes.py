@@ -16,6 +16,7 @@ from accounts import due
 from accounts.models import Account, StaffUser, Stage, StageEntry
 from accounts.team import audit
 from plgops.lib.db import retried
+from scoring import routing, speed
 from scoring.handoff_states import (
     CLOSING,
     NotAllowed,
@@ -78,6 +79,8 @@ def close(
     end(handoff, status=status, now=now, by=by, reason=reason, note=note, cooldown_days=meaning.cooldown_days)
     if outcome == "returned":
         reach(handoff, Stage.RETURNED, now=now)
+    if chosen is not None and chosen.is_bad_lead:
+        routing.credit_back(handoff, now)
     audit.record(
         action=f"handoff.{outcome}",
         obj=handoff,
@@ -122,6 +125,8 @@ def reopen(*, handoff_id: int, by: StaffUser, now: dt.datetime) -> Handoff:
         account_id=handoff.company_id,
         detail={"outcome": str(outcome)},
     )
+    routing.credit_again(handoff)
+    speed.follow(handoff)
     return handoff
 
 

@@ -17,6 +17,9 @@ class OutcomeReason(models.Model):
     code = models.CharField(max_length=40)
     label = models.CharField(max_length=80)
     needs_note = models.BooleanField(default=False, help_text="Whoever chooses it has to say more.")
+    is_bad_lead = models.BooleanField(
+        default=False, help_text="Of disqualified: whoever was given it in turn is owed another."
+    )
     position = models.IntegerField(default=0, help_text="Their order in the menu.")
     archived_at = models.DateTimeField(null=True, blank=True)
 

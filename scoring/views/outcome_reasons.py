@@ -38,15 +38,15 @@ def act(request: HttpRequest, verb: str) -> HttpResponse:
     """Add, change, archive, move up; then the list again."""
     user, now, data = reader(request), timezone.now(), request.POST
     reason_id = int(data["reason"]) if data.get("reason", "").isdecimal() and len(data["reason"]) < 19 else 0
-    needs_note = "needs_note" in data
+    marks = {"needs_note": "needs_note" in data, "is_bad_lead": "is_bad_lead" in data}
     try:
         if verb == "add":
             outcome, label = data.get("outcome", ""), data.get("label", "")
-            done = outcome_reasons.add(outcome=outcome, label=label, needs_note=needs_note, by=user, now=now)
+            done = outcome_reasons.add(outcome=outcome, label=label, by=user, now=now, **marks)
             said = f"“{done.label}” can be chosen from now on."
         elif verb == "change":
             label = data.get("label", "")
-            done = outcome_reasons.change(reason_id=reason_id, label=label, needs_note=needs_note, by=user, now=now)
+            done = outcome_reasons.change(reason_id=reason_id, label=label, by=user, now=now, **marks)
             said = f"It is called “{done.label}”."
         elif verb == "archive":
             done = outcome_reasons.archive(reason_id=reason_id, by=user, now=now)

@@ -310,3 +310,16 @@ def test_every_constraint_refuses_its_row(rep):
     ):
         with pytest.raises(IntegrityError), transaction.atomic():
             model.objects.create(**values)
+
+
+def test_disqualified_as_a_bad_lead_gives_the_turn_back_and_taking_it_back_undoes_that():
+    dana, theo = people = sellers("Dana", "Theo")
+    ladder_of({"kind": "pool", "pool": pool_of(*people).pk})
+    bad, sound = waiting(), waiting()
+    assert (given_to(bad), given_to(sound)) == (dana, theo)
+    handoffs.close(handoff_id=sound.pk, outcome="disqualified", reason="bad_fit", by=theo, now=NOW)
+    assert not PoolMember.objects.filter(owed__gt=0).exists()
+    handoffs.close(handoff_id=bad.pk, outcome="disqualified", reason="duplicate", by=dana, now=NOW)
+    assert PoolMember.objects.get(owed=1).person == dana
+    handoffs.reopen(handoff_id=bad.pk, by=dana, now=NOW)
+    assert not PoolMember.objects.filter(owed__gt=0).exists()

@@ -109,7 +109,7 @@ def shell(request: HttpRequest) -> dict[str, Any]:
     """What every page's frame needs: preferences, navigation, the workspace's name. No query but the roles'."""
     user = getattr(request, "user", None)
     if user is None or not user.is_authenticated:
-        return {"shell": {"workspace": workspace.name()}}
+        return {"shell": {"workspace": workspace.name(), "keys": "on"}}  # a dict's own `keys` would be shown else
     roles = access.roles_of(user)
     nav = _nav_of(roles)
     items = [item for group in nav for item in group.items]

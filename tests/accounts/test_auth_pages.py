@@ -31,6 +31,11 @@ def test_log_in_never_leads_to_another_site(client, rep):
     assert response["Location"] == "/"
 
 
+def test_before_the_log_in_pages_look_as_for_somebody_who_chose_nothing(client, db):
+    page = client.get("/login/").content.decode()
+    assert 'data-theme="auto" data-density="normal" data-keys="on"' in page
+
+
 def test_log_out_needs_a_post(client_of, rep):
     client = client_of(rep)
     assert client.get("/logout/").status_code == 405

@@ -63,6 +63,13 @@ class AddressForm(forms.Form):
             del self.fields["address"]
 
 
+class DefinitionsField(forms.ModelMultipleChoiceField):
+    """Definitions by the names that people know them by."""
+
+    def label_from_instance(self, obj: Any) -> str:
+        return str(obj.name)
+
+
 class RuleForm(forms.Form):
     """What a destination hears of, and when."""
 
@@ -73,7 +80,7 @@ class RuleForm(forms.Form):
         label="What", widget=forms.CheckboxSelectMultiple(attrs={"class": "check"}), required=False
     )
     scope = forms.ChoiceField(label="Whose accounts", widget=forms.RadioSelect, choices=AlertRule.Scope.choices)
-    definitions = forms.ModelMultipleChoiceField(
+    definitions = DefinitionsField(
         label="Definitions",
         queryset=Definition.objects.none(),
         required=False,

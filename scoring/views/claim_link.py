@@ -73,6 +73,6 @@ def _offer(request: HttpRequest, link: claim_links.Link, handoff: Handoff, perso
 def _told(request: HttpRequest, state: str, status: int, **more: Any) -> HttpResponse:
     context = {"state": state, "handoff": None, "person": None, "words": "", "reasons": ()} | more
     response = render(request, TEMPLATE, context, status=status)
-    response.headers["Referrer-Policy"] = "no-referrer"  # the address is the key
+    response.headers["Referrer-Policy"] = "same-origin"  # the address is the key; the form's own check needs it here
     response.headers["X-Robots-Tag"] = "noindex"
     return response

@@ -34,7 +34,7 @@ def test_looking_changes_nothing_however_often(client, handoff, rep):
     response = client.get(address)
     assert "Claim for Dana Whitfield" in response.content.decode()
     assert "Steady use" in response.content.decode()
-    assert response.headers["Referrer-Policy"] == "no-referrer"
+    assert response.headers["Referrer-Policy"] == "same-origin"
     assert "no-store" in response.headers["Cache-Control"]
     handoff.refresh_from_db()
     assert (handoff.status, handoff.owner) == (Handoff.Status.NEW, None)

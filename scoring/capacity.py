@@ -9,17 +9,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeGuard
+from typing import Any, TypeGuard
+
+from duckdb import DuckDBPyConnection
 
 from accounts.models import StaffUser, Stage, StageEntry
 from plgops.lib import access
-from scoring.engines import asked, reading
-from scoring.preview import Basis, Draft, Estimate, portions
+from scoring.engines import asked, columnar, reading
+from scoring.preview import Basis, Draft, Estimate
 from scoring.rules import describe, stored, tree
 from scoring.rules.forced import MET
 from scoring.rules.history import compile_history
 from scoring.rules.reached import compile_reached
-from scoring.rules.sql.terms import EventTypes
+from scoring.rules.sql.terms import Statement
 
 WEEKS = 8
 _BELOW, _ABOVE = 3, 4  # steps on a ladder of thresholds below and above the draft's own
@@ -119,19 +121,31 @@ def room(*, day: int, reps: int | None = None, each: int | None = None) -> Room:
 def rate(draft: Draft, base: Basis, *, day: int, given: Room, path: str = "") -> Rate:
     """How many a week, for the draft and for thresholds around the one at `path` (else the first there is).
 
-    Two statements over the lake, the second for all thresholds; where everybody of many is asked, for each portion of
-    them, which takes seconds. Raises lake.NoLake.
+    One statement over the lake tells both; of everybody of many one for each part of them, which takes seconds. Raises
+    lake.NoLake.
     """
     choices = levers(draft.doc) if draft.hands_over else []
     lever = next((one for one in choices if one.path == path), choices[0] if choices else None)
-    types, since = reading.event_types(), day - 7 * WEEKS + 1
     flagged: Counter[int] = Counter()
     brought: Counter[int] = Counter()
     ladder = [] if lever is None else _ladder(lever)
-    for ids in portions(base, day=day):
-        flagged.update(_flagged(draft.doc, ids, types, since=since, day=day))
-        if lever is not None:
-            brought.update(_brought(draft.doc, lever, ladder, ids, types, since=since, day=day))
+    types = reading.event_types()
+
+    def statement(ids: Sequence[int] | None) -> Statement:
+        about: dict[str, Any] = {"types": types, "until_day": day, "account_ids": ids, "dialect": "duckdb"}
+        if lever is None:
+            return compile_history([_worth(draft.doc)], **about)
+        return _reached(draft.doc, lever, ladder[0], **about)
+
+    with asked.connection(every=base.every, reads=() if base.exact else [statement(None)]) as db:
+        for ids in columnar.parts(db, at_once=not base.exact):
+            with asked.table(db, "told", [statement(ids)]):
+                if lever is None:
+                    flagged.update(_flagged(db, day))
+                else:
+                    own, others = _brought(db, lever, ladder, day)
+                    flagged.update(own)
+                    brought.update(others)
     steps, pick = ((), None) if lever is None else _shown_steps(lever, ladder, brought, base, given)
     return Rate(
         basis=base,
@@ -145,48 +159,47 @@ def rate(draft: Draft, base: Basis, *, day: int, given: Room, path: str = "") ->
     )
 
 
-def _flagged(
-    doc: tree.DefinitionDoc, ids: Sequence[int] | None, types: EventTypes, *, since: int, day: int
-) -> dict[int, int]:
-    """By the number of weeks ago, the accounts flagged for the first time."""
-    statement = compile_history([_worth(doc)], types=types, until_day=day, account_ids=ids, dialect="duckdb")
-    with asked.table(statement, "held") as db:
-        return dict(
-            db.execute(
-                "SELECT (? - first_day) // 7 AS weeks_ago, COUNT(*) FROM (SELECT MIN(from_day) AS first_day FROM held"
-                " GROUP BY account_id) f WHERE first_day >= ? GROUP BY weeks_ago",
-                [day, since],
-            ).fetchall()
-        )
+def _flagged(db: DuckDBPyConnection, day: int) -> dict[int, int]:
+    """By the number of weeks ago, the accounts flagged for the first time, by their history."""
+    first = "SELECT MIN(from_day) AS first_day FROM told GROUP BY account_id"
+    return _by_week(db, f"({first}) f WHERE first_day >= {_since(day)}", day)
+
+
+def _reached(doc: tree.DefinitionDoc, lever: Lever, lowest: int, *, until_day: int, **about: Any) -> Statement:
+    """One row for each account that comes to the lowest threshold of the ladder, on which the lever's own is."""
+    own = _bound(lever.node) * _unit(lever)
+    at = _at(lever.node, lowest)
+    return compile_reached(_rest(doc, lever), at, least=own, since_day=_since(until_day), until_day=until_day, **about)
 
 
 def _brought(
-    doc: tree.DefinitionDoc,
-    lever: Lever,
-    ladder: Sequence[int],
-    ids: Sequence[int] | None,
-    types: EventTypes,
-    *,
-    since: int,
-    day: int,
-) -> dict[int, int]:
-    """By threshold, the accounts flagged for the first time since a day: one statement for all of them."""
-    unit = 32 if isinstance(lever.node, tree.Score) else 1  # what the statement tells points in
-    statement = compile_reached(
-        _rest(doc, lever),
-        _at(lever.node, ladder[0]),
-        since_day=since,
-        types=types,
-        until_day=day,
-        account_ids=ids,
-        dialect="duckdb",
+    db: DuckDBPyConnection, lever: Lever, ladder: Sequence[int], day: int
+) -> tuple[dict[int, int], dict[int, int]]:
+    """The accounts flagged for the first time in these weeks: at the lever's own threshold by the number of weeks ago,
+    and by threshold all of them."""
+    unit = _unit(lever)
+    first = "after >= {0} AND (before IS NULL OR before < {0})"
+    counts = ", ".join(f"COUNT(*) FILTER ({first.format(bound * unit)})" for bound in ladder)
+    (found,) = db.execute(f"SELECT {counts} FROM told").fetchall()
+    own = _by_week(db, f"told WHERE {first.format(_bound(lever.node) * unit)}", day)
+    return own, dict(zip(ladder, found, strict=True))
+
+
+def _unit(lever: Lever) -> int:
+    """What a statement tells a threshold in: points in 32nds."""
+    return 32 if isinstance(lever.node, tree.Score) else 1
+
+
+def _since(day: int) -> int:
+    """The first day of the weeks that end with a day."""
+    return day - 7 * WEEKS + 1
+
+
+def _by_week(db: DuckDBPyConnection, accounts: str, day: int) -> dict[int, int]:
+    """How many of the accounts were flagged so many weeks ago, by their `first_day`."""
+    return dict(
+        db.execute(f"SELECT ({int(day)} - first_day) // 7 AS ago, COUNT(*) FROM {accounts} GROUP BY ago").fetchall()
     )
-    counts = ", ".join(
-        f"COUNT(*) FILTER (after >= {bound * unit} AND (before IS NULL OR before < {bound * unit}))" for bound in ladder
-    )
-    with asked.table(statement, "reached") as db:
-        (found,) = db.execute(f"SELECT {counts} FROM reached").fetchall()
-    return dict(zip(ladder, found, strict=True))
 
 
 def _shown_steps(

@@ -12,11 +12,12 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from operator import attrgetter
 from typing import Any
 
 from scoring.definitions import LiveRule
-from scoring.engines import asked, reading
+from scoring.engines import asked, columnar, reading
 from scoring.rules import describe, short, shortfall, tree
 from scoring.rules.forced import Forced
 from scoring.rules.sql.terms import EventTypes
@@ -112,17 +113,18 @@ class _Row:
         return self.rank, math.inf if self.missing is None else self.missing, self.leaf
 
 
-def of_definition(
-    doc: tree.DefinitionDoc, as_of_day: int, limit: int = NEAREST, *, account_ids: Sequence[int] | None = None
-) -> NearMisses:
+def of_definition(doc: tree.DefinitionDoc, as_of_day: int, limit: int = NEAREST, *, every: int = 1) -> NearMisses:
     """The near misses of a definition (with nested ones in place) at the end of a day, from the lake; the nearest
-    `limit` of them in full. `account_ids` asks about those only. Raises lake.NoLake.
+    `limit` of them in full. With `every` only a sample is asked (`engines.asked`). Raises lake.NoLake.
 
     Where the rule reads the log, which the lake has not, the nearest are asked of the app database once more.
     """
     found, types = short.conditions(doc), reading.event_types()
-    statement = short.compile_short([doc], types=types, as_of_day=as_of_day, account_ids=account_ids, dialect="duckdb")
-    with asked.table(statement, "short") as db:
+    ask = partial(short.compile_short, [doc], types=types, as_of_day=as_of_day, dialect="duckdb")
+    with (
+        asked.connection(every=every) as db,
+        asked.table(db, "short", columnar.apart(db, [doc], ask, at_once=every > 1)),
+    ):
         accounts = Counter(
             dict(
                 db.execute(

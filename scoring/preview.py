@@ -1,8 +1,8 @@
 """A draft before it is published: who would qualify, who enters and leaves, which handoffs it touches, how many a week.
 
-Everything is asked of the usage lake, as of its generation. Where there are many accounts the first answer comes from a
-sample that stays the same (by a hash of the account's id) and says so, with its interval; asked for `exact`, everybody
-is asked. Names and handoffs come from the app database by id, a bounded number of them.
+Everything is asked of the usage lake, as of its generation. Where there is much the first answer comes from a sample of
+the accounts that stays the same (`engines.asked`) and says so, with its interval; asked for `exact`, everybody answers.
+Names and handoffs come from the app database by id, a bounded number of them.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import duckdb
 
@@ -17,20 +18,18 @@ from accounts import lake
 from accounts.models import Account
 from scoring import definitions, dependencies, near_misses, stats
 from scoring.definitions import LiveRule
-from scoring.engines import asked, reading
+from scoring.engines import asked, columnar, reading
 from scoring.models import Handoff, Qualification
 from scoring.rules import counts, tree
 from scoring.rules.parse import parse_definition
 
-SMALL = 20_000  # so many accounts are asked at once
-SAMPLE = 5_000  # accounts in a sample, about
-PORTION = 10_000  # accounts whose whole history is told at once
+SMALL, SMALL_USAGE = 20_000, 5_000_000  # fewer accounts, with fewer rows of usage, are asked at once
+SAMPLE, SAMPLE_USAGE = 5_000, 1_500_000  # accounts in a sample and their rows of usage, about; and no more than that
+LEAST = 500  # but so many accounts, for an interval that tells something
 NAMED = 10
 HANDOFFS = 1_000  # open handoffs of a definition that are looked at
 LAPSING = 5_000  # episodes in their grace days that are looked at
-# a multiplicative hash (Knuth, TAOCP 6.4): its high bits choose, so that no pattern in the ids does
 _THERE = "FROM accounts_account WHERE merged_into_id IS NULL AND NOT is_internal AND signup_day <= {day}"
-_HASH = "(({column} % 2147483648) * 2654435761) % 4294967296 // 65536 % {every} = 0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +63,6 @@ class Basis:
     asked: int
     accounts: int
     built_at: dt.datetime  # the moment that the lake's data is of
-    ids: tuple[int, ...] | None = None  # None: everybody
 
     @property
     def exact(self) -> bool:
@@ -153,21 +151,11 @@ def basis(*, day: int, exact: bool) -> Basis:
     with lake.connection() as db:
         generation = lake.standing()
         ((accounts,),) = db.execute(f"SELECT COUNT(*) {there}").fetchall()
-        if exact or accounts < SMALL:
+        if exact or (accounts < SMALL and generation.rows < SMALL_USAGE):
             return Basis(1, accounts, accounts, generation.built_at)
-        every = -(-accounts // SAMPLE)
-        rows = db.execute(f"SELECT id {there} AND {_sampled('id', every)} ORDER BY id").fetchall()
-    return Basis(every, len(rows), accounts, generation.built_at, tuple(account_id for (account_id,) in rows))
-
-
-def portions(base: Basis, *, day: int) -> list[tuple[int, ...] | None]:
-    """Those asked, in portions that a history has memory for, each of neighbours in the lake; None: all at once."""
-    if not base.exact or base.accounts < SMALL:
-        return [base.ids]
-    with lake.connection() as db:
-        rows = db.execute(f"SELECT id {_THERE.format(day=int(day))} ORDER BY id").fetchall()
-    ids = tuple(account_id for (account_id,) in rows)
-    return [ids[start : start + PORTION] for start in range(0, len(ids), PORTION)]
+        every = max(-(-accounts // SAMPLE), min(-(-generation.rows // SAMPLE_USAGE), accounts // LEAST))
+        ((number,),) = db.execute(f"SELECT COUNT(*) {there} AND {asked.sampled('id', every)}").fetchall()
+    return Basis(every, number, accounts, generation.built_at)
 
 
 def who(draft: Draft, base: Basis, *, day: int) -> Who:
@@ -175,13 +163,15 @@ def who(draft: Draft, base: Basis, *, day: int) -> Who:
     open_reasons, lapsing = _open_reasons(draft), _lapsing(draft)
     found = counts.parts(draft.doc)
     others = {} if draft.live is None else {"live": draft.live.doc}
-    ids = None if base.ids is None else sorted({*base.ids, *open_reasons, *lapsing})
-    statement = counts.compile_counts(
-        draft.doc, others, types=reading.event_types(), as_of_day=day, account_ids=ids, dialect="duckdb"
+    ask = partial(
+        counts.compile_counts, draft.doc, others, types=reading.event_types(), as_of_day=day, dialect="duckdb"
     )
-    here = "TRUE" if base.exact else _sampled("account_id", base.every)
-    live = "live" if others else "0"
-    with asked.table(statement, "draft") as db:
+    here = "TRUE" if base.exact else asked.sampled("account_id", base.every)
+    live, docs = "live" if others else "0", [draft.doc, *others.values()]
+    with (
+        asked.connection(every=base.every, also={*open_reasons, *lapsing}) as db,
+        asked.table(db, "draft", columnar.apart(db, docs, ask, at_once=not base.exact)),
+    ):
         total = _sums(db, found, live, here)
         entering = _newest(db, f"{here} AND holds = 1 AND {live} = 0")
         leaving = _newest(db, f"{here} AND holds = 0 AND {live} = 1")
@@ -250,12 +240,8 @@ def _which(db: duckdb.DuckDBPyConnection, ids: Collection[int], condition: str) 
 
 def near(draft: Draft, base: Basis, *, day: int, limit: int) -> tuple[near_misses.NearMisses, dict[int, Account]]:
     """The near misses of those asked, and the accounts of the nearest `limit` by id. Raises lake.NoLake."""
-    found = near_misses.of_definition(draft.doc, day, limit, account_ids=base.ids)
+    found = near_misses.of_definition(draft.doc, day, limit, every=base.every)
     return found, _named([one.account_id for one in found.nearest])
-
-
-def _sampled(column: str, every: int) -> str:
-    return _HASH.format(column=column, every=int(every))
 
 
 def _named(ids: Collection[int]) -> dict[int, Account]:

@@ -5,7 +5,7 @@ Its answers are as of the generation's snapshot (`accounts.lake`). People withou
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -23,60 +23,37 @@ _AT_ONCE = 4_000_000  # rows of usage
 
 
 def verdicts(
-    docs: Mapping[int, tree.DefinitionDoc],
-    *,
-    account_ids: Sequence[int] | None = None,
-    as_of_day: int,
+    docs: Mapping[int, tree.DefinitionDoc], *, account_ids: Sequence[int] | None = None, as_of_day: int
 ) -> dict[int, list[Verdict]]:
     """The verdicts of several definitions at the end of a day, as `verdicts.ask` says. Raises lake.NoLake.
 
     The lake has no log: definitions that read it are asked of the app database.
     """
-    if not docs:
-        return {}
-    of_log = {key: doc for key, doc in docs.items() if tree.reads_log(doc)}
+    asked, of_log = _by_place(docs)
     found: dict[int, list[Verdict]] = {key: [] for key in docs}
-    if of_log:
-        found |= appdb.verdicts(of_log, account_ids=account_ids, as_of_day=as_of_day)
-    asked = {key: doc for key, doc in docs.items() if key not in of_log}
-    types = reading.event_types()
-    for part, db in _parts(account_ids, at_once=not any(map(_sorts, asked.values()))):
-        told = ask(
-            asked,
-            types=types,
-            account_ids=part,
-            as_of_day=as_of_day,
-            dialect="duckdb",
-            rows=partial(_rows, db),
-        )
-        for key, verdicts_of_part in told.items():
-            found[key] += verdicts_of_part
+    found |= appdb.verdicts(of_log, account_ids=account_ids, as_of_day=as_of_day)
+    about: dict[str, Any] = {"types": reading.event_types(), "as_of_day": as_of_day, "dialect": "duckdb"}
+    with lake.connection() as db:
+        for part in _parts(db, account_ids, asked):
+            for key, told in ask(asked, account_ids=part, rows=partial(_rows, db), **about).items():
+                found[key] += told
     return found
 
 
 def holders(
     docs: Mapping[int, tree.DefinitionDoc], *, account_ids: Sequence[int] | None = None, as_of_day: int
 ) -> dict[int, set[int]]:
-    """The accounts that each definition holds for at the end of a day, as `verdicts.ask_holders` says; for whole
-    populations the fastest question there is. Raises lake.NoLake. As for verdicts, the log is read in the app database.
+    """The accounts that each definition holds for at the end of a day, as `verdicts.ask_holders` says: of whole
+    populations the quickest question there is. Raises lake.NoLake. As for verdicts, the log is in the app database.
     """
-    of_log = {key: doc for key, doc in docs.items() if tree.reads_log(doc)}
+    asked, of_log = _by_place(docs)
     found: dict[int, set[int]] = {key: set() for key in docs}
-    if of_log:
-        found |= appdb.holders(of_log, account_ids=account_ids, as_of_day=as_of_day)
-    asked = {key: doc for key, doc in docs.items() if key not in of_log}
-    types = reading.event_types()
-    for part, db in _parts(account_ids, at_once=not any(map(_sorts, asked.values()))):
-        told = ask_holders(
-            asked,
-            types=types,
-            account_ids=part,
-            as_of_day=as_of_day,
-            dialect="duckdb",
-            holders=partial(_by_number, db),
-        )
-        for key, accounts in told.items():
-            found[key] |= accounts
+    found |= appdb.holders(of_log, account_ids=account_ids, as_of_day=as_of_day)
+    about: dict[str, Any] = {"types": reading.event_types(), "as_of_day": as_of_day, "dialect": "duckdb"}
+    with lake.connection() as db:
+        for part in _parts(db, account_ids, asked):
+            for key, told in ask_holders(asked, account_ids=part, holders=partial(_by_number, db), **about).items():
+                found[key] |= told
     return found
 
 
@@ -87,19 +64,29 @@ def history(
 
     Definitions that read the log are asked of the app database, as for verdicts.
     """
-    of_log = {key: doc for key, doc in docs.items() if tree.reads_log(doc)}
+    asked, of_log = _by_place(docs)
     found: dict[int, list[tuple[int, int, int]]] = {key: [] for key in docs}
-    if of_log:
-        found |= appdb.history(of_log, account_ids=account_ids, until_day=until_day)
-    asked = {key: doc for key, doc in docs.items() if key not in of_log}
-    types = reading.event_types()
-    for part, db in _parts(account_ids):
-        told = ask_history(
-            asked, types=types, account_ids=part, until_day=until_day, dialect="duckdb", rows=partial(_rows, db)
-        )
-        for key, spans in told.items():
-            found[key] += spans
+    found |= appdb.history(of_log, account_ids=account_ids, until_day=until_day)
+    about: dict[str, Any] = {"types": reading.event_types(), "until_day": until_day, "dialect": "duckdb"}
+    with lake.connection() as db:
+        for part in parts(db) if account_ids is None else [account_ids]:
+            for key, spans in ask_history(asked, account_ids=part, rows=partial(_rows, db), **about).items():
+                found[key] += spans
     return found
+
+
+def _by_place(
+    docs: Mapping[int, tree.DefinitionDoc],
+) -> tuple[dict[int, tree.DefinitionDoc], dict[int, tree.DefinitionDoc]]:
+    """Definitions that are asked of the lake, and those that read the log, which it has not."""
+    of_log = {key: doc for key, doc in docs.items() if tree.reads_log(doc)}
+    return {key: doc for key, doc in docs.items() if key not in of_log}, of_log
+
+
+def _parts(
+    db: DuckDBPyConnection, account_ids: Sequence[int] | None, docs: Mapping[int, tree.DefinitionDoc]
+) -> Sequence[Sequence[int] | None]:
+    return [account_ids] if account_ids is not None else parts(db, at_once=not any(map(_sorts, docs.values())))
 
 
 def _sorts(doc: tree.DefinitionDoc) -> bool:
@@ -108,23 +95,25 @@ def _sorts(doc: tree.DefinitionDoc) -> bool:
     return any(isinstance(node, tree.Sequence) or isinstance(window_of(node), windows.AnyDays) for node in nodes)
 
 
-def _parts(
-    account_ids: Sequence[int] | None, *, at_once: bool = False
-) -> Iterator[tuple[Sequence[int] | None, DuckDBPyConnection]]:
-    """Those asked about in parts, ascending, each with the connection to ask about it by; all of one generation.
+def parts(db: DuckDBPyConnection, *, at_once: bool = False) -> list[range | None]:
+    """Everybody of a connection in parts that are worked out in memory, ascending; None: all at once.
 
     Everything is local to an account, and so much usage at a time is sorted in memory; the file is sorted by account,
     so that each part reads its own rows of it.
     """
-    with lake.connection() as db:
-        if account_ids is not None or at_once:
-            yield account_ids, db
-            return
-        among = f"SELECT DISTINCT account_id FROM accounts_usageday WHERE rowid % {_AT_ONCE} = {_AT_ONCE - 1}"
-        last = db.execute("SELECT COALESCE(MAX(id), 0) + 1 FROM accounts_account").fetchall()[0][0]
-        edges = [0, *sorted(pk for (pk,) in db.execute(among).fetchall()), last]
-        for start, end in pairwise(edges):
-            yield (range(start, end) if len(edges) > 2 else None), db
+    if at_once:
+        return [None]
+    among = f"SELECT DISTINCT account_id FROM accounts_usageday WHERE rowid % {_AT_ONCE} = {_AT_ONCE - 1}"
+    ((last,),) = db.execute("SELECT COALESCE(MAX(id), 0) + 1 FROM accounts_account").fetchall()
+    edges = [0, *sorted(pk for (pk,) in db.execute(among).fetchall()), last]
+    return [range(start, end) for start, end in pairwise(edges)] if len(edges) > 2 else [None]
+
+
+def apart(
+    db: DuckDBPyConnection, docs: Iterable[tree.DefinitionDoc], ask: Callable[..., Statement], *, at_once: bool
+) -> Iterator[Statement]:
+    """The statements of a question about everybody, with `account_ids`, for each of the parts that it is worth."""
+    return (ask(account_ids=part) for part in parts(db, at_once=at_once or not any(map(_sorts, docs))))
 
 
 def qualifying_users(doc: tree.DefinitionDoc, as_of_day: int) -> list[tuple[int, int]]:

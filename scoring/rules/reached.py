@@ -20,15 +20,17 @@ def compile_reached(
     rest: tree.DefinitionDoc,
     node: Leafy,
     *,
+    least: int,
     since_day: int,
     types: EventTypes,
     until_day: int,
     account_ids: Sequence[int] | None,
     dialect: Dialect,
 ) -> Statement:
-    """Rows (account id, before, after): the greatest number of the condition on days on which `rest` held, before
-    `since_day` and from it to `until_day`; NULL where it held on none. Numbers are as `compile_measures` tells them,
-    and only those of accounts that come to the condition's own threshold need be told."""
+    """Rows (account id, before, after, first day): the greatest number of the condition on days on which `rest` held,
+    before `since_day` and from it to `until_day`, NULL where it held on none; and from which day on it was at least
+    `least`, of the spans that reach to `since_day` or beyond the first. Numbers are as `compile_measures` tells them;
+    only those of accounts that come to the condition's own threshold need be told."""
     plan = Plan(types, until_day, account_ids, dialect)
     tables(plan, [rest], also=[node])
     plan.add("rest", intervals(plan, rest, 0))
@@ -38,10 +40,12 @@ def compile_reached(
     ends = f"LEAD(day, 1, {FAR}) OVER (PARTITION BY account_id ORDER BY day)"
     plan.add("levels", f"SELECT account_id, day AS from_day, {ends} AS to_day, m FROM ({rows}) d")
     earlier = f"l.from_day < {since_day} AND r.from_day < {since_day}"
+    begins = "CASE WHEN l.from_day > r.from_day THEN l.from_day ELSE r.from_day END"
     since = f"l.to_day > {since_day} AND r.to_day > {since_day}"
     return plan.statement(
         f"SELECT l.account_id, MAX(CASE WHEN {earlier} THEN m END) AS before,"
-        f" MAX(CASE WHEN {since} THEN m END) AS after"
+        f" MAX(CASE WHEN {since} THEN m END) AS after,"
+        f" MIN(CASE WHEN {since} AND m >= {least} THEN {begins} END) AS first_day"
         " FROM levels l JOIN rest r ON r.account_id = l.account_id"
         " AND l.from_day < r.to_day AND r.from_day < l.to_day GROUP BY l.account_id"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from django import forms
@@ -28,6 +29,9 @@ PREVIEW = "definitions/preview.html"
 NEAR = "definitions/near_misses.html"
 PARTS = ("who", "rate", "near")
 NEAREST = 5
+FOLLOWS = (
+    15.0  # seconds: what everybody's rate would take at most, by the sample's, to be counted without being asked for
+)
 LISTED = 25
 
 
@@ -45,7 +49,7 @@ class AskedForm(forms.Form):
 @login_required
 @require_POST
 def draft(request: HttpRequest) -> HttpResponse:
-    """What a draft would do, as a fragment: of who qualifies first a sample, then everybody; the rest by parts.
+    """What a draft would do, as a fragment: of each part first a sample, then everybody, if that does not take long.
 
     422 with what is missing where the text is no definition.
     """
@@ -121,8 +125,10 @@ def _who(read: preview.Draft, basis: preview.Basis, day: int, asked: dict[str, A
 
 def _rate(read: preview.Draft, basis: preview.Basis, day: int, asked: dict[str, Any]) -> dict[str, Any]:
     given = capacity.room(day=day, reps=asked["reps"], each=asked["each"])
+    began = time.monotonic()
     rate = capacity.rate(read, basis, day=day, given=given, path=asked["lever"])
-    return {"rate": rate, "chart": _chart(rate)}
+    follows = (time.monotonic() - began) * basis.every <= FOLLOWS
+    return {"rate": rate, "chart": _chart(rate), "follows": follows}
 
 
 def _near(read: preview.Draft, basis: preview.Basis, day: int, asked: dict[str, Any]) -> dict[str, Any]:

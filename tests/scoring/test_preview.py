@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from django.urls import reverse
@@ -17,11 +18,14 @@ from accounts.models import Stage
 from accounts.workspace import day_of
 from plgops.lib.db import is_postgres
 from scoring import capacity, definitions, preview
+from scoring.engines import asked, columnar
+from scoring.engines.asked import sampled
 from scoring.follow import follow
 from scoring.models import Handoff, Qualification
 from scoring.rules import tree
 from scoring.rules.parse import parse_definition
 from scoring.rules.stored import to_json
+from scoring.views import preview as views
 from tests.conftest import NOW, make_staff
 from tests.factories import desk
 from tests.factories.scoring import document, make_account, publish, sweep, use
@@ -118,8 +122,20 @@ def test_counts_are_those_of_the_reference(facts, document, other, motion, day):
             assert found.worth is None
 
 
-@settings(quick, max_examples=15, phases=[Phase.explicit, Phase.generate])
-@given(facts=strategies.histories(), document=strategies.documents())
+@st.composite
+def turned(draw):
+    """A definition with a threshold that may be turned."""
+    count = {"event": draw(strategies.events), "at_least": draw(st.integers(1, 4))}
+    kind = draw(st.sampled_from(["count", "users", "days"]))
+    score = draw(strategies.scores("account"))
+    score["score"] = {"signals": score["score"]["signals"], "at_least": draw(st.integers(1, 12))}
+    rule = draw(st.sampled_from([score, {kind: count | draw(strategies.windows("account"))}]))
+    beside = draw(st.lists(strategies.conditions("account"), max_size=2))
+    return world.document({"all": [rule, *beside]} if beside else rule)
+
+
+@settings(quick, max_examples=30, phases=[Phase.explicit, Phase.generate])
+@given(facts=strategies.histories(), document=st.one_of(strategies.documents(), turned()))
 def test_alerts_are_the_first_days_on_which_the_rule_held(facts, document):
     doc = parse_definition(document)
     if tree.reads_log(doc):
@@ -133,11 +149,14 @@ def test_alerts_are_the_first_days_on_which_the_rule_held(facts, document):
         lake.refresh(now=NOW, whole=True)
         base = preview.basis(day=TODAY, exact=True)
         found = capacity.rate(preview.Draft(doc, None), base, day=TODAY, given=capacity.Room(0, None))
+        handed = preview.Draft(replace(doc, purpose="pql"), None)
+        sales = capacity.rate(handed, base, day=TODAY, given=capacity.Room(0, None)).weeks
     weeks = {week: sum(1 for day in first.values() if week <= day < week + 7) for week, _ in found.weeks}
     assert {week: estimate.value for week, estimate in found.weeks} == weeks
     assert found.total.value == sum(weeks.values())
     assert [week for week, _ in found.weeks] == [TODAY - 6 - 7 * ago for ago in range(7, -1, -1)]
     assert found.steps == () and found.per_rep is None  # a rule about risk hands nothing over
+    assert sales == found.weeks  # with thresholds the same statement tells both
 
 
 @settings(quick, max_examples=25, phases=[Phase.explicit, Phase.generate])
@@ -219,15 +238,49 @@ def test_where_there_are_many_a_sample_is_asked_first(many, monkeypatch):
     monkeypatch.setattr(preview, "SAMPLE", 100)
     base = preview.basis(day=TODAY, exact=False)
     assert (base.every, base.accounts, base.exact) == (4, 400, False)
-    assert 60 <= base.asked <= 140 and base.asked == len(base.ids)
+    with lake.connection() as db:
+        mine = {pk for (pk,) in db.execute(f"SELECT id FROM accounts_account WHERE {sampled('id', 4)}").fetchall()}
+    assert 60 <= base.asked <= 140 and base.asked == len(mine)
     assert base == preview.basis(day=TODAY, exact=False)  # the same ones each time
     found = preview.who(a_draft(INVITED), base, day=TODAY)
     assert found.matching.low < found.matching.value < found.matching.high
     assert found.matching.low <= 100 <= found.matching.high
-    assert {account.pk for account in found.entering} <= set(base.ids)
+    assert {account.pk for account in found.entering} <= mine
     exact = preview.who(a_draft(INVITED), preview.basis(day=TODAY, exact=True), day=TODAY)
     assert exact.matching == exact.enters == preview.Estimate(100, 100, 100)
     assert len(exact.entering) == preview.NAMED
+
+
+def test_each_part_of_a_sample_is_what_everybodys_answer_says_of_it(many, monkeypatch):
+    draft = a_draft({"count": {"event": "Invite Sent", "at_least": 1}}, purpose="pql")
+    short = a_draft({"count": {"event": "Invite Sent", "at_least": 2}})
+    monkeypatch.setattr(preview, "SMALL", 1)
+    monkeypatch.setattr(preview, "SAMPLE", 100)
+    base, given = preview.basis(day=TODAY, exact=False), capacity.Room(1, 1)
+    with asked.connection(every=base.every) as db:
+        mine = db.execute("SELECT COUNT(*) FROM accounts_account").fetchall()
+        invited = db.execute("SELECT account_id FROM accounts_usageday ORDER BY 1").fetchall()
+    with lake.connection() as db:  # what the other connection put before the tables is gone with it
+        everybody = db.execute("SELECT account_id FROM accounts_usageday ORDER BY 1").fetchall()
+        assert invited == [
+            row for row in everybody if db.execute(f"SELECT {sampled(row[0], base.every)}").fetchall()[0][0]
+        ]
+    assert mine == [(base.asked,)] and 0 < len(invited) < len(everybody) == 100
+    found = capacity.rate(draft, base, day=TODAY, given=given)
+    assert found.total == base.estimate(len(invited)) == found.weeks[-1][1]
+    assert [step.per_week * 8 for step in found.steps][:1] == [base.estimate(len(invited)).value]
+    near, accounts = preview.near(short, base, day=TODAY, limit=500)
+    assert near.accounts == base.asked and accounts.keys() >= {pk for (pk,) in invited}
+
+
+def test_a_sample_is_smaller_where_there_is_much_usage(many, monkeypatch):
+    monkeypatch.setattr(preview, "LEAST", 50)
+    monkeypatch.setattr(preview, "SMALL_USAGE", 100)
+    assert preview.basis(day=TODAY, exact=False).every == 1  # 100 rows are not too much for a sample
+    monkeypatch.setattr(preview, "SAMPLE_USAGE", 20)
+    assert preview.basis(day=TODAY, exact=False).every == 5
+    monkeypatch.setattr(preview, "SAMPLE_USAGE", 1)
+    assert preview.basis(day=TODAY, exact=False).every == 8  # not fewer than 50 accounts
 
 
 def test_few_are_counted_at_once(many):
@@ -242,7 +295,7 @@ def test_an_estimate_of_nobody_still_has_an_interval(many, monkeypatch):
     none = base.estimate(0)
     assert none.value == none.low == 0 and 0 < none.high < 30
     monkeypatch.setattr(preview, "SAMPLE", 1)
-    nobody = preview.Basis(400, 0, 400, NOW, ())
+    nobody = preview.Basis(400, 0, 400, NOW)
     assert nobody.estimate(0) == preview.Estimate(0, 0, 400)
 
 
@@ -412,13 +465,17 @@ def test_the_threshold_is_the_lowest_that_sales_has_room_for(growing):
     assert crowded.pick is None and crowded.per_rep is None
 
 
-def test_everybody_of_many_is_asked_in_portions(growing, monkeypatch):
+def test_everybody_of_many_is_asked_in_parts(growing, monkeypatch):
     draft = a_draft({"all": [{"count": {"event": "Invite Sent", "at_least": 5}}, INVITED]}, purpose="pql")
     whole = capacity.rate(draft, growing, day=100, given=capacity.Room(1, 1))
-    monkeypatch.setattr(preview, "SMALL", 1)
-    monkeypatch.setattr(preview, "PORTION", 5)
-    assert [len(ids) for ids in preview.portions(growing, day=100)] == [5, 5, 5, 1]
+    now = preview.who(draft, growing, day=100)
+    monkeypatch.setattr(columnar, "_AT_ONCE", 5)
+    with lake.connection() as db:
+        assert len(columnar.parts(db)) == 4
     assert capacity.rate(draft, growing, day=100, given=capacity.Room(1, 1)) == whole
+    any_days = a_draft({"days": {"event": "Invite Sent", "at_least": 1, "window": {"any_days": 3}}})
+    assert preview.who(any_days, growing, day=100).matching.value == 16  # laid out along time, so in parts as well
+    assert preview.who(draft, growing, day=100) == now
 
 
 def test_only_what_is_worth_a_person_is_an_alert(growing):
@@ -518,6 +575,24 @@ def test_who_is_estimated_is_counted_next(client_of, admin, desk_of_three, monke
     assert page.count('hx-trigger="load"') == 3
     exact = post(client, NEW, part="who", exact="1").content.decode()
     assert "Counted: all 3 accounts" in exact and 'hx-trigger="load"' not in exact and 'id="pv-rate"' not in exact
+
+
+def test_everybodys_rate_follows_where_it_takes_seconds_and_else_is_asked_for(
+    client_of, admin, desk_of_three, monkeypatch
+):
+    monkeypatch.setattr(preview, "SMALL", 1)
+    monkeypatch.setattr(preview, "SAMPLE", 1)
+    client, asks = client_of(admin), '"part": "rate", "exact": "1"'
+    monkeypatch.setattr(views, "FOLLOWS", 1000)
+    page = post(client, NEW, part="rate").content.decode()
+    assert "1 in 3 accounts" in page and "Counting everybody" in page and "Count all" not in page
+    assert page.count('hx-trigger="load"') == page.count(asks) == 1
+    exact = post(client, NEW, part="rate", exact="1").content.decode()
+    assert "Counted: all 3 accounts" in exact and 'hx-trigger="load"' not in exact
+    monkeypatch.setattr(views, "FOLLOWS", 0)
+    page = post(client, NEW, part="rate").content.decode()
+    assert "1 in 3 accounts" in page and "Counting everybody" not in page and "Count all" in page
+    assert 'hx-trigger="load"' not in page and page.count(asks) == 1
 
 
 def test_each_part_by_itself(client_of, admin, rep, desk_of_three):

@@ -8,12 +8,22 @@ import pytest
 from django.contrib.auth import authenticate
 from django.core.management import CommandError, call_command
 
-from accounts.models import Account, AccountDue, AuditEntry, Event, ProductUser, RevenueMovement, Source, StaffUser
+from accounts.models import (
+    Account,
+    AccountDue,
+    AuditEntry,
+    Event,
+    OutgoingMessage,
+    ProductUser,
+    RevenueMovement,
+    Source,
+    StaffUser,
+)
 from plgops.demo import earlier, load
 from plgops.demo.catalogue import PASSWORD, STAFF, TYPES
 from plgops.demo.names import Names
 from plgops.demo.world import simulate
-from scoring.models import Definition, Handoff, Qualification
+from scoring.models import AlertRule, Definition, Handoff, Qualification
 from support.models import AccountTier, Article, Ticket, Tier
 
 UNTIL = dt.datetime(2026, 6, 15, 16, 0, tzinfo=dt.UTC)
@@ -140,6 +150,9 @@ def test_a_small_company_comes_in_whole():
     assert Tier.objects.count() == 3 and AccountTier.objects.count() == 60
     assert Article.objects.filter(status="published").count() == 6
     assert Ticket.objects.count() == 6
+    assert OutgoingMessage.objects.count() == 0  # the sweep's work
+    listening = AlertRule.objects.filter(on_since__isnull=False)
+    assert set(listening.values_list("destination__channel", flat=True)) == {"email"}  # nothing leaves the machine
     for consumer in ("evaluation", "tiers"):
         rows = AccountDue.objects.filter(consumer=consumer)
         assert [row.account_id for row in rows if row.changed_seq > row.done_seq or row.attempts] == []

@@ -47,6 +47,7 @@ SCOPES: dict[str, Scope] = {
     "handoffs:write": Scope("Claim and work handoffs", "handoffs.claim"),
     "definitions:read": Scope("Read definitions and who qualifies", "definitions.view"),
     "definitions:write": Scope("Publish definitions", "definitions.edit"),
+    "plays:read": Scope("Read plays", "definitions.view"),
 }
 
 

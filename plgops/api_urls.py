@@ -8,9 +8,9 @@ from django.urls import URLPattern, re_path
 
 from accounts.rest import accounts
 from plgops import api_docs
-from scoring.api import definitions, handoffs, qualifications
+from scoring.api import definitions, handoffs, plays, qualifications
 
-SLUG = r"(?P<slug>[-a-zA-Z0-9_]{1,80})"
+SLUG = r"(?P<slug>[-a-zA-Z0-9_]{1,100})"
 HANDOFF = r"v1/handoffs/(?P<handoff_id>[0-9]{1,18})"
 
 
@@ -40,6 +40,10 @@ urlpatterns = [
     _at(f"{HANDOFF}/touch", handoffs.Touched, "handoff_touch"),
     _at(f"{HANDOFF}/note", handoffs.Noted, "handoff_note"),
     _at(f"{HANDOFF}/close", handoffs.Closed, "handoff_close"),
+    _at(f"{HANDOFF}/snooze", handoffs.Snoozed, "handoff_snooze"),
+    _at(f"{HANDOFF}/wake", handoffs.Woken, "handoff_wake"),
     _at(f"{HANDOFF}/reopen", handoffs.Reopened, "handoff_reopen"),
-    re_path(r"^(?P<rest>.*)$", api_docs.Unknown.as_view(), name="api_unknown"),
+    _at("v1/plays", plays.Plays, "plays"),
+    _at(f"v1/plays/{SLUG}", plays.OnePlay, "play"),
+    re_path(r"^(?P<rest>(?s:.*))\Z", api_docs.Unknown.as_view(), name="api_unknown"),
 ]

@@ -42,7 +42,6 @@ INSTALLED_APPS = [
     "template_partials",
     "rest_framework",
     "drf_spectacular",
-    "drf_spectacular_sidecar",
     "csp",
     "plgops",
     "accounts",
@@ -239,11 +238,16 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Accounts, why they qualify, handoffs and definitions, for programs. How it all works: docs/api.md.",
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "SCHEMA_PATH_PREFIX_TRIM": False,
-    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "plgops.api_docs.summaries"],
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "plgops.api_docs.details"],
     "AUTHENTICATION_WHITELIST": ["accounts.rest.asking.TokenAuthentication"],
     "ENUM_NAME_OVERRIDES": {
         "QualificationCause": "scoring.models.Qualification.Cause",
         "CloseCause": "scoring.models.Qualification.CloseCause",
+        "HandoffStatus": "scoring.models.Handoff.Status",
+        "PlayStatus": "scoring.models.Play.Status",
+        "ActivityKind": "scoring.models.HandoffActivity.Kind",
+        "DefinitionPurpose": "scoring.models.definitions.Purpose",
     },
 }
 

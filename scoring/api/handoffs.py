@@ -18,7 +18,7 @@ from accounts.models import AuditEntry, StaffUser
 from accounts.rest.answering import Bad, Conflict
 from accounts.rest.endpoint import Endpoint
 from accounts.rest.shapes import IDEMPOTENCY_KEY, AccountName, Listed, Moment, Person, answers, moment, person
-from scoring import handoffs, reasons
+from scoring import handoffs, reasons, snooze
 from scoring.api.shapes import Explanation
 from scoring.models import Handoff, HandoffActivity, Qualification
 from scoring.serializers import as_json
@@ -42,6 +42,7 @@ class HandoffShape(serializers.Serializer[Any]):
     claimed_at = serializers.DateTimeField(allow_null=True)
     assigned = serializers.BooleanField(help_text="It was given to its owner; nobody clicked Claim.")
     first_touch_at = serializers.DateTimeField(allow_null=True)
+    snoozed_until = serializers.DateTimeField(allow_null=True, help_text="Asleep until then.")
     rule_lapsed_at = serializers.DateTimeField(allow_null=True, help_text="Since when no reason holds any more.")
     paid_at = serializers.DateTimeField(allow_null=True, help_text="The account paid while it was open.")
     closed_at = serializers.DateTimeField(allow_null=True)
@@ -182,6 +183,15 @@ class Outcome(serializers.Serializer[Any]):
     note = serializers.CharField(required=False, allow_blank=True, max_length=5000)
 
 
+class Sleep(serializers.Serializer[Any]):
+    """How long it sleeps."""
+
+    until = Moment(help_text="At most a year from now.")
+    or_evidence = serializers.BooleanField(
+        required=False, help_text="Stronger evidence wakes it before (left out: yes)."
+    )
+
+
 def _described(verb: str, body: type[serializers.Serializer[Any]], what: str) -> Callable[[Any], Any]:
     return extend_schema(
         operation_id=f"handoffs_{verb}",
@@ -275,6 +285,25 @@ class Closed(Working):
         return self.acted(handoff_id, lambda pk, now: handoffs.close(handoff_id=pk, by=self.user, now=now, **asked))
 
 
+class Snoozed(Working):
+    """POST /api/v1/handoffs/<id>/snooze/"""
+
+    @_described("snooze", Sleep, "It sleeps.")
+    def post(self, request: Request, handoff_id: str) -> Response:
+        """Let it sleep until a moment, or until stronger evidence comes."""
+        asked = self.told(Sleep)
+        return self.acted(handoff_id, lambda pk, now: snooze.snooze(handoff_id=pk, by=self.user, now=now, **asked))
+
+
+class Woken(Working):
+    """POST /api/v1/handoffs/<id>/wake/"""
+
+    @_described("wake", Nothing, "It is awake.")
+    def post(self, request: Request, handoff_id: str) -> Response:
+        """Wake it before its time."""
+        return self.acted(handoff_id, lambda pk, now: snooze.wake(handoff_id=pk, by=self.user, now=now))
+
+
 class Reopened(Working):
     """POST /api/v1/handoffs/<id>/reopen/"""
 
@@ -332,6 +361,7 @@ def _told(handoff: Handoff, slugs: list[str]) -> dict[str, Any]:
         "claimed_at": moment(handoff.claimed_at),
         "assigned": handoff.assigned,
         "first_touch_at": moment(handoff.first_touch_at),
+        "snoozed_until": moment(handoff.snoozed_until) if handoff.status == Handoff.Status.SNOOZED else None,
         "rule_lapsed_at": moment(handoff.rule_lapsed_at),
         "paid_at": moment(handoff.paid_at),
         "closed_at": moment(handoff.closed_at),

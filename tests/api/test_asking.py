@@ -105,6 +105,8 @@ def test_so_often_a_minute_and_no_more(world, program, rep, viewer, settings):
         ("handoffs/1234567890123456789012/", {}, 404, "not_found"),
         ("nothing/", {}, 404, "not_found"),
         ("accounts/a%00b/", {}, 404, "not_found"),
+        ("accounts/a%0Ab/", {}, 404, "not_found"),
+        ("definitions/a%0Ab/versions/", {}, 404, "not_found"),
         ("accounts/acme/qualifications/", {"state": "maybe"}, 422, "invalid_parameter"),
         ("accounts/acme/qualifications/", {"today": "yes"}, 422, "invalid_parameter"),
         ("accounts/", {"plan": "a\x00b"}, 422, "invalid_parameter"),

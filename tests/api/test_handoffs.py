@@ -117,7 +117,20 @@ def test_work_and_its_end(working, other, acme):
     assert HandoffActivity.objects.get().text == "Ask for Ann"
 
 
-@pytest.mark.parametrize("verb", ["claim", "unclaim", "reopen"])
+def test_it_sleeps_and_is_woken(working, acme, now):
+    until = (now + 3 * DAY).isoformat()
+    assert working.post(f"handoffs/{acme}/snooze/", {"until": until})[1]["code"] == "refused"  # claim it first
+    working.post(f"handoffs/{acme}/claim/")
+    assert working.post(f"handoffs/{acme}/snooze/", {"until": (now - DAY).isoformat()})[1]["code"] == "refused"
+    assert working.post(f"handoffs/{acme}/snooze/", {})[1]["fields"].keys() == {"until"}
+    status, told = working.post(f"handoffs/{acme}/snooze/", {"until": until, "or_evidence": False})
+    assert (told["status"], told["snoozed_until"]) == ("snoozed", until.replace("+00:00", "Z"))
+    assert found(working, state="snoozed") == ["acme"] and not Handoff.objects.get(pk=acme).wakes_on_evidence
+    told = working.post(f"handoffs/{acme}/wake/")[1]
+    assert (told["status"], told["snoozed_until"]) == ("claimed", None)
+
+
+@pytest.mark.parametrize("verb", ["claim", "unclaim", "wake", "reopen"])
 def test_what_is_not_there_is_not_found(working, verb):
     assert working.post(f"handoffs/987654321/{verb}/")[0] == 404
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
+from io import StringIO
 
 import pytest
+from django.core.management import call_command
 from django.urls import reverse
 from django.utils import timezone
 
@@ -214,3 +217,15 @@ def test_the_definitions_page_says_what_its_plays_do(client_of, admin, world):
     page = client_of(admin).get(reverse("definition", args=["team-expansion"])).content.decode()
     assert f'href="/plays/{play.slug}/"' in page
     assert "Nothing is handed to sales at the moment" in page
+
+
+def test_the_command_lists_the_plays_as_text_and_as_json(world):
+    play = world(2)
+    told = StringIO()
+    call_command("plays", json=True, stdout=told)
+    rows = {row["slug"]: row for row in json.loads(told.getvalue())}
+    assert (rows[play.slug]["fired"], rows[play.slug]["action"], rows[play.slug]["status"]) == (2, "cs_task", "live")
+    assert set(rows) == {"say-hello", "team-expansion-to-sales"}
+    told = StringIO()
+    call_command("plays", archived=True, stdout=told)
+    assert told.getvalue() == ""

@@ -24,7 +24,7 @@ from accounts import billing, sources, stewardship
 from accounts.ingest import accept_batch
 from accounts.models import Account, AccountKey, AuditEntry, EventType, Plan, PlanLimit, Source, StaffUser, Workspace
 from accounts.team import audit
-from plgops.demo import beside, desk, earlier, helpdesk, listening
+from plgops.demo import beside, desk, earlier, helpdesk, listening, programs
 from plgops.demo.catalogue import PLANS, TYPES
 from plgops.demo.staff import hire
 from plgops.demo.world import Story
@@ -100,6 +100,7 @@ def load(*, seed: int, small: bool, until: dt.datetime, say: Say) -> Loaded:
         if not played:
             team.work(since=before, now=now)
     listening.set_up(staff, now=until)
+    programs.set_up(staff, now=until)
     helpdesk.assign(now=until)
     helpdesk.play(staff, rng, now=until, many=6 if small else 34)
     team.evaluate(now=until)

@@ -90,7 +90,9 @@ def restated(version: DefinitionVersion, *, today: int) -> Restated:
 
     def ask() -> Restated:
         until = workspace.day_of(generation.built_at) - 1
-        held = columnar.history({0: doc}, until_day=until)[0]
+        # so long before that no gap from there to the first week would be bridged
+        since = weeks[0] - max(doc.grace_days, 1) - 1
+        held = columnar.history({0: doc}, since_day=since, until_day=until)[0]
         counts = [0] * WEEKS
         for day in entries(held, grace_days=doc.grace_days):
             if weeks[0] <= day <= until:

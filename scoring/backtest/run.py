@@ -75,7 +75,9 @@ def run(question: Question) -> Answer:
     refuse_period(question.from_day, question.to_day, until)
     began = time.perf_counter()
     facts = _facts(question, until=until)
-    held = columnar.history(dict(enumerate(question.docs)), until_day=question.to_day)  # nobody is flagged later
+    # nobody is flagged later; on the day before the period somebody may be standing
+    docs, before = dict(enumerate(question.docs)), question.from_day - 1
+    held = columnar.history(docs, since_day=before, until_day=question.to_day)
     read = time.perf_counter()
     if lake.current() != generation:
         return run(question)  # a new one appeared meanwhile: not half of each

@@ -47,7 +47,11 @@ def holders(
 
 
 def history(
-    docs: Mapping[int, tree.DefinitionDoc], *, account_ids: Sequence[int] | None, until_day: int
+    docs: Mapping[int, tree.DefinitionDoc],
+    *,
+    account_ids: Sequence[int] | None,
+    until_day: int,
+    since_day: int | None = None,
 ) -> dict[int, list[tuple[int, int, int]]]:
     """On which days each account held, as `verdicts.ask_history` says."""
     return ask_history(
@@ -57,6 +61,7 @@ def history(
         until_day=until_day,
         dialect=reading.dialect(),
         rows=reading.rows,
+        since_day=since_day,
     )
 
 

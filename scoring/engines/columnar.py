@@ -58,7 +58,11 @@ def holders(
 
 
 def history(
-    docs: Mapping[int, tree.DefinitionDoc], *, account_ids: Sequence[int] | None = None, until_day: int
+    docs: Mapping[int, tree.DefinitionDoc],
+    *,
+    account_ids: Sequence[int] | None = None,
+    until_day: int,
+    since_day: int | None = None,
 ) -> dict[int, list[tuple[int, int, int]]]:
     """On which days each account held, as `verdicts.ask_history` says. Raises lake.NoLake.
 
@@ -66,8 +70,9 @@ def history(
     """
     asked, of_log = _by_place(docs)
     found: dict[int, list[tuple[int, int, int]]] = {key: [] for key in docs}
-    found |= appdb.history(of_log, account_ids=account_ids, until_day=until_day)
-    about: dict[str, Any] = {"types": reading.event_types(), "until_day": until_day, "dialect": "duckdb"}
+    found |= appdb.history(of_log, account_ids=account_ids, since_day=since_day, until_day=until_day)
+    about: dict[str, Any] = {"types": reading.event_types(), "dialect": "duckdb"}
+    about |= {"since_day": since_day, "until_day": until_day}
     with lake.connection() as db:
         for part in parts(db) if account_ids is None else [account_ids]:
             for key, spans in ask_history(asked, account_ids=part, rows=partial(_rows, db), **about).items():

@@ -144,6 +144,7 @@ def ask_history(
     until_day: int,
     dialect: Dialect,
     rows: Rows,
+    since_day: int | None = None,
 ) -> dict[int, list[tuple[int, int, int]]]:
     """By the key given in `docs`: (account id, from day, to day) in order, as `compile_history` says."""
     found: dict[int, list[tuple[int, int, int]]] = {key: [] for key in docs}
@@ -151,7 +152,12 @@ def ask_history(
         return found
     for keys in _batches(docs):
         statement = compile_history(
-            [docs[key] for key in keys], types=types, until_day=until_day, account_ids=account_ids, dialect=dialect
+            [docs[key] for key in keys],
+            types=types,
+            until_day=until_day,
+            account_ids=account_ids,
+            dialect=dialect,
+            since_day=since_day,
         )
         for number, account_id, from_day, to_day in rows(statement):
             found[keys[number]].append((account_id, from_day, to_day))

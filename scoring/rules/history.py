@@ -33,11 +33,13 @@ def compile_history(
     until_day: int,
     account_ids: Sequence[int] | None,
     dialect: Dialect,
+    since_day: int | None = None,
 ) -> Statement:
     """Rows (definition number, account id, from day, to day): the rule held at the end of the days from the first
     to before the last, FAR where it holds up to `until_day` and nothing known ends it. Numbers are positions in `docs`.
+    Of days before `since_day` nothing is told, which is faster: what held then and still does begins on that day.
     """
-    plan = Plan(types, until_day, account_ids, dialect)
+    plan = Plan(types, until_day, account_ids, dialect, since_day=since_day)
     tables(plan, docs)
     return plan.statement("\nUNION ALL ".join(intervals(plan, doc, number) for number, doc in enumerate(docs)))
 
@@ -175,7 +177,7 @@ def _states(plan: Plan, subject: Subject, rules: Sequence[tree.Node]) -> None:
         plan.add(f"{subject}_able", f"SELECT {KEYS} FROM {subject}_changes GROUP BY {KEYS} HAVING {some}")
         rows = f"SELECT {KEYS}, day, part, delta FROM ({rows}) e WHERE ({KEYS}) IN (SELECT {KEYS} FROM {subject}_able)"
     columns = {_THERE: "there"} | {number: f"s{number}" for number in numbers}
-    plan.add(f"{subject}_states", running(rows, columns, plan.day))
+    plan.add(f"{subject}_states", running(rows, columns, plan))
 
 
 def _ever(plan: Plan, subject: Subject, node: Leafy, wanted: bool) -> str:
@@ -196,8 +198,8 @@ def _people(plan: Plan) -> None:
 
 def _answers(plan: Plan, rule: tree.Node, subject: Subject) -> str:
     """Rows (account_id, day, t, t0): whether the subject is there and the rule holds, and did before the day."""
-    now = truth(f"there > 0 AND {states_of(rule, plan, subject)}")
-    before = truth(f"there - d_there > 0 AND {states_of(rule, plan, subject, before=True)}")
+    now = truth(f"there > 0 AND {states_of(rule, plan, subject, str)}")
+    before = truth(f"there - d_there > 0 AND {states_of(rule, plan, subject, lambda name: f'({name} - d_{name})')}")
     return f"SELECT account_id, day, {now} AS t, {before} AS t0 FROM {subject}_states"
 
 

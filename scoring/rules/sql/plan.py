@@ -23,9 +23,11 @@ class Plan:
         *,
         loners: bool = False,
         holders_only: bool = False,
+        since_day: int | None = None,
     ) -> None:
         self.types = types
         self.day = int(as_of_day)
+        self.since = since_day  # of a history: what was before that day need not be told
         self.between = account_ids if isinstance(account_ids, range) else None  # all accounts with these ids
         some = None if account_ids is None or self.between is not None else account_ids
         self.account_ids = None if some is None else sorted({int(number) for number in some})
@@ -75,9 +77,23 @@ class Plan:
         """Whether a few accounts are asked about, which have an index."""
         return self.account_ids is not None and self.dialect != "duckdb"
 
+    def has(self, name: str) -> bool:
+        """Whether there is such a table already."""
+        return any(name == known for known, _ in self.with_parts)
+
+    def back(self, days: int) -> windows.Window:
+        """The days of usage that matter where it counts for so many days."""
+        return windows.Ever() if self.since is None else windows.Dates(self.since - days + 1, None)
+
     def add(self, name: str, text: str) -> None:
         """One more table of the WITH clause."""
         self.with_parts.append((name, text))
+
+    def named(self, name: str, text: str) -> str:
+        """One more table whose name begins so; its whole name. SQLite takes so many queries within queries only."""
+        name = f"{name}_{len(self.with_parts)}"
+        self.add(name, text)
+        return name
 
     def accounts(self) -> str:
         """The accounts asked about; as number 0 those without one, if people are asked for everywhere."""

@@ -58,14 +58,14 @@ def best(plan: Plan, node: Leafy, subject: Subject) -> str:
 
 
 def first_enough(plan: Plan, node: Leafy, subject: Subject) -> str:
-    """Rows (account_id, user_id, day, t, t0) for `any_days` and `at_least`: the first day on which a stretch has it."""
+    """Rows (account_id, user_id, day, before, now) for `any_days` and `at_least`: the first day on which one has it."""
     assert isinstance(node, tree.Count | tree.Distinct | tree.Users | tree.Days)
     user, keys, people = "0 AS user_id", "account_id", ""
     if subject == "user":
         user, keys, people = "user_id", KEYS, " AND user_id > 0"
     rows = stretch_rows(plan, node, keys, enough=True)
     first = f"SELECT {keys}, MIN(day) AS day FROM ({rows}) s WHERE m >= {node.compare.low}{people} GROUP BY {keys}"
-    return f"SELECT account_id, {user}, day, 1 AS t, 0 AS t0 FROM ({first}) f"
+    return f"SELECT account_id, {user}, day, 0 AS before, 1 AS now FROM ({first}) f"
 
 
 def _first_points(plan: Plan, node: tree.First, subject: Subject) -> str:

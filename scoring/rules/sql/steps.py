@@ -25,7 +25,9 @@ def usage(plan: Plan, node: Leafy, subject: Subject, what: str) -> str:
     table = "accounts_usagevalue" if isinstance(node, tree.Distinct) else "accounts_usageday"
     ids = plan.types.ids_of(node)
     window = window_of(node)
-    wheres = "" if moves(window) else plan.inside(window, "u.day", "p.signup_day")
+    if moves(window):
+        window = _back(plan, window)
+    wheres = plan.inside(window, "u.day", "p.signup_day")
     wheres = f" AND {wheres}" if wheres else ""
     if subject == "user" or isinstance(node, tree.Users):
         wheres += " AND u.user_id > 0"
@@ -35,23 +37,23 @@ def usage(plan: Plan, node: Leafy, subject: Subject, what: str) -> str:
     return f"SELECT a.id AS account_id, {user}, u.day, {what}{scan}{wheres}"
 
 
+def _back(plan: Plan, window: windows.Window) -> windows.Window:
+    """The days of usage that matter for a window that moves."""
+    if isinstance(window, windows.LastDays):
+        return plan.back(window.days)
+    return windows.Ever() if plan.since is None else windows.Dates(windows.month_start(plan.since), None)
+
+
 _TOTALS: dict[type, str] = {
-    tree.Count: "SUM(e.count)",
-    tree.Days: "COUNT(DISTINCT e.day)",
     tree.Users: "COUNT(DISTINCT e.user_id)",
     tree.Distinct: "COUNT(DISTINCT e.value)",
-    tree.Change: "SUM(e.count)",
 }
 
 
 def _within_reach(plan: Plan, node: Leafy, subject: Subject, table: str) -> str:
     """A cheap look at the whole before the windows: sorting them takes long, and most subjects never get there."""
     total = _TOTALS.get(type(node))
-    least = 0
-    if isinstance(node, tree.Change):
-        least = max(node.at_least, node.base_at_least)
-    elif isinstance(node, tree.Count | tree.Days | tree.Users | tree.Distinct):
-        least = _least(node.compare)
+    least = least_of(node.compare) if isinstance(node, tree.Users | tree.Distinct) else 0
     short = isinstance(window_of(node), windows.FirstDays | windows.Dates)  # there is little in it to sort
     if total is None or least < 2 or short:
         return ""
@@ -64,7 +66,7 @@ def _within_reach(plan: Plan, node: Leafy, subject: Subject, table: str) -> str:
     )
 
 
-def _least(compare: tree.Compare) -> int:
+def least_of(compare: tree.Compare) -> int:
     """The lowest number that is accepted."""
     return min(compare.values) if compare.op == "in" else compare.low or 0
 
@@ -113,27 +115,36 @@ def _visits(rows: str, length: int) -> str:
 def _leaving(window: windows.Window, half_life: int | None, row: str) -> tuple[str, str, str]:
     """On which days a day of the row changes its weight; the joins of its month, and of the ages (0: the day itself)
     with the change of weight at each, which is in 32nds where there is a half-life."""
-    month = ""
-    if half_life is not None:
-        weights = {0: sum(DECAY)} | {half_life * step: -loss for step, loss in enumerate(DECAY, start=1)}
-    else:
-        weights = {0: 1, window.days if isinstance(window, windows.LastDays) else 1: -1}
-    leaves = f"{row}.day + age"
+    month, leaves = "", f"{row}.day + age"
     if half_life is None and isinstance(window, windows.BillingMonth):
         leaves, month = f"CASE WHEN age = 0 THEN {row}.day ELSE next_month END", MONTH_OF.format(row)
-    ages = " UNION ALL ".join(f"SELECT {age} AS age, {weight} AS weight" for age, weight in weights.items())
+    ages = " UNION ALL ".join(
+        f"SELECT {age} AS age, {weight} AS weight" for age, weight in weights(window, half_life).items()
+    )
     return leaves, month, f" CROSS JOIN ({ages}) t"
 
 
-def running(rows: str, columns: Mapping[int, str], until_day: int) -> str:
+def weights(window: windows.Window, half_life: int | None = None) -> dict[int, int]:
+    """By how many days after its own, what usage adds then (less than 0: takes back); in 32nds where there is a
+    half-life."""
+    if half_life is not None:
+        return {0: sum(DECAY)} | {half_life * step: -loss for step, loss in enumerate(DECAY, start=1)}
+    if isinstance(window, windows.BillingMonth):
+        return {0: 1, 1: -1}  # the end of its month stands for the age
+    return {0: 1, window.days: -1} if isinstance(window, windows.LastDays) else {0: 1}
+
+
+def running(rows: str, columns: Mapping[int, str], plan: Plan) -> str:
     """From rows (account_id, user_id, day, part, delta) one for each day with any: the running sum of each part in the
-    column named for its number, and what the day itself added in the same with `d_` before."""
+    column named for its number, and what the day itself added in the same with `d_` before. All that was before the
+    plan's first day is told of that one."""
+    day = "day" if plan.since is None else f"CASE WHEN day < {plan.since} THEN {plan.since} ELSE day END"
     apart = ", ".join(
         f"CAST(SUM(CASE WHEN part = {number} THEN delta ELSE 0 END) AS BIGINT) AS d_{name}"
         for number, name in columns.items()
     )
     sums = ", ".join(f"CAST(SUM(d_{name}) OVER ({BY_DAY}) AS BIGINT) AS {name}, d_{name}" for name in columns.values())
     return (
-        f"SELECT {KEYS}, day, {sums} FROM (SELECT {KEYS}, day, {apart} FROM ({rows}) r"
-        f" WHERE day <= {until_day} GROUP BY {KEYS}, day) d"
+        f"SELECT {KEYS}, day, {sums} FROM (SELECT {KEYS}, day, {apart} FROM"
+        f" (SELECT {KEYS}, {day} AS day, part, delta FROM ({rows}) e WHERE day <= {plan.day}) r GROUP BY {KEYS}, day) d"
     )

@@ -10,68 +10,81 @@ from scoring.rules.sql.booleans import answered, combined, in_32nds, total
 from scoring.rules.sql.outset import at_zero
 from scoring.rules.sql.plan import Plan
 from scoring.rules.sql.points import best, points
-from scoring.rules.sql.steps import BY_DAY, KEYS, running
+from scoring.rules.sql.rows import LENGTH, At, changes, moved, running, spread
+from scoring.rules.sql.steps import BY_DAY, KEYS, weights
+from scoring.rules.sql.tallies import tallied, tally_of
 from scoring.rules.sql.terms import Leafy, judged, truth, window_of
 from scoring.rules.windows import Subject
 
+_Per = tuple[Leafy, int | None]  # what a signal adds up, and its half-life
 
-def states_of(rule: tree.Node, plan: Plan, subject: Subject, *, before: bool = False) -> str:
-    """Whether a rule holds on a row of `running` sums of its conditions' changes (`s` with their numbers); or held
-    before it."""
+
+def states_of(rule: tree.Node, plan: Plan, subject: Subject, at: At) -> str:
+    """Whether a rule holds where its conditions' changes (`s` with their numbers) add up to so much."""
 
     def answer(node: Leafy) -> str:
-        return f"({column(f's{plan.leaves[subject][node]}', before)} = {0 if at_zero(node) else 1})"
+        return f"({at(f's{plan.leaves[subject][node]}')} = {0 if at_zero(node) else 1})"
 
     return combined(rule, answer)
 
 
-def column(name: str, before: bool) -> str:
-    """A column of `running`, or what it was before the row."""
-    return f"({name} - d_{name})" if before else name
-
-
 def score_answers(plan: Plan, node: tree.Score, subject: Subject) -> str:
-    """Rows (account_id, user_id, day, t, t0): whether the total is what was asked for, and was before."""
-    sums, added = _sums(plan, node, subject)
-    now, before = (truth(judged(added(before), in_32nds(node.compare))) for before in (False, True))
-    return f"SELECT {KEYS}, day, {now} AS t, {before} AS t0 FROM ({sums}) s"
+    """Rows (account_id, user_id, day, before, now): whether the total is what was asked for."""
+    return _changes(plan, node, subject, lambda points: truth(judged(points, in_32nds(node.compare))))
 
 
 def score_totals(plan: Plan, node: tree.Score, subject: Subject) -> str:
-    """Rows (account_id, user_id, day, m): the total from each day on which it may change, in 32nds."""
-    sums, added = _sums(plan, node, subject)
-    return f"SELECT {KEYS}, day, CAST({added(False)} AS BIGINT) AS m FROM ({sums}) s"
+    """Rows (account_id, user_id, day, m): the total from each day on which it changes, in 32nds."""
+    totals = _changes(plan, node, subject, str)
+    return f"SELECT {KEYS}, day, CAST(now AS BIGINT) AS m FROM ({totals}) s"
 
 
-def _sums(plan: Plan, node: tree.Score, subject: Subject) -> tuple[str, Callable[[bool], str]]:
-    """What the signals add up along the days, and the total over such a row (or before it)."""
-    conditions = dict.fromkeys(
-        leaf for signal in node.signals if signal.when is not None for leaf in answered(signal.when)
-    )
-    columns = {plan.leaves[subject][leaf]: f"s{plan.leaves[subject][leaf]}" for leaf in conditions}
-    rows = [f"SELECT {KEYS}, day, {number} AS part, delta FROM {subject}_{number}" for number in columns]
-    tallies: dict[tuple[Leafy, int | None], str] = {}
-    for signal in node.signals:
-        if signal.per is None or (signal.per, signal.half_life_days) in tallies:
+def _changes(plan: Plan, node: tree.Score, subject: Subject, number: Callable[[str], str]) -> str:
+    """Where a number changes that is worked out from the total: what each signal adds up is laid side by side."""
+    length = LENGTH[subject]
+    named: dict[_Per, str] = {}  # the column of what a signal adds up
+    adding: dict[str, dict[int, dict[str, tuple[int, str]]]] = {}  # by table, and by age: see `moved`
+    # rows of single days with the number of a part, and what they add to its column
+    single: list[str] = []
+    added: dict[str, str] = {}
+    for leaf in dict.fromkeys(leaf for one in node.signals if one.when is not None for leaf in answered(one.when)):
+        number_of = plan.leaves[subject][leaf]
+        single.append(f"SELECT {KEYS}, day, {len(single)} AS part, delta FROM {subject}_{number_of}")
+        added[f"s{number_of}"] = f"CASE WHEN part = {len(added)} THEN delta ELSE 0 END"
+    for one in node.signals:
+        if one.per is None or (one.per, one.half_life_days) in named:
             continue
-        number = -1 - len(tallies)
-        columns[number] = tallies[signal.per, signal.half_life_days] = f"c{-number}"
-        counted = _tally(plan, signal.per, signal.half_life_days, subject)
-        rows.append(f"SELECT {KEYS}, day, {number} AS part, delta FROM ({counted}) t{-number}")
+        column = named[one.per, one.half_life_days] = f"c{len(named)}"
+        tally = tally_of(plan, one.per)
+        if tally is None:
+            single.append(f"SELECT {KEYS}, day, {len(single)} AS part, delta FROM ({_counted(plan, one, subject)}) t")
+            added[column] = f"CASE WHEN part = {len(added)} THEN delta ELSE 0 END"
+            continue
+        table, source = tallied(plan, tally, subject)
+        for age, weight in weights(window_of(one.per), one.half_life_days).items():
+            adding.setdefault(table, {}).setdefault(age, {})[column] = weight, source
 
-    def added(before: bool) -> str:
+    columns = [*(name for name in added if name not in named.values()), *named.values()]
+    parts = [part for table, ages in adding.items() for part in moved(table, ages, plan.day, length)]
+    if single:
+        parts.append(spread(plan.named(f"{subject}_parts", " UNION ALL ".join(single)), added, length))
+
+    def of(at: At) -> str:
         def weighed(signal: tree.Signal) -> str:
             assert signal.per is not None
-            name = column(tallies[signal.per, signal.half_life_days], before)
-            return f"32 * {name}" if signal.half_life_days is None else name
+            sum_ = at(named[signal.per, signal.half_life_days])
+            return f"32 * {sum_}" if signal.half_life_days is None else sum_
 
-        return total(node.signals, lambda rule: states_of(rule, plan, subject, before=before), weighed)
+        return number(total(node.signals, lambda rule: states_of(rule, plan, subject, at), weighed))
 
-    return running(" UNION ALL ".join(rows), columns, plan.day), added
+    sums = plan.named(f"{subject}_sums", running(parts, columns, length, plan.dialect))
+    return changes(sums, columns, of, plan.day, length)
 
 
-def _tally(plan: Plan, node: Leafy, half_life: int | None, subject: Subject) -> str:
+def _counted(plan: Plan, signal: tree.Signal, subject: Subject) -> str:
     """Rows (account_id, user_id, day, delta) of what a signal adds up."""
-    if half_life is None and isinstance(window_of(node), windows.AnyDays):
-        return f"SELECT {KEYS}, day, m - LAG(m, 1, 0) OVER ({BY_DAY}) AS delta FROM ({best(plan, node, subject)}) b"
-    return points(plan, node, subject, half_life)
+    assert signal.per is not None
+    if signal.half_life_days is None and isinstance(window_of(signal.per), windows.AnyDays):
+        best_so_far = best(plan, signal.per, subject)
+        return f"SELECT {KEYS}, day, m - LAG(m, 1, 0) OVER ({BY_DAY}) AS delta FROM ({best_so_far}) b"
+    return points(plan, signal.per, subject, signal.half_life_days)

@@ -6,7 +6,9 @@ from __future__ import annotations
 from scoring.rules import tree, windows
 from scoring.rules.sql.facts import HAS_VALUE
 from scoring.rules.sql.plan import Plan
+from scoring.rules.sql.rows import LENGTH, At, changes, moved, running
 from scoring.rules.sql.steps import BY_DAY, KEYS, MONTH_OF, usage
+from scoring.rules.sql.tallies import tallied, tally_of
 from scoring.rules.sql.terms import FAR, moves, truth
 from scoring.rules.windows import Subject
 
@@ -45,33 +47,25 @@ def greatest_or_last(plan: Plan, node: tree.Value, subject: Subject) -> str:
 
 
 def span_against_span(plan: Plan, node: tree.Change, subject: Subject) -> str:
-    """Rows (account_id, user_id, day, t, t0): whether the last days compare with those before as asked, and did before
-    what the day changes."""
-    rows, n = usage(plan, node, subject, "u.count AS delta"), node.days
-    each = f"SELECT {KEYS}, day, CAST(SUM(delta) AS BIGINT) AS delta FROM ({rows}) u GROUP BY {KEYS}, day"
-    ages = f"SELECT 0 AS age, 1 AS now, 0 AS before UNION ALL SELECT {n}, -1, 1 UNION ALL SELECT {2 * n}, 0, -1"
-    points = (
-        f"SELECT {KEYS}, day + age AS day, now * delta AS m, before * delta AS base FROM ({each}) a"
-        f" CROSS JOIN ({ages}) t"
-    )
-    daily = (
-        f"SELECT {KEYS}, day, CAST(SUM(m) AS BIGINT) AS dm, CAST(SUM(base) AS BIGINT) AS db FROM ({points}) p"
-        f" WHERE day <= {plan.day} GROUP BY {KEYS}, day"
-    )
-    sums = ", ".join(f"d{name}, CAST(SUM(d{name}) OVER ({BY_DAY}) AS BIGINT) AS {name}" for name in "mb")
+    """Rows (account_id, user_id, day, before, now): whether the last days compare with those before as asked."""
+    tally = tally_of(plan, node)
+    assert tally is not None
+    table, source = tallied(plan, tally, subject)
+    length, n, columns = LENGTH[subject], node.days, ["m", "b"]
+    ages = {0: {"m": (1, source)}, n: {"m": (-1, source), "b": (1, source)}, 2 * n: {"b": (-1, source)}}
     sign = ">=" if node.op == "at_least" else "<="
 
-    def reached(m: str, base: str) -> str:
-        least = f"{m} >= {node.at_least} AND {base} >= {node.base_at_least}"
-        return truth(f"{least} AND {m} * 1000 {sign} {base} * {node.thousandths}")
+    def reached(at: At) -> str:
+        least = f"{at('m')} >= {node.at_least} AND {at('b')} >= {node.base_at_least}"
+        return truth(f"{least} AND {at('m')} * 1000 {sign} {at('b')} * {node.thousandths}")
 
-    now, before = reached("m", "b"), reached("(m - dm)", "(b - db)")
-    return f"SELECT {KEYS}, day, {now} AS t, {before} AS t0 FROM (SELECT {KEYS}, day, {sums} FROM ({daily}) d) s"
+    sums = plan.named(f"{subject}_sums", running(moved(table, ages, plan.day, length), columns, length, plan.dialect))
+    return changes(sums, columns, reached, plan.day, length)
 
 
 def against_limits(plan: Plan, share: tree.Share, measured: str, subject: Subject) -> str:
-    """Rows (account_id, user_id, day, t, t0): whether what was `measured` (rows with m) reaches its share of what the
-    plan allowed on that day, and did before what the day changes."""
+    """Rows (account_id, user_id, day, before, now): whether what was `measured` (rows with m) reaches its share of what
+    the plan allowed on that day, and did before what the day changes."""
     before = f"LAG({{0}}, 1, 0) OVER ({BY_DAY})"
     known = "CASE WHEN m IS NULL THEN 0 ELSE 1 END"
     of_value = (
@@ -96,7 +90,7 @@ def against_limits(plan: Plan, share: tree.Share, measured: str, subject: Subjec
     sums = ", ".join(f"d{name}, SUM(d{name}) OVER ({BY_DAY}) AS {name}" for name in "mkxl")
     now = truth("k > 0 AND l > 0 AND m >= x")
     before = truth("k - dk > 0 AND l - dl > 0 AND m - dm >= x - dx")
-    return f"SELECT {KEYS}, day, {now} AS t, {before} AS t0 FROM (SELECT {KEYS}, day, {sums} FROM ({daily}) d) s"
+    return f"SELECT {KEYS}, day, {now} AS now, {before} AS before FROM (SELECT {KEYS}, day, {sums} FROM ({daily}) d) s"
 
 
 def _limit_spans(plan: Plan, share: tree.Share) -> str:

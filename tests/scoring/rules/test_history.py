@@ -75,6 +75,27 @@ def test_the_lake_has_the_same_history(facts, documents, more, nests):
         }
 
 
+@settings(quick, max_examples=20)
+@given(
+    facts=strategies.histories(),
+    documents=st.lists(strategies.documents(), min_size=2, max_size=3),
+    single=st.lists(strategies.documents(strategies.single), min_size=6, max_size=6),
+    scores=st.lists(strategies.documents(strategies.scores), min_size=2, max_size=2),
+    since=st.integers(min_value=1, max_value=HORIZON),
+)
+def test_a_history_that_begins_later_is_the_rest_of_the_whole_one(facts, documents, single, scores, since):
+    docs = parsed([*documents, *single, *scores])
+    with stored(facts):
+        lake.refresh(now=NOW, whole=True)
+        whole = appdb.history(docs, account_ids=None, until_day=HORIZON)
+        rest = {
+            key: [(account_id, max(first, since), end) for account_id, first, end in spans if end > since]
+            for key, spans in whole.items()
+        }
+        assert appdb.history(docs, account_ids=None, since_day=since, until_day=HORIZON) == rest
+        assert columnar.history(docs, since_day=since, until_day=HORIZON) == rest
+
+
 @settings(quick, max_examples=30)
 @given(
     facts=strategies.histories(), documents=st.lists(strategies.documents(strategies.single), min_size=6, max_size=6)

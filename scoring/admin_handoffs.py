@@ -5,8 +5,9 @@ from __future__ import annotations
 from django.contrib import admin
 from django.db.models import Q
 
-from plgops.lib.desk import DeskAdmin, state_filter
-from scoring.models import OutcomeReason
+from accounts.admin import account_ids
+from plgops.lib.desk import DeskAdmin, LogAdmin, state_filter
+from scoring.models import NextTask, OutcomeReason
 
 
 @admin.register(OutcomeReason)
@@ -22,3 +23,13 @@ class OutcomeReasonAdmin(DeskAdmin):
     )
     ordering = ("outcome", "position", "pk")
     search_fields = ("label",)
+
+
+@admin.register(NextTask)
+class NextTaskAdmin(LogAdmin):
+    """What somebody means to do about an account; set and done in the inbox."""
+
+    list_display = ("text", "handoff", "owner", "due_at", "done_at")
+    list_select_related = ("handoff", "owner")
+    found_by = {"handoff__company_id": account_ids}
+    search_help_text = "An account, exactly"

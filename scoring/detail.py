@@ -6,11 +6,12 @@ import datetime as dt
 from dataclasses import dataclass, field
 
 from accounts.models import AuditEntry
-from scoring import reasons, why
-from scoring.models import Handoff, HandoffActivity
+from scoring import next_tasks, reasons, why
+from scoring.models import Handoff, HandoffActivity, NextTask
 from scoring.reasons import Reason
 
 OUTCOME_TONES = {"won": "ok", "lost": "bad", "returned": "accent"}
+MOST_EARLIER = 10
 MOST_LINES = 50  # of touches and notes, and of the audit trail
 
 
@@ -34,6 +35,8 @@ class Detail:
     audit: tuple[AuditLine, ...]
     evidence_users: frozenset[int] = field(default_factory=frozenset)
     left_under: Reason | None = None  # the reason that a publication ended, of a handoff without any other
+    task: NextTask | None = None
+    earlier: tuple[HandoffActivity, ...] = ()  # notes and touches of the company's handoffs before this one
     woken_by: str = ""  # why it woke by itself last
     before: Handoff | None = None  # the company's handoff before this one, where somebody had it
     assigned_by: str = ""  # the person who gave it to its owner last; empty where plgops did, or nobody
@@ -54,10 +57,17 @@ def detail(handoff: Handoff) -> Detail:
         audit=tuple(_audit_line(entry) for entry in entries),
         evidence_users=frozenset(i for q in found for i in why.people_of(q.evidence)),
         left_under=next((r for r in told if r.left_under), None) if handoff.rule_lapsed_at else None,
+        task=next_tasks.open_of([handoff.pk]).get(handoff.pk),
+        earlier=_earlier(handoff),
         woken_by=_woken_by(handoff, entries),
         before=_before(handoff),
         assigned_by=given.actor_label if given and given.actor_id else "",
     )
+
+
+def _earlier(handoff: Handoff) -> tuple[HandoffActivity, ...]:
+    rows = HandoffActivity.objects.filter(handoff__company_id=handoff.company_id).exclude(handoff=handoff)
+    return tuple(rows.exclude(text="").select_related("by").order_by("-at", "-id")[:MOST_EARLIER])
 
 
 def _woken_by(handoff: Handoff, entries: list[AuditEntry]) -> str:
@@ -84,6 +94,8 @@ _AUDIT_WORDS = {
     "noted": "wrote a note",
     "snoozed": "snoozed it",
     "woken": "woke it",
+    "task_set": "set the next task",
+    "task_done": "did what was next",
     "undone": "took that back",
     "won": "closed it as won",
     "lost": "closed it as lost",
@@ -112,6 +124,8 @@ _UNDONE = {
     "assigned": "the assignment",
     "touched": "the touch",
     "noted": "the note",
+    "task_set": "the task",
+    "task_done": "that it was done",
 }
 
 
@@ -122,6 +136,7 @@ def _audit_line(entry: AuditEntry) -> AuditLine:
         _TOUCHES.get(detail.get("kind", "")),
         f"to {detail['to']}" if detail.get("to") else "",
         detail.get("reason"),
+        f"“{detail['text']}”" if verb.startswith("task_") else "",
         _WOKEN_BY.get(detail.get("why", "")) if verb == "woken" else "",
         _UNDONE.get(detail.get("of", "")) if verb == "undone" else "",
     ]

@@ -188,6 +188,7 @@ def take(handoff: Handoff, *, owner: StaffUser, now: dt.datetime, assigned: bool
     handoff.snoozed_until = None
     handoff.owner, handoff.claimed_at, handoff.assigned = owner, now, assigned
     handoff.save(update_fields=["status", "owner", "claimed_at", "assigned", "snoozed_until"])
+    handoff.tasks.filter(done_at=None).update(owner=owner)  # what is next is theirs too
     company = Q(pk=handoff.company_id)
     Account.objects.filter(company | Q(parent_id=handoff.company_id, owner=None)).update(owner=owner)
     reach(handoff, Stage.CLAIMED, now=now)

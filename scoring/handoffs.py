@@ -90,7 +90,7 @@ def unclaim(*, handoff_id: int, by: StaffUser, now: dt.datetime) -> Handoff:
     if handoff.owner_id and not may(handoff, by):
         raise NotAllowed("Only who claimed it or a sales manager can take the claim back.")
     next_status(handoff, "unclaim")
-    if handoff.assigned or handoff.activities.exists():
+    if handoff.assigned or handoff.activities.exists() or handoff.tasks.exists():
         raise Refused("It has been worked on; return it to self-serve instead.")
     give_back(handoff, now=now)
     audit.record(action="handoff.unclaimed", obj=handoff, by=by, now=now, account_id=handoff.company_id)

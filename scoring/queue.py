@@ -14,21 +14,22 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.db.models import F, Q, QuerySet, Sum
+from django.db.models.functions import Now
 
 from accounts.models import Account, StaffUser, UsageDay, Workspace
 from accounts.workspace import day_of
 from plgops.lib import access
 from plgops.lib.paging import Capped, Page, keyset
-from scoring import why
+from scoring import next_tasks, why
 from scoring.detail import OUTCOME_TONES
 from scoring.handoff_states import OUTCOMES
-from scoring.models import Handoff, Qualification
+from scoring.models import Handoff, NextTask, Qualification
 from scoring.reasons import event_type_names
 
 PAGE = 30  # more than a screen shows; the next ones come as one scrolls
 COUNT_CAP = 100  # a tab says "99+" from here on
 SPARK_DAYS = 14
-TABS = {"new": "New", "mine": "Mine", "snoozed": "Snoozed", "team": "Team", "done": "Done"}
+TABS = {"new": "New", "mine": "Mine", "due": "Due", "snoozed": "Snoozed", "team": "Team", "done": "Done"}
 _SORTED_BY = {"done": "-closed_at", "snoozed": "snoozed_until"}
 SORTS = {
     "newest": "Newest evidence",
@@ -113,6 +114,8 @@ class Row:
     spark: tuple[int, ...]
     owner: str  # empty where the tab says it
     badge: tuple[str, str, str] | None  # words, tone, icon
+    task: NextTask | None = None
+    task_days: int = 0  # until it is due; negative: overdue
     until: dt.datetime | None = None  # asleep until then
 
 
@@ -184,7 +187,7 @@ def arrived(filters: Filters, *, user: StaffUser, after: int) -> int:
 
 
 def rows_of(handoffs: Sequence[Handoff], *, now: dt.datetime, filters: Filters) -> list[Row]:
-    """The queue's lines for these handoffs: four queries, however many there are.
+    """The queue's lines for these handoffs: five queries, however many there are.
 
     Their clock is the moment that the queue is sorted by, so that it never looks out of order.
     """
@@ -196,6 +199,7 @@ def rows_of(handoffs: Sequence[Handoff], *, now: dt.datetime, filters: Filters) 
     ):
         reasons[handoff_id or 0].append(evidence)
     types = event_type_names(why.event_types_of(found[0] for found in reasons.values()))
+    tasks = next_tasks.open_of(h.pk for h in handoffs)
     sparks = _sparks([h.company_id for h in handoffs], now=now)
     rows = []
     for handoff in handoffs:
@@ -216,6 +220,8 @@ def rows_of(handoffs: Sequence[Handoff], *, now: dt.datetime, filters: Filters) 
                 spark=sparks.get(handoff.company_id, (0,) * SPARK_DAYS),
                 owner=handoff.owner.label if handoff.owner and filters.tab != "mine" else "",
                 badge=_badge(handoff, filters.tab),
+                task=tasks.get(handoff.pk),
+                task_days=next_tasks.days_left(tasks[handoff.pk], now=now) if handoff.pk in tasks else 0,
                 until=handoff.snoozed_until if not handoff.closed_at else None,
             )
         )
@@ -224,7 +230,11 @@ def rows_of(handoffs: Sequence[Handoff], *, now: dt.datetime, filters: Filters) 
 
 def _badge(handoff: Handoff, tab: str) -> tuple[str, str, str] | None:
     if handoff.closed_at:
-        return (handoff.get_status_display(), OUTCOME_TONES.get(handoff.status, ""), "") if tab == "done" else None
+        return (
+            (handoff.get_status_display(), OUTCOME_TONES.get(handoff.status, ""), "")
+            if tab in ("done", "due")
+            else None
+        )
     if handoff.paid_at:
         return "paid", "ok", "credit-card"
     if handoff.woken_at:
@@ -237,6 +247,9 @@ def _badge(handoff: Handoff, tab: str) -> tuple[str, str, str] | None:
 def _tab(tab: str, user: StaffUser) -> QuerySet[Handoff]:
     if tab == "mine":
         return Handoff.objects.filter(owner=user, closed_at=None).exclude(status=Handoff.Status.SNOOZED)
+    if tab == "due":  # what one has to do by today, also where the handoff has ended
+        tasks = NextTask.objects.filter(owner=user, done_at=None, due_at__lte=Now())
+        return Handoff.objects.filter(pk__in=tasks.values("handoff_id"))
     if tab == "snoozed":
         asleep = Handoff.objects.filter(status=Handoff.Status.SNOOZED)
         return asleep if access.may(user, "handoffs.manage") else asleep.filter(owner=user)

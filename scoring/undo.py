@@ -16,7 +16,7 @@ from accounts import billing, due
 from accounts.models import AuditEntry, StaffUser, Stage, StageEntry
 from accounts.team import audit
 from plgops.lib.db import retried
-from scoring import handoffs
+from scoring import handoffs, next_tasks
 from scoring.handoff_states import OUTCOMES, NotAllowed, Refused, awake, let_go, locked, reference, take
 from scoring.models import Handoff
 
@@ -47,7 +47,7 @@ def undo(*, entry_id: int, by: StaffUser, now: dt.datetime) -> Handoff:
         return handoffs.reopen(handoff_id=handoff.pk, by=by, now=now)
     if verb not in _BACK:
         raise Refused("That cannot be undone.")
-    if handoff.closed_at:
+    if handoff.closed_at and not verb.startswith("task_"):
         raise Refused(f"{handoff.company.name} was closed meanwhile.")
     _BACK[verb](handoff, entry.detail, now)
     audit.record(action=TAKEN_BACK, obj=handoff, by=by, now=now, account_id=handoff.company_id, detail={"of": verb})
@@ -106,6 +106,8 @@ _BACK: dict[str, Callable[[Handoff, dict[str, Any], dt.datetime], None]] = {
     "assigned": _owner_as_before,
     "touched": _without_activity,
     "noted": _without_activity,
+    "task_set": next_tasks.set_as_before,
+    "task_done": next_tasks.open_again,
 }
 
 

@@ -4,6 +4,7 @@ from .alerts import AlertFact, AlertRule, ClaimLinkUse
 from .definitions import Definition, DefinitionVersion, Level, Purpose
 from .discoveries import Discovery
 from .handoffs import Handoff, HandoffActivity
+from .next_tasks import NextTask
 from .outcome_reasons import OutcomeReason
 from .plays import CsTask, Play, PlayArm, PlayRun
 from .prompts import PromptRules, PromptView
@@ -24,6 +25,7 @@ __all__ = [
     "HandoffActivity",
     "Leave",
     "Level",
+    "NextTask",
     "OutcomeReason",
     "Play",
     "PlayArm",

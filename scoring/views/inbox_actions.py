@@ -21,7 +21,7 @@ from django.views.decorators.http import require_POST
 
 from accounts import workspace
 from accounts.models import AuditEntry, StaffUser
-from scoring import handoffs, queue, snooze, undo
+from scoring import handoffs, next_tasks, queue, snooze, undo
 from scoring.models import Handoff
 from scoring.views import inbox_parts as parts
 
@@ -133,6 +133,35 @@ def wake(request: HttpRequest, handoff_id: int) -> HttpResponse:
         return f"{done.company.name} is awake"
 
     return acted(request, handoff_id, act, left=("snoozed",))
+
+
+@login_required
+@require_POST
+def plan(request: HttpRequest, handoff_id: int) -> HttpResponse:
+    """Set the next task."""
+    data = request.POST
+
+    def act(user: StaffUser, now: dt.datetime) -> str:
+        try:
+            day = dt.date.fromisoformat(data.get("day", ""))
+        except ValueError:
+            raise handoffs.Refused("Choose a day.") from None
+        done = next_tasks.put(handoff_id=handoff_id, text=data.get("text", ""), day=day, by=user, now=now)
+        return f"Next: {done.text}"
+
+    return acted(request, handoff_id, act)
+
+
+@login_required
+@require_POST
+def task_done(request: HttpRequest, handoff_id: int) -> HttpResponse:
+    """What was next is done."""
+
+    def act(user: StaffUser, now: dt.datetime) -> str:
+        done = next_tasks.finish(handoff_id=handoff_id, by=user, now=now)
+        return f"Done: {done.text}"
+
+    return acted(request, handoff_id, act, left=("due",))
 
 
 @login_required

@@ -15,7 +15,7 @@ from accounts import listing, workspace
 from accounts.models import BusinessCalendar, StaffUser
 from accounts.team.calendars import calendar_of
 from plgops.lib import access
-from scoring import company, detail, handoffs, outcome_reasons, snooze, why
+from scoring import company, detail, handoffs, next_tasks, outcome_reasons, snooze, why
 from scoring import queue as queues
 from scoring.models import Definition, Handoff, OutcomeReason
 
@@ -85,7 +85,7 @@ def found(handoff_id: int) -> Handoff:
 def tabs(user: StaffUser, filters: queues.Filters) -> list[dict[str, str]]:
     """The tabs that this user has, with their counts. One query."""
     works, manages = access.may(user, "handoffs.work"), access.may(user, "handoffs.manage")
-    shown = ["new", *(["mine"] if works else []), *(["snoozed"] if works or manages else [])]
+    shown = ["new", *(["mine", "due"] if works else []), *(["snoozed"] if works or manages else [])]
     shown += [*(["team"] if manages or not works else []), "done"]
     if filters.tab not in shown:
         shown.insert(-1, filters.tab)
@@ -196,6 +196,10 @@ def work(handoff: Handoff, user: StaffUser, filters: queues.Filters) -> dict[str
         "sellers": _sellers() if "assign" in allowed else (),
         "presets": presets() if "snooze" in allowed else (),
         "tomorrow": tomorrow(),
+        "task": told.task,
+        "task_days": next_tasks.days_left(told.task, now=timezone.now()) if told.task else 0,
+        "may_plan": bool(allowed & {"note", "reopen"}) or (told.task is not None and told.task.owner_id == user.pk),
+        "today": tomorrow() - dt.timedelta(days=1),
     }
 
 

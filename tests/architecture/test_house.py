@@ -66,6 +66,7 @@ PAIRS = {
     ("Discovery", "asked"),
     ("Handoff", "closed"),
     ("ImportJob", "created"),
+    ("NextTask", "done"),
     ("RoutingLadder", "published"),
     ("Play", "created"),
     ("Source", "created"),

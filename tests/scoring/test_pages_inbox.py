@@ -52,7 +52,13 @@ def test_tabs_hold_what_is_theirs(client_of, rep, other_rep, now):
     assert names(client.get("/inbox/?tab=mine")) == [mine.company.name]
     assert names(client.get("/inbox/?tab=done")) == [done.company.name]
     tabs = client.get("/inbox/").context["tabs"]
-    assert [(t["key"], t["count"]) for t in tabs] == [("new", "1"), ("mine", "1"), ("snoozed", "0"), ("done", "1")]
+    assert [(t["key"], t["count"]) for t in tabs] == [
+        ("new", "1"),
+        ("mine", "1"),
+        ("due", "0"),
+        ("snoozed", "0"),
+        ("done", "1"),
+    ]
 
 
 def test_a_manager_sees_the_team(client_of, manager, rep, now):
@@ -60,7 +66,7 @@ def test_a_manager_sees_the_team(client_of, manager, rep, now):
     handoffs.claim(handoff_id=one.pk, by=rep, now=now)
     response = client_of(manager).get("/inbox/?tab=team")
     assert names(response) == [one.company.name]
-    assert [t["key"] for t in response.context["tabs"]] == ["new", "mine", "snoozed", "team", "done"]
+    assert [t["key"] for t in response.context["tabs"]] == ["new", "mine", "due", "snoozed", "team", "done"]
 
 
 def test_tab_counts_stop_at_their_cap(rep, now, monkeypatch):
@@ -150,7 +156,7 @@ def test_marks_of_a_handoff(client_of, rep, now):
         status="claimed", owner=rep, claimed_at=now, paid_at=now, rule_lapsed_at=now, assigned=True
     )
     marked = client_of(rep).get(f"/inbox/{one.pk}/").content.decode()
-    for words in ("They paid", "Confirm as won", "who already owns this account"):
+    for words in ("They paid", "Confirm as won", "Went straight to"):
         assert words in marked
     assert "No reason holds any more" not in marked  # of one that paid it goes without saying
     Handoff.objects.filter(pk=one.pk).update(paid_at=None)
@@ -181,11 +187,11 @@ def test_arrivals_are_counted_after_what_was_drawn(client_of, rep, now):
 # --- what it costs -----------------------------------------------------------------------------------------
 
 # session, user, roles; page of handoffs, their reasons, event types, child accounts, two weeks of use;
-# definitions and plans for the filter, newest id; counts of the tabs; reasons for several at once
-QUEUE = 13
+# definitions and plans for the filter, newest id; counts of the tabs; reasons for several at once; tasks
+QUEUE = 14
 # the handoff; reasons, people, event types, lines of the conditions, activity, audit; accounts of the company;
-# what was done lately; timeline: types, people, stages; contacts; reasons of outcomes
-DETAIL = 14
+# what was done lately; timeline: types, people, stages; contacts; reasons of outcomes; the task, what was noted before
+DETAIL = 16
 
 
 @pytest.mark.parametrize("size", [1, 3])
@@ -400,7 +406,7 @@ def test_a_manager_assigns(client_of, manager, rep, now):
     one.refresh_from_db()
     assert (one.owner, one.assigned) == (rep, True)
     page = client_of(rep).get(f"/inbox/{one.pk}/").content.decode()
-    assert "assigned it to" in page and "who already owns this account" not in page
+    assert "assigned it to" in page and "Went straight to" not in page
 
 
 # --- who may -----------------------------------------------------------------------------------------------

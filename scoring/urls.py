@@ -1,6 +1,6 @@
 """URLs of this floor."""
 
-from django.urls import path, re_path
+from django.urls import include, path, re_path
 
 from scoring.views import (
     alerts,
@@ -66,6 +66,7 @@ urlpatterns = [
     path("alerts/<int:destination_id>/enable/", alerts.enable, name="alerts_enable"),
     path("alerts/<int:destination_id>/remove/", alerts.remove, name="alerts_remove"),
     path("claim/<str:token>/", claim_link.claim, name="claim_link"),
+    path("routing/", include("scoring.routing_urls")),
     path("definitions/", definitions.catalogue_page, name="definitions"),
     path("definitions/new/", builder.new, name="definition_new"),
     path("definitions/describe/", builder.describe, name="definition_describe"),

@@ -122,8 +122,8 @@ def _stored(forms: list[StepForm]) -> list[dict[str, Any]]:
     return [form.stored() for form in forms]
 
 
-def _moved(forms: list[StepForm], do: str, where: str, choices: dict[str, Any]) -> tuple[list[StepForm], str]:
-    """The draft after a move, as unbound forms with what was typed; and the id that takes the focus."""
+def _moved(forms: list[StepForm], do: str, where: str, choices: dict[str, Any]) -> tuple[list[StepForm], int]:
+    """The draft after a move, as unbound forms with what was typed; and which step takes the focus."""
     typed_now = [
         {name: form.data.get(form.add_prefix(name), "") for name in form.fields} | {"kind": form.step_kind}
         for form in forms
@@ -141,7 +141,7 @@ def _moved(forms: list[StepForm], do: str, where: str, choices: dict[str, Any]) 
             typed_now[at], typed_now[other] = typed_now[other], typed_now[at]
             at = other
     moved = [StepForm(initial=values, prefix=f"s{n}", **choices) for n, values in enumerate(typed_now)]
-    return moved, f"step-{at}" if moved else "steps"
+    return moved, at if moved else -1
 
 
 def _draft(
@@ -152,7 +152,7 @@ def _draft(
     live: RoutingLadder,
     found: simulate.Simulation | None = None,
     stale: bool = False,
-    focus: str = "",
+    focus: int = -1,
     status: int = 200,
 ) -> HttpResponse:
     context = {

@@ -80,7 +80,7 @@ def test_steps_are_added_moved_and_removed_in_the_draft_alone(client_of, admin):
     steps = [{"kind": "owner", "last_owner_days": 7}, {"kind": "pool", "name": "All", "to": f"pool:{pool.pk}"}]
     moved = browser.post(url, draft(steps, do="down:0"))
     kinds = [step.step_kind for step in moved.context["steps"]]
-    assert (moved.status_code, kinds, moved.context["focus"]) == (200, ["pool", "owner"], "step-1")
+    assert (moved.status_code, kinds, moved.context["focus"]) == (200, ["pool", "owner"], 1)
     assert moved.context["steps"][1]["last_owner_days"].value() == "7"
     part = browser.post(url, draft(steps, do="down:0"), headers={"HX-Request": "true", "HX-Target": "draft"})
     assert b"<html" not in part.content and b'id="draft"' in part.content

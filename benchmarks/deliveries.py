@@ -4,7 +4,7 @@
 
 Makes a database of its own (`plgops_deliveries` on `--server`, dropped first) and local HTTP receivers, one for each
 destination, that answer after up to 300 ms so that kills fall into requests. Facts are told a few at a time; the worker
-is killed (SIGKILL) after 50 ms to a second, at whatever it does then: writing deliveries, packing messages, in the
+is killed (SIGKILL) after up to two seconds, at whatever it does then: writing deliveries, packing messages, in the
 middle of a request, or between the receiver's answer and noting it. What arrived is counted at the receivers, by
 `webhook-id`.
 """
@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--destinations", type=int, default=10)
     parser.add_argument("--facts", type=int, default=60)
-    parser.add_argument("--longest", type=float, default=1.0, help="seconds after which a worker is killed, at most")
+    parser.add_argument("--longest", type=float, default=2.0, help="seconds after which a worker is killed, at most")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     with psycopg.connect(f"{options.server}/postgres", autocommit=True) as server:

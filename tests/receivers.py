@@ -57,7 +57,8 @@ def receiving(answer: Callable[[Got], tuple[int, dict[str, str], bytes]] | None 
             for name, value in {"Content-Length": str(len(said)), **headers}.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(said)
+            with contextlib.suppress(ConnectionError):  # who asked was killed meanwhile
+                self.wfile.write(said)
 
         def log_message(self, *args: object) -> None:
             pass

@@ -58,7 +58,7 @@ def run(
     chance, began, in_flight = random.Random(seed), time.monotonic(), 0
     told = 0
     for kill in range(kills):
-        wanted = facts * (kill + 1) // kills
+        wanted = min(facts, facts * (kill + 1) * 2 // kills)  # the second half of the kills works off what is left
         while told < wanted:
             told += 1
             detail = {"number": told}

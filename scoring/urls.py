@@ -1,6 +1,6 @@
 """URLs of this floor."""
 
-from django.urls import include, path, re_path
+from django.urls import include, path
 
 from scoring.views import (
     alerts,

@@ -209,8 +209,8 @@ def test_nothing_comes_from_another_host():
 
 # --- the doors ------------------------------------------------------------------------------------------------
 
-# Open without a log-in: the log-in itself, what monitors ask, claim links, which are signed, and the APIs, which ask for
-# keys.
+# Open without a log-in: the log-in itself, what monitors ask, claim links, which are signed, and the APIs, which ask
+# for keys.
 OPEN = re.compile(r"^(login/|claim/|health/|v1/|api/|admin/)")
 
 

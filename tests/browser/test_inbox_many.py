@@ -111,14 +111,36 @@ def test_what_somebody_else_took_meanwhile_is_told(open_page, rep, other_rep, qu
     expect(page.locator("#refused")).to_contain_text("Theo Marsh claimed Kestrel Robotics first.")
 
 
-@pytest.mark.parametrize("phone", [False, True])
-def test_nothing_is_out_of_reach(open_page, rep, mine, violations_by_theme, phone):
-    page = open_page(rep, "/inbox/?tab=mine", phone=phone)
+@pytest.mark.parametrize(("phone", "theme"), [(False, "light"), (False, "dark"), (True, "light"), (True, "dark")])
+def test_nothing_is_out_of_reach(open_page, rep, mine, violations, phone, theme):
+    page = open_page(rep, "/inbox/?tab=mine", phone=phone, theme=theme)
     page.locator("[data-pick]").first.check()
-    assert violations_by_theme(page) == {"light": [], "dark": []}
+    assert violations(page) == []
     page.get_by_role("button", name="Snooze…").first.click()
-    assert violations_by_theme(page) == {"light": [], "dark": []}
+    assert violations(page) == []
     page.goto(f"/inbox/{mine[2].pk}/?tab=snoozed")
-    assert violations_by_theme(page) == {"light": [], "dark": []}
+    assert violations(page) == []
     page.get_by_role("button", name="Snooze…").last.click()
+    assert violations(page) == []
+
+
+def test_what_is_next_by_keyboard(open_page, rep, mine):
+    page = open_page(rep, "/inbox/?tab=mine")
+    page.keyboard.press("t")
+    expect(page.locator("#next-text")).to_be_focused()
+    page.keyboard.type("Call Priya about SSO")
+    page.locator("#next [name=day]").fill(timezone.localdate().isoformat())
+    page.keyboard.press("Enter")
+    expect(page.locator("#toasts")).to_contain_text("Next: Call Priya about SSO")
+    expect(page.locator("#next")).to_contain_text("Today")
+    page.goto("/inbox/?tab=due")
+    expect(page.locator("[data-row]")).to_contain_text("Call Priya about SSO")
+    page.get_by_role("button", name="Done", exact=True).click()
+    expect(page.locator("#toasts")).to_contain_text("Done: Call Priya about SSO")
+    expect(page.locator("[data-row]")).to_have_count(0)
+
+
+@pytest.mark.parametrize("phone", [False, True])
+def test_the_list_of_reasons_is_within_reach(open_page, admin, violations_by_theme, phone):
+    page = open_page(admin, "/inbox/reasons/", phone=phone)
     assert violations_by_theme(page) == {"light": [], "dark": []}

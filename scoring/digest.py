@@ -1,8 +1,8 @@
 """What publications and releases changed lately, as one line for those who work the inbox, instead of a flood.
 
 A publication leaves its facts where they belong: episodes that it opened or ended, handoffs that no longer have a
-reason, audit rows. This reads them together; what is written is only up to when a person has seen them. Who works the inbox reads what reached it; what each
-version let in and out, much of which never does, is for those who publish.
+reason, audit rows. This reads them together; what is written is only up to when a person has seen them. Who works the
+inbox reads what reached it; what each version let in and out, much of which never does, is for those who publish.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Who at Fieldnote hears of what. By e-mail only: without a mail server that is files, and nothing leaves the machine."""
+"""Who at Fieldnote hears of what. By e-mail only: without a mail server that is files; nothing leaves the machine."""
 
 from __future__ import annotations
 

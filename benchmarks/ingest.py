@@ -257,14 +257,14 @@ def bare_copy(db: psycopg.Connection, *, after: int) -> float:
     return seconds
 
 
-def cpu_seconds(web: int) -> float:
-    """CPU time that gunicorn's workers and PostgreSQL's backends for this database have used so far."""
+def cpu_seconds(web: int, name: str = NAME) -> float:
+    """CPU time that gunicorn's workers and PostgreSQL's backends for the database of this name have used so far."""
     workers = Path(f"/proc/{web}/task/{web}/children").read_text().split()
     ticks = 0
     for process in Path("/proc").glob("[0-9]*"):
         try:
             command = (process / "cmdline").read_bytes()
-            if process.name in workers or (b"postgres:" in command and f" {NAME} ".encode() in command):
+            if process.name in workers or (b"postgres:" in command and f" {name} ".encode() in command):
                 numbers = (process / "stat").read_text().rpartition(")")[2].split()
                 ticks += int(numbers[11]) + int(numbers[12])
         except OSError:  # it ended meanwhile

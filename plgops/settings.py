@@ -153,7 +153,8 @@ if BROKER_URL.startswith("redis"):
 # What reads or writes the whole usage lake has a queue, and a worker, of its own: it takes minutes and LAKE_MEMORY, and
 # what has just happened must not wait behind it.
 CELERY_TASK_ROUTES = {
-    name: {"queue": "lake"} for name in ("accounts.refresh_lake", "scoring.follow", "scoring.discover", "scoring.near_plays")
+    name: {"queue": "lake"}
+    for name in ("accounts.refresh_lake", "scoring.follow", "scoring.discover", "scoring.near_plays")
 }
 # A task is only a doorbell: it expires rather than pile up, and sending it never hangs a request.
 CELERY_TASK_PUBLISH_RETRY = False
@@ -176,7 +177,7 @@ CELERY_BEAT_SCHEDULE = {
 }
 
 # --- messages to people and programs ----------------------------------------------------------------------
-# Without EMAIL_URL, mail is written into files, as the page Alerts says: nothing leaves the machine.
+# Without EMAIL_URL, mail is written into files that the page Deliveries names: nothing leaves the machine.
 EMAIL_URL = env.text("EMAIL_URL")  # smtp+tls://user:password@host:587
 EMAIL_FILE_PATH = VAR_DIR / "outbox"
 EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"

@@ -27,6 +27,7 @@ class Told:
     why: str
     passed: tuple[tuple[str, str, int], ...]  # who, why, on which step (from 1)
     next_up: tuple[str, ...]
+    concerns: bool  # the reader was looked at, and did not get it
     mine: str  # why the reader did not get it; empty where they did, or were not looked at
 
     @property
@@ -82,6 +83,7 @@ def _told(row: Assignment, names: dict[int, str], reader: StaffUser) -> Told:
         why=_why(row),
         passed=tuple(passed),
         next_up=tuple(names.get(pk, "Somebody") for pk in order[1:4]),
+        concerns=bool(mine) and (bool(own) or reader.pk in order),
         mine=mine,
     )
 

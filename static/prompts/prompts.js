@@ -1,6 +1,6 @@
 /* plgops prompts: shows the one message that is due for a user of your product.
  *
- * <script async src="https://your-plgops/v1/prompts.js" data-key="plg_…" data-user="u1" data-token="…"></script>
+ * <script async src="//your-plgops.example/v1/prompts.js" data-key="plg_…" data-user="u1" data-token="…"></script>
  *
  * data-token is the HMAC-SHA256 of the user's id in hex, made by your backend with the source's signing secret.
  * data-manual: nothing is asked for by itself. plgopsPrompts.show("feature_gate") asks at a moment,

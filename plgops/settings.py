@@ -177,7 +177,7 @@ CELERY_BEAT_SCHEDULE = {
 }
 
 # --- messages to people and programs ----------------------------------------------------------------------
-# Without EMAIL_URL, mail is written into files that the page Deliveries names: nothing leaves the machine.
+# Without EMAIL_URL, mail is written into files, as the page Alerts says: nothing leaves the machine.
 EMAIL_URL = env.text("EMAIL_URL")  # smtp+tls://user:password@host:587
 EMAIL_FILE_PATH = VAR_DIR / "outbox"
 EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"

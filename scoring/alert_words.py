@@ -50,7 +50,11 @@ def words(keys: Sequence[str], destination: Destination, *, now: dt.datetime) ->
 def _is_over(fact: AlertFact, destination: Destination) -> bool:
     """Whether nobody would want to hear of it any more. Programs hear everything."""
     handoff = fact.handoff
-    if destination.channel in MACHINES or handoff is None or fact.kind not in NEWS_OF_OPEN:
+    if destination.channel in MACHINES or handoff is None:
+        return False
+    if fact.kind == Kind.HANDOFF_RETURNED:
+        return handoff.status != Status.RETURNED  # taken back meanwhile
+    if fact.kind not in NEWS_OF_OPEN:
         return False
     if handoff.closed_at is not None:
         return True

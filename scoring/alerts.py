@@ -7,6 +7,8 @@ are `AlertFact.Kind`.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from plgops.lib.db import after_commit
@@ -24,10 +26,27 @@ def tell(
     In the caller's transaction: what rolls back is never told, and what commits is never lost. Again with the
     same kind and key: nothing. `detail` is plain JSON.
     """
+    tell_many(kind, [Told(account_id, detail, key, handoff)], now=now)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One thing to tell; as `tell` takes it."""
+
+    account_id: int
+    detail: dict[str, Any]
+    key: str
+    handoff: Handoff | None = None
+
+
+def tell_many(kind: str, told: Iterable[Told], *, now: dt.datetime) -> None:
+    """`tell` for several of a kind, in one statement."""
     if kind not in AlertFact.Kind.values:
         raise ValueError(f"{kind} is no kind of alert")
-    AlertFact.objects.bulk_create(
-        [AlertFact(kind=kind, key=key, account_id=account_id, handoff=handoff, at=now, detail=detail)],
-        ignore_conflicts=True,
-    )
-    after_commit(ring, TASK)
+    facts = [
+        AlertFact(kind=kind, key=one.key, account_id=one.account_id, handoff=one.handoff, at=now, detail=one.detail)
+        for one in told
+    ]
+    if facts:
+        AlertFact.objects.bulk_create(facts, ignore_conflicts=True)
+        after_commit(ring, TASK)

@@ -11,7 +11,8 @@ from accounts.models import StaffUser
 from accounts.team import audit
 from accounts.workspace import zone
 from plgops.lib import access
-from scoring.models import CsTask, PlayRun
+from scoring import alerts
+from scoring.models import AlertFact, CsTask, PlayRun
 
 DUE_DAYS = 3
 Status = CsTask.Status
@@ -22,22 +23,25 @@ class Refused(Exception):
 
 
 def open_for(runs: Sequence[PlayRun], *, now: dt.datetime) -> None:
-    """One task for each of these runs, in the transaction that fires them; one statement."""
+    """One task for each of these runs, in the transaction that fires them, and a fact for who wants to hear of it.
+
+    Two statements.
+    """
     today = now.astimezone(zone()).date()
-    CsTask.objects.bulk_create(
-        [
-            CsTask(
-                run=run,
-                company_id=run.company_id,
-                title=_title(run),
-                detail=str(run.play.content.get("body", "")),
-                due_on=today + dt.timedelta(days=_days(run)),
-                created_at=now,
-            )
-            for run in runs
-        ],
-        ignore_conflicts=True,
-    )
+    tasks = [
+        CsTask(
+            run=run,
+            company_id=run.company_id,
+            title=_title(run),
+            detail=str(run.play.content.get("body", "")),
+            due_on=today + dt.timedelta(days=_days(run)),
+            created_at=now,
+        )
+        for run in runs
+    ]
+    CsTask.objects.bulk_create(tasks, ignore_conflicts=True)
+    told = [alerts.Told(task.company_id, {"title": task.title}, f"run:{task.run_id}") for task in tasks]
+    alerts.tell_many(AlertFact.Kind.TASK_CREATED, told, now=now)
 
 
 def take(*, task_id: int, by: StaffUser, now: dt.datetime) -> CsTask:

@@ -17,6 +17,7 @@ from accounts.models import Account, StaffUser, Stage, StageEntry
 from accounts.team import audit
 from plgops.lib.db import retried
 from scoring import routing, speed
+from scoring.alerts import tell
 from scoring.handoff_states import (
     CLOSING,
     NotAllowed,
@@ -30,7 +31,7 @@ from scoring.handoff_states import (
     reach,
     reference,
 )
-from scoring.models import Handoff, OutcomeReason
+from scoring.models import AlertFact, Handoff, OutcomeReason
 
 Status = Handoff.Status
 
@@ -89,6 +90,15 @@ def close(
         account_id=handoff.company_id,
         detail={"reason": reason, "owner": owner.label if owner else "", "owner_id": owner.pk if owner else None},
     )
+    if status == Status.RETURNED:
+        tell(
+            AlertFact.Kind.HANDOFF_RETURNED,
+            handoff=handoff,
+            account_id=handoff.company_id,
+            now=now,
+            detail={"reason": reason},
+            key=f"{handoff.pk}:{now.isoformat()}",
+        )
     return handoff
 
 

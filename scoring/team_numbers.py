@@ -210,12 +210,12 @@ def _by_rule(rows: Mapping[int, Any], *, with_version: bool) -> tuple[dict[str, 
 def _by_play(rows: Mapping[int, Any]) -> tuple[dict[str, Line], dict[int, set[str]]]:
     """A line for each play that handed over; and under which lines each handoff counts."""
     handed = _handed().order_by()
-    columns = ("play_id", "play__name")
+    columns = ("play_id", "play__slug", "play__name")
     told: dict[str, Line] = {}
     keys: dict[int, set[str]] = {}
 
-    def line(pk: int, name: str) -> Line:
-        return told.setdefault(str(pk), Line(str(pk), name))
+    def line(pk: int, slug: str, name: str) -> Line:
+        return told.setdefault(str(pk), Line(str(pk), name, f"/plays/{slug}/"))
 
     of_these = handed.filter(qualification__handoff_id__in=list(rows))
     for handoff_id, *play in of_these.values_list("qualification__handoff_id", *columns):

@@ -101,6 +101,8 @@ class Handoff(models.Model):
                 fields=["owner", "-newest_evidence_at", "id"], name="handoff_mine", condition=Q(closed_at__isnull=True)
             ),
             models.Index(fields=["snoozed_until", "id"], name="handoff_wakes", condition=Q(status="snoozed")),
+            # the sales team's page: what was claimed in a period
+            models.Index(fields=["claimed_at"], name="handoff_claimed", condition=Q(claimed_at__isnull=False)),
             models.Index(fields=["-closed_at", "id"], name="handoff_done", condition=Q(closed_at__isnull=False)),
         ]
 

@@ -73,7 +73,6 @@ def test_what_was_claimed_or_closed_meanwhile(handoff, rep, other_rep, manager):
         (Kind.SPEED_WARNED, {"metric": "claim"}, "is about to wait too long to be claimed", None),
         (Kind.SPEED_ESCALATED, {"metric": "touch"}, "has waited too long for a first touch", None),
         (Kind.HANDOFF_WOKEN, {"why": "paid"}, "woke: it paid", None),
-        (Kind.HANDOFF_RETURNED, {}, "was returned to self-serve", None),
     ],
 )
 def test_each_kind_in_words(handoff, rep, manager, kind, detail, mine, theirs):
@@ -81,6 +80,16 @@ def test_each_kind_in_words(handoff, rep, manager, kind, detail, mine, theirs):
     tell(kind, handoff=handoff, account_id=handoff.company_id, now=NOW, detail=detail, key="x")
     assert said(listener(rep, owner=rep, channel="email", name="Mail"))[kind].headline == mine
     assert said(listener(manager))[kind].headline == (theirs or mine)
+
+
+def test_a_return_to_self_serve_is_told_unless_it_was_taken_back(handoff, rep, manager):
+    handoffs.claim(handoff_id=handoff.pk, by=rep, now=NOW)
+    handoffs.close(handoff_id=handoff.pk, outcome="returned", by=rep, now=NOW)
+    team, program = listener(manager), listener(manager, channel="webhook", name="CRM")
+    assert said(team)[Kind.HANDOFF_RETURNED].headline == "was returned to self-serve"
+    handoffs.reopen(handoff_id=handoff.pk, by=rep, now=NOW)
+    assert said(team)[Kind.HANDOFF_RETURNED] is None
+    assert said(program)[Kind.HANDOFF_RETURNED].data["status"] == "claimed"
 
 
 def test_a_play_speaks_to_a_program_of_an_account_without_a_handoff(manager):

@@ -49,6 +49,8 @@ def test_what_qualifies_fires_once(admin, pausing, action):
     assert (run.ended_at is None) == (action in ("prompt", "nudge"))
     assert CsTask.objects.count() == (action == "cs_task")
     assert AlertFact.objects.filter(kind="play_webhook").count() == (action == "webhook")
+    told = AlertFact.objects.filter(kind="task_created").values_list("account_id", "detail")
+    assert list(told) == [(pausing.pk, {"title": t.title}) for t in CsTask.objects.all()]
 
 
 def test_a_webhook_says_which_play_and_which_account(admin, pausing):
@@ -121,7 +123,7 @@ def test_a_batch_is_decided_in_the_same_number_of_queries(admin, pausing, count,
     for account in [live_world(f"A{number}") for number in range(count)]:
         use(account, "Invite Sent", at=NOW, count=3)
     sweep(NOW + SECOND)
-    with django_assert_num_queries(13):
+    with django_assert_num_queries(14):
         assert sum(decide().values()) == count
 
 

@@ -7,7 +7,7 @@ from django.db.models import Q
 
 from accounts.admin import account_ids
 from plgops.lib.desk import DeskAdmin, LogAdmin, state_filter
-from scoring.models import NextTask, OutcomeReason
+from scoring.models import NextTask, OutcomeReason, SavedView
 
 
 @admin.register(OutcomeReason)
@@ -33,3 +33,12 @@ class NextTaskAdmin(LogAdmin):
     list_select_related = ("handoff", "owner")
     found_by = {"handoff__company_id": account_ids}
     search_help_text = "An account, exactly"
+
+
+@admin.register(SavedView)
+class SavedViewAdmin(LogAdmin):
+    """Views of the inbox that people keep; saved and removed there."""
+
+    list_display = ("name", "owner", "is_shared", "query", "created_at")
+    list_select_related = ("owner",)
+    search_fields = ("name",)

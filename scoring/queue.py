@@ -53,12 +53,13 @@ class Filters:
     owner: int | None = None  # a staff user's id
     q: str = ""
     sort: str = "newest"
+    view: int | None = None  # the saved view that these filters began with
 
     @classmethod
     def read(cls, query: Mapping[str, str], *, tab: str = "new") -> Filters:
         """From a query string; whatever makes no sense is left out, so that an old link still opens."""
         seats, owner, version = query.get("seats", ""), query.get("owner", ""), query.get("version", "")
-        definition = query.get("definition", "")[:80]
+        definition, view = query.get("definition", "")[:80], query.get("view", "")
         return cls(
             tab=query.get("tab", "") if query.get("tab") in TABS else tab,
             definition=definition,
@@ -70,6 +71,7 @@ class Filters:
             owner=int(owner) if owner.isdecimal() and len(owner) < 10 else None,
             q=query.get("q", "").strip()[:100],
             sort=query.get("sort", "") if query.get("sort") in SORTS else "newest",
+            view=int(view) if view.isdecimal() and len(view) < 19 else None,
         )
 
     def url(self, **changes: Any) -> str:

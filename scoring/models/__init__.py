@@ -10,6 +10,7 @@ from .plays import CsTask, Play, PlayArm, PlayRun
 from .prompts import PromptRules, PromptView
 from .qualifications import Qualification
 from .routing import Assignment, Leave, PoolMember, RoutingLadder, RoutingPool, Seller
+from .saved_views import SavedView
 from .speed import SpeedClock, SpeedPolicy, SpeedStep
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "Qualification",
     "RoutingLadder",
     "RoutingPool",
+    "SavedView",
     "Seller",
     "SpeedClock",
     "SpeedPolicy",

@@ -1,6 +1,7 @@
 """Snoozing, and several accounts at once, in real Chromium: by keyboard, on a phone, in both themes."""
 
 import datetime as dt
+import re
 
 import pytest
 from django.utils import timezone
@@ -144,3 +145,28 @@ def test_what_is_next_by_keyboard(open_page, rep, mine):
 def test_the_list_of_reasons_is_within_reach(open_page, admin, violations_by_theme, phone):
     page = open_page(admin, "/inbox/reasons/", phone=phone)
     assert violations_by_theme(page) == {"light": [], "dark": []}
+
+
+@pytest.mark.parametrize("phone", [False, True])
+def test_a_view_is_saved_opened_and_updated_by_keyboard(open_page, violations_by_theme, manager, phone):
+    page = open_page(manager, "/inbox/?sort=waiting", phone=phone)
+    expect(page.get_by_role("button", name="Views")).to_be_visible()
+    page.keyboard.press("v")
+    menu = page.get_by_role("group", name="Saved views")
+    menu.get_by_label("Save this view").fill("Waiting longest")
+    menu.get_by_label("For everybody").check()
+    assert violations_by_theme(page) == {"light": [], "dark": []}
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Saved as Waiting longest.")).to_be_visible()
+    expect(page.get_by_role("button", name="Waiting longest", exact=True)).to_be_visible()
+    page.goto(page.url.replace("sort=waiting", "sort=seats"))
+    changed = page.get_by_role("button", name="Waiting longest changed")
+    expect(changed).to_be_visible()
+    changed.click()
+    menu.get_by_role("button", name="Update Waiting longest").click()
+    expect(page.get_by_text("Waiting longest shows this from now on.")).to_be_visible()
+    page.goto("/inbox/")
+    expect(page.get_by_role("button", name="Views")).to_be_visible()
+    page.keyboard.press("v")
+    page.get_by_role("link", name="Waiting longest").press("Enter")
+    expect(page).to_have_url(re.compile(r"/inbox/\?sort=seats&view=\d+$"))

@@ -36,6 +36,8 @@ def holders(
     docs: Mapping[int, tree.DefinitionDoc], *, account_ids: Sequence[int] | None, as_of_day: int
 ) -> dict[int, set[int]]:
     """The accounts that each definition holds for at the end of a day, as `verdicts.ask_holders` says."""
+    if not docs:
+        return {}
     return ask_holders(
         docs,
         types=reading.event_types(),
@@ -54,6 +56,8 @@ def history(
     since_day: int | None = None,
 ) -> dict[int, list[tuple[int, int, int]]]:
     """On which days each account held, as `verdicts.ask_history` says."""
+    if not docs:
+        return {}
     return ask_history(
         docs,
         types=reading.event_types(),

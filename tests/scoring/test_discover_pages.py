@@ -260,4 +260,4 @@ def test_a_draft_goes_to_its_backtest(client_of, admin):
     best = client.get(f"/discover/{one.pk}/").context["drawn"].best
     response = client.post("/definitions/backtest/", {"text": best.draft, "outcome": "paid", "within": 60})
     assert response.status_code == 200
-    assert "Invite Sent 3+ times" in response.content.decode()
+    assert "Early Invite Sent ×3" in response.content.decode()

@@ -50,7 +50,7 @@ def test_a_question_waits_and_is_answered(admin):
     assert row.result["findings"][0]["confirmed"]
     draft = discover.draft_of(row.pk, 0)
     doc = parse_definition(draft)
-    assert doc.name == "Invite Sent 3+ times, first 14 days"
+    assert doc.name == "Early Invite Sent ×3"
     assert draft["rule"]["all"][1] == {"not": {"stage": {"reached": "paid"}}}
     assert discover.run_next(clock=lambda: at(2)) is None
 

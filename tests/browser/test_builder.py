@@ -301,7 +301,8 @@ def test_a_tree_by_mouse(open_page, admin, two):
 
     page.get_by_role("button", name="Group", exact=True).first.click()
     assert rule(page)["all"][5] == {"all": []}
-    expect(page.locator(".cond-p[data-tone=bad]")).to_have_text("Nothing is in this group yet: add a condition, or remove the group.")
+    empty = "Nothing is in this group yet: add a condition, or remove the group."
+    expect(page.locator(".cond-p[data-tone=bad]")).to_have_text(empty)
     page.locator("[data-node='/rule/all/5']").get_by_role("button", name="Condition", exact=True).click()
     page.get_by_role("menuitem", name="Recency").click()
     assert rule(page)["all"][5] == {"all": [{"recency": {"event": "*", "within_days": 7}}]}

@@ -125,7 +125,7 @@ def _pack(destination_id: int, *, now: dt.datetime) -> int:
         for row in found:
             if row.pk not in still:
                 continue
-            item = words.get(row.fact)
+            item = words.get(row.fact) if locked.takes_messages else None  # switched off while it was worded
             over.append(row.pk) if item is None else told.append((row.pk, item))
         if over:
             why = "It was over by then." if locked.takes_messages else "Its destination takes nothing."

@@ -22,6 +22,7 @@ def test_the_list_is_worked_by_keyboard(open_page, rep):
     expect(page.get_by_role("link", name="Birch")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text("Birch")
+    page.wait_for_load_state()  # keys work once the scripts have run
     page.keyboard.press("3")
     expect(page).to_have_url(re.compile(r"\?tab=people$"))
     expect(page.get_by_text("Nobody is known yet")).to_be_visible()

@@ -44,7 +44,7 @@ def lines(definition: Definition) -> Iterator[str]:
     """
     live = definition.live_version
     conditions = _conditions(reasons.docs({live.pk: live})[live.pk]) if live else []
-    yield _line([*FIXED, *conditions])
+    yield line([*FIXED, *conditions])
     rows = (
         reasons.rows()
         .select_related("definition__live_version", "version", "account", "handoff", "handoff__owner")
@@ -55,7 +55,7 @@ def lines(definition: Definition) -> Iterator[str]:
         page = keyset(rows, by="-since_at", cursor=cursor, size=AT_ONCE)
         for q, explanation in zip(page.items, reasons.explained(page.items), strict=True):
             measured = _measured(q, explanation)
-            yield _line([*_fixed(q, explanation), *(measured.get(head) for head in conditions)])
+            yield line([*_fixed(q, explanation), *(measured.get(head) for head in conditions)])
         cursor = page.next_cursor
         if not cursor:
             return
@@ -115,7 +115,8 @@ def _measured(q: Qualification, explanation: Explanation) -> dict[str, Any]:
     return cells
 
 
-def _line(values: list[Any]) -> str:
+def line(values: list[Any]) -> str:
+    """A line of a file: times in UTC, texts harmless to a spreadsheet, None as nothing."""
     out = io.StringIO()
     csv.writer(out).writerow([_cell(value) for value in values])
     return out.getvalue()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import datetime as dt
-import io
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -17,9 +15,8 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET
 
 from plgops.lib import access, htmx
-from plgops.lib.csv_cells import harmless
 from plgops.lib.paging import keyset
-from scoring import outcome_reasons, rule_edits, team_numbers, team_turns
+from scoring import export, outcome_reasons, rule_edits, team_numbers, team_turns
 from scoring.models import Definition, Handoff
 
 AT_ONCE = 500
@@ -135,17 +132,19 @@ def _reason_words(outcome: str, code: str, known: dict[tuple[str, str], str], *,
 
 def _lines_csv(lines: list[team_numbers.Line]) -> Iterator[str]:
     outcomes = [str(outcome) for outcome in team_numbers.OUTCOMES]
-    yield _cells(
+    yield export.line(
         ["line", "open", "claimed", "median_hours_to_claim", "median_hours_to_first_touch", *outcomes, "closed"]
     )
     for line in lines:
         told = [line.outcomes[outcome] for outcome in team_numbers.OUTCOMES]
-        yield _cells([line.label, line.open, line.claimed, line.to_claim, line.to_touch, *told, line.closed])
+        yield export.line(
+            [line.label, line.open, line.claimed, _hours(line.to_claim), _hours(line.to_touch), *told, line.closed]
+        )
 
 
 def _handoffs_csv(rows: Any) -> Iterator[str]:
     """All of them, AT_ONCE held in memory; times are UTC."""
-    yield _cells(
+    yield export.line(
         ["account_id", "account", "status", "owner", "opened_at", "claimed_at", "first_touch_at", "closed_at", "reason"]
     )
     cursor = ""
@@ -153,7 +152,7 @@ def _handoffs_csv(rows: Any) -> Iterator[str]:
         page = keyset(rows, by="-opened_at", cursor=cursor, size=AT_ONCE)
         for row in page.items:
             times = [row.opened_at, row.claimed_at, row.first_touch_at, row.closed_at]
-            yield _cells(
+            yield export.line(
                 [
                     *(row.company.external_id, row.company.name, row.status, row.owner.label if row.owner else ""),
                     *(at.isoformat() if at else "" for at in times),
@@ -165,11 +164,8 @@ def _handoffs_csv(rows: Any) -> Iterator[str]:
             return
 
 
-def _cells(values: list[Any]) -> str:
-    text = io.StringIO()
-    told = [harmless(value) if isinstance(value, str) else "" if value is None else value for value in values]
-    csv.writer(text).writerow([round(value, 2) if isinstance(value, float) else value for value in told])
-    return text.getvalue()
+def _hours(value: float | None) -> float | None:
+    return None if value is None else round(value, 2)
 
 
 def _file(name: str, lines: Iterator[str]) -> StreamingHttpResponse:

@@ -15,10 +15,10 @@ fact told twice changes nothing:
 Two states of one subscription at one instant: the greater (MRR, plan, motion) stands. A state with MRR 0 ends
 the subscription; a negative MRR, or a moment more than a day ahead of `now`, is refused.
 
-A movement's *motion* is the fact's own word: `sales` is what came of a deal or a quote, and only the fact that brings
-the subscription knows that. Where it has none, it is sales-touched within 30 days after a touch of the company by
-sales, else self-serve (`movements.motion_from`). That somebody claimed the company, or clicked “won”, moves no
-credit. `set_motion` decides again after a touch, by the same function.
+A movement's *motion* is the fact's own word: `sales` is what came of a deal or a quote. Where it has none, it is sales
+while a deal of the CRM that was won was open and 30 days longer, sales-touched within 30 days after a touch of the
+company by sales, else self-serve (`movements.motion_from`). That somebody claimed the company, or clicked “won”, moves
+no credit. `set_motion` decides again after a touch, by the same function.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from accounts import due, keys, lifecycle, profiles, traits
 from accounts.models import (
     Account,
     AccountKey,
+    Deal,
     Motion,
     RevenueMovement,
     Source,
@@ -239,7 +240,7 @@ def rederive(account_ids: Iterable[int], *, now: dt.datetime) -> None:
             Point(key, s.at, s.plan, s.mrr, s.motion) for s in subscription.states.all()
         ]
     accounts = list(Account.objects.filter(pk__in=ids).order_by("pk"))
-    touches = _touches(accounts)
+    touches, won = _touches(accounts), _won(accounts)
     wanted: list[RevenueMovement] = []
     for account in accounts:
         for m in movements(points[account.pk]):
@@ -252,7 +253,7 @@ def rederive(account_ids: Iterable[int], *, now: dt.datetime) -> None:
                     amount=m.amount,
                     mrr_after=m.mrr_after,
                     plan=m.plan,
-                    motion=_motion(m.motion, m.amount, m.at, touches[account.company_id]),
+                    motion=_motion(m.motion, m.amount, m.at, touches[account.company_id], won[account.company_id]),
                 )
             )
     _write_movements(ids, wanted)
@@ -269,11 +270,29 @@ def rederive(account_ids: Iterable[int], *, now: dt.datetime) -> None:
     _write_present(accounts, subscriptions, points)
 
 
-def _motion(spoken: str, amount: Decimal, at: dt.datetime, touches: Sequence[dt.datetime]) -> str:
-    """The fact's own word, else what touches say of growth; sales sells nothing when MRR shrinks."""
+def _motion(
+    spoken: str,
+    amount: Decimal,
+    at: dt.datetime,
+    touches: Sequence[dt.datetime],
+    won: Sequence[tuple[dt.datetime, dt.datetime]],
+) -> str:
+    """The fact's own word, else what deals and touches say of growth; sales sells nothing when MRR shrinks."""
     if spoken:
         return spoken
-    return motion_from(touches, at) if amount > 0 else Motion.SELF_SERVE
+    return motion_from(touches, at, won) if amount > 0 else Motion.SELF_SERVE
+
+
+def _won(accounts: Sequence[Account]) -> dict[int, list[tuple[dt.datetime, dt.datetime]]]:
+    """Per company: from when to when each deal was open that was won."""
+    found: dict[int, list[tuple[dt.datetime, dt.datetime]]] = defaultdict(list)
+    rows = Deal.objects.filter(
+        account_id__in={account.company_id for account in accounts}, status=Deal.Status.WON, closed_at__isnull=False
+    ).values_list("account_id", "opened_at", "closed_at")
+    for account_id, opened_at, closed_at in rows:
+        if closed_at is not None:
+            found[account_id].append((opened_at, closed_at))
+    return found
 
 
 def _touches(accounts: Sequence[Account]) -> dict[int, list[dt.datetime]]:

@@ -43,6 +43,11 @@ def of_company(email: str) -> str:
     return "" if host in _FREE or domain in _FREE else domain
 
 
+def is_free(domain: str) -> bool:
+    """Whether mailboxes of this domain are given to anybody: it is no company's."""
+    return domain.strip().lower() in _FREE
+
+
 def of_website(text: str) -> str:
     """The registrable domain of a website or domain as people write it."""
     host = (

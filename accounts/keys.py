@@ -297,7 +297,15 @@ def settle(
     if moved:
         tombs = [(own[key], own[root] if root != key else None) for key, root in roots.items() if key in own]
         bulk.update(_USER.name, ("id", "bigint"), [("merged_into_id", "bigint")], sorted(tombs))
+        _keep_refusals({loser: winner for loser, winner in tombs if winner is not None})
     return Settled(sorted(moved), made)
+
+
+def _keep_refusals(winners: Mapping[int, int]) -> None:
+    """Who turned out to be somebody else, and had refused to be contacted, is refusing under the other id, too."""
+    refused = ProductUser.objects.filter(pk__in=winners, contact_refused_at__isnull=False).order_by("pk")
+    for loser, at in refused.values_list("pk", "contact_refused_at"):
+        ProductUser.objects.filter(pk=winners[loser], contact_refused_at=None).update(contact_refused_at=at)
 
 
 def _own_people(

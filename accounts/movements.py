@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from accounts.models import Motion, RevenueMovement
 
+DEAL_LASTS = dt.timedelta(days=30)  # how long after a deal was won what the company buys came of it
 TOUCH_LASTS = dt.timedelta(days=30)  # how long a touch by sales has a part in what the company buys by itself
 ZERO = Decimal(0)
 Kind = RevenueMovement.Kind
@@ -98,11 +99,16 @@ def plan_of(present: Iterable[Point]) -> str:
     return max(named, key=lambda p: (p.at, p.plan)).plan if named else ""
 
 
-def motion_from(touches: Iterable[dt.datetime], at: dt.datetime) -> str:
-    """The motion of what the company buys at `at` where no fact names one; `touches`: when sales was in touch. Pure.
+def motion_from(
+    touches: Iterable[dt.datetime], at: dt.datetime, won: Iterable[tuple[dt.datetime, dt.datetime]] = ()
+) -> str:
+    """The motion of what the company buys at `at` where no fact names one. Pure.
 
-    Sales-touched within TOUCH_LASTS after a touch, else self-serve. Never sales: that takes a deal or a quote, which
-    is a fact of its own. What people click about their handoff (claimed, won, returned) is no touch.
+    Sales where it bought while one of the deals that the CRM says were `won` (opened, won) was open, or within
+    DEAL_LASTS after. Sales-touched within TOUCH_LASTS after one of the `touches`, else self-serve. What people click
+    about their handoff (claimed, won, returned) is neither.
     """
+    if any(opened <= at <= closed + DEAL_LASTS for opened, closed in won):
+        return Motion.SALES
     touched = any(at - TOUCH_LASTS <= moment <= at for moment in touches)
     return Motion.SALES_TOUCHED if touched else Motion.SELF_SERVE

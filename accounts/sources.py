@@ -30,6 +30,7 @@ SEEN_EVERY = dt.timedelta(minutes=1)  # `last_seen_at` is no finer than this
 
 _ALPHABET = string.ascii_lowercase + string.digits
 _KEY = re.compile(r"(plg_[a-z0-9]{8})_[a-z0-9]{32}")
+_EXPIRES = re.compile(r"([0-9]{1,12})\.", re.ASCII)
 _CACHE_SIZE = 1_000
 
 _lock = threading.Lock()
@@ -140,17 +141,31 @@ def new_signing_secret(*, source_id: int, by: StaffUser, now: dt.datetime) -> tu
     return source, _signing_secret(source.signing_salt, settings.SECRET_KEY)
 
 
-def user_token(secret: str, user_id: str) -> str:
-    """What a customer's backend makes of its signing secret for a user: proof that the user is who they say."""
-    return hmac.new(secret.encode(), user_id.encode(), hashlib.sha256).hexdigest()
+def user_token(secret: str, user_id: str, *, expires: int | None = None) -> str:
+    """What a customer's backend makes of its signing secret for a user: proof that the user is who they say.
+
+    `expires`: until when it is good, in seconds since 1970; without it, as long as the secret.
+    """
+    if expires is None:
+        return hmac.new(secret.encode(), user_id.encode(), hashlib.sha256).hexdigest()
+    said = f"{expires}\n{user_id}"  # no id of a user has a line break, so neither kind is ever taken for the other
+    return f"{expires}.{hmac.new(secret.encode(), said.encode(), hashlib.sha256).hexdigest()}"
 
 
-def vouches_for(source: Source, user_id: str, token: str) -> bool:
-    """Whether the token was made for this user with the source's signing secret; never without one."""
-    if not source.signing_salt or not token.isascii():
+def vouches_for(source: Source, user_id: str, token: str, *, now: dt.datetime) -> bool:
+    """Whether the token was made for this user with the source's signing secret, and is still good; never without
+    a secret."""
+    until = _EXPIRES.match(token)
+    expires = int(until[1]) if until else None
+    if (
+        not source.signing_salt
+        or not token.isascii()
+        or "\n" in user_id
+        or (expires is not None and expires <= now.timestamp())
+    ):
         return False
     known: tuple[str, ...] = (settings.SECRET_KEY, *map(str, settings.SECRET_KEY_FALLBACKS))
-    good = (user_token(_signing_secret(source.signing_salt, key), user_id) for key in known)
+    good = (user_token(_signing_secret(source.signing_salt, key), user_id, expires=expires) for key in known)
     return any(hmac.compare_digest(one, token) for one in good)
 
 

@@ -26,8 +26,8 @@ def _locked(account_id: int) -> Account:
 
 
 @retried
-def set_owner(*, account_id: int, owner: StaffUser | None, by: StaffUser, now: dt.datetime) -> bool:
-    """Give the account to `owner` (None: to nobody). True if that changed anything.
+def set_owner(*, account_id: int, owner: StaffUser | None, by: StaffUser | None, now: dt.datetime) -> bool:
+    """Give the account to `owner` (None: to nobody). True if that changed anything. `by` None: the CRM says so.
 
     Whoever follows the account looks at it again: what waits for somebody goes to its owner.
     """
@@ -103,10 +103,13 @@ def set_parent(*, account_id: int, parent_id: int | None, by: StaffUser, now: dt
 @retried
 def set_contact_refused(*, user_id: int, refused: bool, by: StaffUser | None, now: dt.datetime) -> bool:
     """Leave a person out of all outreach, or take that back; what their trait says stands beside it. True if that
-    changed anything. `by` None: the person said so. Raises ProductUser.DoesNotExist."""
+    changed anything. `by` None: the person said so. Who was merged into another is that other. Raises
+    ProductUser.DoesNotExist."""
     person = ProductUser.objects.select_for_update(no_key=True).get(pk=user_id)
+    while person.merged_into_id is not None:
+        person = ProductUser.objects.select_for_update(no_key=True).get(pk=person.merged_into_id)
     if (person.contact_refused_at is not None) == refused:
         return False
-    ProductUser.objects.filter(pk=user_id).update(contact_refused_at=now if refused else None)
+    ProductUser.objects.filter(pk__in={user_id, person.pk}).update(contact_refused_at=now if refused else None)
     audit.record(action="person.contact_refused" if refused else "person.contact_allowed", obj=person, by=by, now=now)
     return True

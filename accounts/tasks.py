@@ -9,8 +9,8 @@ from typing import Any
 from celery import shared_task
 from django.utils import timezone
 
-from accounts import idempotency, import_jobs, lake, rebuild
-from accounts.team import deliveries
+from accounts import idempotency, import_jobs, lake, letters, rebuild
+from accounts.team import deliveries, forgetting
 from plgops.lib.doorbell import ring
 
 BUDGET = 10.0  # seconds of recounting, or of sending: evaluation wants its turn on the same workers
@@ -55,6 +55,14 @@ def sweep_idempotency(**kwargs: Any) -> None:
         pass
 
 
+@shared_task(name=forgetting.TASK)
+def forget_messages(**kwargs: Any) -> None:
+    """Forget what was delivered, left out or put away long ago."""
+    until = time.monotonic() + BUDGET
+    while time.monotonic() < until and forgetting.forget(now=timezone.now()):
+        pass
+
+
 @shared_task(name=deliveries.TASK)
 def send_deliveries(**kwargs: Any) -> None:
     """Pack what is due into messages and send them, until nothing is left or the time is up."""
@@ -64,3 +72,11 @@ def send_deliveries(**kwargs: Any) -> None:
         passed = deliveries.send_due(clock=timezone.now)
         if not (packed or passed.claimed) or time.monotonic() >= until:
             return
+
+
+@shared_task(name=letters.TASK)
+def send_letters(**kwargs: Any) -> None:
+    """Send letters until none is due or the time is up."""
+    until = time.monotonic() + BUDGET
+    while letters.send_due(clock=timezone.now).claimed and time.monotonic() < until:
+        pass

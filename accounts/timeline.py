@@ -1,8 +1,9 @@
 """Everything that happened to an account on one line of time: what its people did, stages, revenue, and our own desk.
 
 Four tables, each read through its own index from where the page before ended, and laid together: a page costs the same
-wherever it is. What another floor did (a handoff, a ticket, a note) is told by its audit row. Signals alone are read
-from the roll-up, one line a person, type and day, since in a log of millions they may be far apart.
+wherever it is. What another floor did (a handoff, a ticket) is told by its audit row, and by the strands that are
+handed in (plgops/urls.py), since this floor cannot read its tables. Signals alone are read from the roll-up, one line
+a person, type and day, since in a log of millions they may be far apart.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import binascii
 import datetime as dt
 import heapq
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,10 +33,49 @@ KINDS = {
     "": ("Everything", (EVENTS, STAGES, REVENUE, DESK)),
     "signals": ("Signals", (SIGNALS,)),
     "milestones": ("Stages and revenue", (STAGES, REVENUE)),
-    "desk": ("Sales and support", (DESK,)),
+    "desk": ("Sales, support, prompts", (DESK,)),
 }
 PLAIN = (EventType.Meaning.NONE, EventType.Meaning.ACTIVITY)
-_DESK_ICONS = {"handoff": "handshake", "ticket": "life-buoy"}
+_DESK_ICONS = {"handoff": "handshake", "ticket": "life-buoy", "cstask": "list-checks"}
+
+_DESK_WORDS = {  # of audit rows whose noun and verb would not say it
+    "account.tier_changed": "moved them to the support tier",
+    "cs_task.done": "did the task",
+    "cs_task.dismissed": "dismissed the task",
+    "cs_task.taken": "took the task",
+    "handoff.assigned": "assigned the company",
+    "handoff.claimed": "claimed the company",
+    "handoff.disqualified": "disqualified it:",
+    "handoff.joined": "found one more reason for sales",
+    "handoff.lapsed": "found that no reason holds any more",
+    "handoff.lost": "closed it as lost:",
+    "handoff.opened": "handed the company to sales",
+    "handoff.paid": "saw them pay while sales had it",
+    "handoff.reopened": "took the outcome back",
+    "handoff.returned": "returned it to self-serve:",
+    "handoff.snoozed": "snoozed it",
+    "handoff.task_done": "did what was next:",
+    "handoff.task_set": "planned what is next:",
+    "handoff.undone": "took back:",
+    "handoff.unclaimed": "gave it back to the queue",
+    "handoff.withdrawn": "withdrew it from the inbox",
+    "handoff.woken": "woke it",
+    "handoff.won": "closed it as won",
+    "ticket.customer_wrote": "heard from the customer on ticket",
+    "ticket.opened": "opened ticket",
+    "ticket.replied": "replied on ticket",
+    "ticket.solved": "solved ticket",
+    "ticket.taken": "took ticket",
+}
+_DESK_DETAILS = (
+    "tier",
+    "reason",
+    "outcome",
+    "text",
+    "why",
+    "of",
+)  # of those what is for people; the rest are ids and bookkeeping
+_NAMED = ("ticket", "cstask")  # what the row is about has a name of its own
 
 Place = tuple[int, int, int]  # microseconds, table and number of the row, each so that smaller comes first
 
@@ -59,28 +99,73 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """A row of another floor in words."""
+
+    icon: str
+    who: str
+    what: str
+    details: str = ""
+    stands_out: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Strand:
+    """A table of another floor that the timeline tells: its rows about an account, by which moment, in which words.
+
+    The rows should be found by an index. `instead_of`: actions of audit rows that would say the same.
+    """
+
+    rows: Callable[[int], QuerySet[Any]]
+    column: str
+    told: Callable[[Any], Said]
+    instead_of: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class _Table:
     rows: QuerySet[Any]
     column: str
     told: Callable[[Any, Place], Moment]
 
 
-def page(account_id: int, *, today: int, kind: str = "", cursor: str = "", size: int = SIZE) -> Page[Moment]:
-    """The moments of an account after `cursor`, newest first, of one of KINDS (KeyError). At most four queries.
+def page(
+    account_id: int,
+    *,
+    today: int,
+    kind: str = "",
+    cursor: str = "",
+    size: int = SIZE,
+    strands: Sequence[Strand] = (),
+) -> Page[Moment]:
+    """The moments of an account after `cursor`, newest first, of one of KINDS (KeyError).
 
-    `today` is the workspace day from which signals are looked back for. Raises BadCursor.
+    At most four queries, and one for each of the strands, which stand beside what the desk did. `today` is the
+    workspace day from which signals are looked back for. Raises BadCursor.
     """
     tables = KINDS[kind][1]
     after = _read(cursor) if cursor else None
     if tables == (SIGNALS,):
         found = _signals(account_id, today, after, size)
     else:
-        streams = [_moments(number, account_id, after, size) for number in tables]
+        wanted = [(number, _table(number, account_id, strands)) for number in tables]
+        if DESK in tables:
+            wanted += [(SIGNALS + 1 + at, _strand(strand, account_id)) for at, strand in enumerate(strands)]
+        streams = [_moments(number, table, after, size) for number, table in wanted]
         found = list(heapq.merge(*streams, key=lambda moment: moment.place))[: size + 1]
     return Page(found[:size], _write(found[size - 1].place) if len(found) > size else "")
 
 
-def _table(number: int, account_id: int) -> _Table:
+def _strand(strand: Strand, account_id: int) -> _Table:
+    def told(row: Any, place: Place) -> Moment:
+        said = strand.told(row)
+        at = getattr(row, strand.column)
+        return Moment(at, place, said.icon, said.who, said.what, said.details, said.stands_out)
+
+    return _Table(strand.rows(account_id), strand.column, told)
+
+
+def _table(number: int, account_id: int, strands: Sequence[Strand]) -> _Table:
     if number == EVENTS:
         rows = Event.objects.filter(account_id=account_id).select_related("event_type", "user")
         return _Table(rows, "occurred_at", _event)
@@ -88,12 +173,13 @@ def _table(number: int, account_id: int) -> _Table:
         return _Table(StageEntry.objects.filter(account_id=account_id), "at", _stage)
     if number == REVENUE:
         return _Table(RevenueMovement.objects.filter(account_id=account_id), "at", _movement)
-    return _Table(AuditEntry.objects.filter(account_id=account_id), "at", _change)
+    entries = AuditEntry.objects.filter(account_id=account_id)
+    doubled = [action for strand in strands for action in strand.instead_of]
+    return _Table(entries.exclude(action__in=doubled) if doubled else entries, "at", _change)
 
 
-def _moments(number: int, account_id: int, after: Place | None, size: int) -> Iterator[Moment]:
+def _moments(number: int, table: _Table, after: Place | None, size: int) -> Iterator[Moment]:
     """The moments of one table that come after a place, in order; one more than a page."""
-    table = _table(number, account_id)
     rows, column = table.rows, table.column
     if after is not None:
         at, its_table, its_id = days.from_micros(-after[0]), after[1], -after[2]
@@ -147,9 +233,17 @@ def _movement(movement: RevenueMovement, place: Place) -> Moment:
 
 
 def _change(entry: AuditEntry, place: Place) -> Moment:
-    told = history.change(entry)
     icon = _DESK_ICONS.get(entry.object_type, "user-round-cog")
-    return Moment(entry.at, place, icon, told.who, told.what.lower(), told.details, False)
+    words = _DESK_WORDS.get(entry.action)
+    if words is None:
+        told = history.change(entry)
+        return Moment(entry.at, place, icon, told.who, told.what.lower(), told.details, False)
+    detail = entry.detail if isinstance(entry.detail, dict) else {}
+    details = [entry.object_label] if entry.object_type in _NAMED else []
+    details += [str(detail[name]).replace("_", " ") for name in _DESK_DETAILS if detail.get(name)]
+    if not details:
+        words = words.rstrip(":")
+    return Moment(entry.at, place, icon, entry.actor_label, words, " · ".join(details), False)
 
 
 def _write(place: Place) -> str:

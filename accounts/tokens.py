@@ -46,8 +46,10 @@ SCOPES: dict[str, Scope] = {
     "handoffs:read": Scope("Read handoffs", "handoffs.view"),
     "handoffs:write": Scope("Claim and work handoffs", "handoffs.claim"),
     "definitions:read": Scope("Read definitions and who qualifies", "definitions.view"),
-    "definitions:write": Scope("Publish definitions", "definitions.edit"),
+    "definitions:write": Scope("Publish and archive definitions", "definitions.edit"),
     "plays:read": Scope("Read plays", "definitions.view"),
+    "plays:write": Scope("Make, change, start and stop plays", "plays.edit"),
+    "people:write": Scope("Say who is not to be contacted", "people.contact"),
 }
 
 

@@ -4,7 +4,7 @@ from django.contrib.auth.views import LogoutView
 from django.urls import URLPattern, path, re_path
 
 from accounts import api
-from accounts.views import accounts, auth, data_quality, event_types, imports, quarantine, sources, tokens
+from accounts.views import accounts, auth, data_quality, event_types, imports, quarantine, sources, tokens, unsubscribe
 
 urlpatterns: list[URLPattern] = [
     path("login/", auth.LoginView.as_view(), name="login"),
@@ -12,6 +12,7 @@ urlpatterns: list[URLPattern] = [
     path("password/", auth.PasswordView.as_view(), name="password"),
     path("profile/", auth.profile, name="profile"),
     path("profile/preferences/", auth.preferences, name="preferences"),
+    path("unsubscribe/<str:token>/", unsubscribe.unsubscribe, name="unsubscribe"),
     path("tokens/", tokens.token_list, name="tokens"),
     path("tokens/<int:token_id>/revoke/", tokens.token_revoke, name="token-revoke"),
     path("sources/", sources.source_list, name="sources"),
@@ -19,7 +20,6 @@ urlpatterns: list[URLPattern] = [
     path("event-types/", event_types.event_type_list, name="event-types"),
     path("event-types/<int:event_type_id>/", event_types.event_type_edit, name="event-type"),
     path("accounts/", accounts.account_list, name="accounts"),
-    path("accounts/<int:account_id>/", accounts.account_page, name="account"),
     path("accounts/<int:account_id>/usage/", accounts.usage, name="account-usage"),
     path("accounts/<int:account_id>/owner/", accounts.owner, name="account-owner"),
     path("accounts/<int:account_id>/internal/", accounts.internal, name="account-internal"),

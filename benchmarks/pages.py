@@ -1,12 +1,14 @@
 """How long the pages take with a whole population behind them, through HTTP on PostgreSQL.
 
-    .venv/bin/python benchmarks/pages.py [--requests 200] [--handoffs 3000]
+    .venv/bin/python benchmarks/pages.py [--requests 200] [--handoffs 3000] [--piled-up 50000]
 
 Uses the database that benchmarks/population.py leaves behind (run that first). Releases waiting episodes so
 that the inbox holds `--handoffs`, claims some of them, starts gunicorn with two processes, logs in as a
 sales rep, and asks for each page one after the other from `--clients` connections, for other accounts each
-time. A page is what the server sends: without style sheets, and without the panels that it fetches, which
-are asked for by themselves.
+time. `--piled-up` fills the inbox further by SQL, with copies of an episode that was found (opening that many one
+by one takes a quarter of an hour): so many open handoffs in all, three of five new, the others with ten people. A
+page is what the server sends: without style sheets, and without the panels that it fetches, which are asked for by
+themselves.
 """
 
 from __future__ import annotations
@@ -45,6 +47,8 @@ def person(name, role):
     return user
 
 rep, admin = person("bench-rep", "sales rep"), person("bench-admin", "admin")
+for number in range(2, 11):
+    person(f"bench-rep-{number}", "sales rep")
 wanted = {handoffs} - Handoff.objects.filter(closed_at=None).count()
 if wanted > 0:
     definition = Definition.objects.get(slug="inviting-team")
@@ -60,12 +64,49 @@ session.create()
 print("COOKIE", session.session_key)
 """
 
+# what openings leave behind, for companies that have no open handoff yet
+PILE_UP = """
+    WITH room AS (
+        SELECT a.id, row_number() OVER (ORDER BY a.id) AS n FROM accounts_account a
+        WHERE a.parent_id IS NULL AND a.merged_into_id IS NULL
+          AND NOT EXISTS (SELECT 1 FROM scoring_handoff h WHERE h.company_id = a.id AND h.closed_at IS NULL)
+        ORDER BY a.id LIMIT %(missing)s
+    ), people AS (
+        SELECT id, row_number() OVER (ORDER BY id) - 1 AS seat, count(*) OVER () AS seats FROM accounts_staffuser
+        WHERE username LIKE 'bench-rep%%'
+    ), opened AS (
+        INSERT INTO scoring_handoff (company_id, status, opened_at, newest_evidence_at, owner_id, claimed_at, assigned,
+            wakes_on_evidence, outcome_reason, outcome_note)
+        SELECT room.id, CASE WHEN room.n %% 5 < 3 THEN 'new' ELSE 'claimed' END,
+            now() - room.n %% 1000 * interval '1 hour', now() - room.n %% 997 * interval '1 hour',
+            CASE WHEN room.n %% 5 < 3 THEN NULL ELSE people.id END,
+            CASE WHEN room.n %% 5 < 3 THEN NULL ELSE now() - room.n %% 100 * interval '1 hour' END, false, true, '', ''
+        FROM room JOIN people ON room.n %% people.seats = people.seat
+        RETURNING id, company_id
+    ), model AS (
+        SELECT q.* FROM scoring_qualification q JOIN scoring_handoff h ON h.id = q.handoff_id
+        WHERE q.closed_at IS NULL ORDER BY q.id LIMIT 1
+    ), held AS (
+        UPDATE scoring_qualification q SET handoff_id = opened.id, release = 'released' FROM opened, model
+        WHERE q.account_id = opened.company_id AND q.definition_id = model.definition_id AND q.closed_at IS NULL
+        RETURNING q.account_id
+    )
+    INSERT INTO scoring_qualification (account_id, definition_id, version_id, opened_at, since_at, since_day, cause,
+        release, evidence, handoff_id, close_cause)
+    SELECT opened.company_id, model.definition_id, model.version_id, model.opened_at, model.since_at, model.since_day,
+        model.cause, 'released', model.evidence, opened.id, ''
+    FROM opened, model WHERE NOT EXISTS (
+        SELECT 1 FROM scoring_qualification q WHERE q.account_id = opened.company_id
+        AND q.definition_id = model.definition_id AND q.closed_at IS NULL)
+"""
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--server", default="postgres://postgres@127.0.0.1:5432", help="PostgreSQL, without a database")
     parser.add_argument("--requests", type=int, default=200, help="of each page")
     parser.add_argument("--handoffs", type=int, default=3000, help="open ones")
+    parser.add_argument("--piled-up", type=int, default=0, help="open ones in all, the rest of them written by SQL")
     parser.add_argument("--clients", type=int, nargs="*", default=[1, 4], help="connections that ask at once")
     options = parser.parse_args()
     url = f"{options.server}/{NAME}"
@@ -73,6 +114,9 @@ def main() -> None:
     said = manage(environment, "shell", "--no-imports", "-c", SETUP.replace("{handoffs}", str(options.handoffs)))
     cookie = "sessionid=" + said.split("COOKIE ")[1].strip()
     with psycopg.connect(url, autocommit=True) as db:
+        missing = options.piled_up - int(one(db, "SELECT count(*) FROM scoring_handoff WHERE closed_at IS NULL"))
+        if missing > 0:
+            db.execute(PILE_UP, {"missing": missing})
         for table in ("scoring_handoff", "scoring_qualification", "accounts_accountdue", "accounts_stageentry"):
             db.execute(f"VACUUM ANALYZE {table}")
         accounts = one(db, "SELECT max(id) FROM accounts_account")

@@ -120,7 +120,7 @@ def evaluate(environment: dict[str, str], name: str, *arguments: str) -> None:
     seconds = time.perf_counter() - began
     for row in found:
         print(
-            f"| {name} | {row['slug']} | {row['accounts']:,} | {row['entered']:,} | {row['left']:,} |"
+            f"| {name} | {row['slug']} | {row['accounts']:,} | {row.get('entered', 0):,} | {row.get('left', 0):,} |"
             f" {row['seconds']:.1f} |"
         )
     print(f"| {name} | **all, with the command's start** | | | | **{seconds:.1f}** |", flush=True)

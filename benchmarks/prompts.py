@@ -59,12 +59,13 @@ SELECT 'Play ' || n, 'play-' || n, d.id, 'qualifies', 'prompt', CASE n WHEN 2 TH
     0, 50 + n, 30, true, '{"headline": "More seats", "body": "For all.", "button": "See", "url": "/plans"}', 'live',
     now() - interval '9 days', 's', now() FROM scoring_definition d, generate_series(1, 2) n;
 INSERT INTO scoring_playrun (play_id, account_id, company_id, qualification_id, status, reason, created_at, decided_at,
-    window_ends_at, detail)
-SELECT p.id, q.account_id, q.account_id, q.id, 'fired', '', q.opened_at, q.opened_at, now() + interval '29 days', '{}'
+    window_ends_at, shows_until, detail, error)
+SELECT p.id, q.account_id, q.account_id, q.id, 'fired', '', q.opened_at, q.opened_at, now() + interval '29 days',
+    now() + interval '29 days', '{}', ''
 FROM scoring_qualification q JOIN scoring_play p ON p.slug = 'play-1' OR q.account_id %% 10 = 0;
-INSERT INTO scoring_promptview (run_id, user_id, promotional, first_seen_at, last_seen_at)
-SELECT r.id, m.user_id, true, now() - interval '2 days', now() - interval '2 days' FROM scoring_playrun r
-JOIN accounts_membership m ON m.account_id = r.account_id WHERE m.user_id %% 3 = 0;
+INSERT INTO scoring_promptview (run_id, user_id, promotional, offered_at, first_seen_at, last_seen_at)
+SELECT r.id, m.user_id, true, now() - interval '2 days', now() - interval '2 days', now() - interval '2 days'
+FROM scoring_playrun r JOIN accounts_membership m ON m.account_id = r.account_id WHERE m.user_id %% 3 = 0;
 INSERT INTO accounts_staffuser (username, password, is_superuser, first_name, last_name, email, is_staff, is_active,
     date_joined, theme, density, single_key_shortcuts)
 VALUES ('rep', '!', false, '', '', '', false, true, now(), 'auto', 'normal', true);

@@ -19,6 +19,7 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 from django.http.request import validate_host
 
 # memory:// is Celery's own, for tests; the file and SQL transports of Celery lose messages
+LEAST_KEPT = 30  # days
 BROKER_SCHEMES = ("redis", "rediss", "redis+socket", "amqp", "amqps", "pyamqp", "memory")
 
 
@@ -44,6 +45,20 @@ def site_url(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
             )
         ]
     return []
+
+
+@register()
+def alerts_kept(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """The forecast of alerts looks back four weeks: what happened in them must be there."""
+    if settings.ALERTS_KEPT_DAYS == 0 or settings.ALERTS_KEPT_DAYS >= LEAST_KEPT:
+        return []
+    return [
+        Error(
+            f"ALERTS_KEPT_DAYS is {settings.ALERTS_KEPT_DAYS}: the forecast of alerts looks back four weeks.",
+            hint=f"Set it to {LEAST_KEPT} or more, or to 0 to keep alerts for ever.",
+            id="plgops.E010",
+        )
+    ]
 
 
 @register()

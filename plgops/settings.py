@@ -129,7 +129,11 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = INGEST_MAX_BODY + 1_000_000
 # Who follows an account's changes: a row in AccountDue for each, and the task that wakes the consumer.
 # DUE_ON_EVENTS: those of them who also decide by what people did; the others follow facts (plan, revenue…) only.
 DUE_ON_EVENTS = ["evaluation"]
-DUE_CONSUMERS = {"evaluation": "scoring.evaluate_due", "tiers": "support.assign_due"}
+DUE_CONSUMERS = {
+    "crm": "scoring.crm_push",
+    "evaluation": "scoring.evaluate_due",
+    "tiers": "support.assign_due",
+}
 
 # --- the usage lake: DuckDB, for questions about everybody ------------------------------------------------
 LAKE_DIR = Path(env.text("LAKE_DIR", str(VAR_DIR / "lake")))
@@ -171,8 +175,13 @@ CELERY_BEAT_SCHEDULE = {
     "run-imports": {"task": "accounts.run_imports", "schedule": 5.0, "options": {"expires": 10}},
     "discover": {"task": "scoring.discover", "schedule": 5.0, "options": {"expires": 10}},
     "decide-plays": {"task": "scoring.decide_plays", "schedule": 1.0, "options": {"expires": 5}},
+    "send-letters": {"task": "accounts.send_letters", "schedule": 5.0, "options": {"expires": 10}},
     "near-plays": {"task": "scoring.near_plays", "schedule": 60.0, "options": {"expires": 60}},
+    "crm-push": {"task": "scoring.crm_push", "schedule": 2.0, "options": {"expires": 5}},
+    "crm-pull": {"task": "scoring.crm_pull", "schedule": 15.0, "options": {"expires": 15}},
     "recount": {"task": "accounts.recount", "schedule": 5.0, "options": {"expires": 10}},
+    "forget-messages": {"task": "accounts.forget_messages", "schedule": 3600.0, "options": {"expires": 3600}},
+    "forget-alerts": {"task": "scoring.forget_alerts", "schedule": 3600.0, "options": {"expires": 3600}},
     "sweep-idempotency": {"task": "accounts.sweep_idempotency", "schedule": 600.0, "options": {"expires": 600}},
 }
 
@@ -184,9 +193,14 @@ EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
 vars().update(env.mail("EMAIL_URL") if EMAIL_URL else {})
 DEFAULT_FROM_EMAIL = env.text("EMAIL_FROM", "plgops@localhost")
 ALLOW_PRIVATE_WEBHOOKS = env.flag("ALLOW_PRIVATE_WEBHOOKS", False)  # webhooks to private hosts, and by http
+# What happened, and what was sent of it; 0: for ever. The forecast of alerts looks back four weeks.
+ALERTS_KEPT_DAYS = env.number("ALERTS_KEPT_DAYS", 90)
 SECRET_KEY_FALLBACKS = env.words("SECRET_KEY_FALLBACKS", [])  # former keys, still read
+HUBSPOT_URL = env.text("HUBSPOT_URL", "https://api.hubapi.com").rstrip("/")
+CRM_PULL_SECONDS = env.number("CRM_PULL_SECONDS", 300, least=30)  # how often the CRM is asked what changed there
 # Kind of fact -> the function that says it (accounts/team/deliveries.py).
 DELIVERY_WORDS = {"alert": "scoring.alert_words.words"}
+LETTER_WORDS = {"nudge": "scoring.nudge_mail.words"}  # the same for e-mail to people of the customer
 
 # --- what the browser gets ------------------------------------------------------------------------------
 STATIC_URL = "/static/"
@@ -236,7 +250,8 @@ API_PER_MINUTE = env.number("API_PER_MINUTE", 600)  # requests of a token, in ea
 SPECTACULAR_SETTINGS = {
     "TITLE": "plgops",
     "VERSION": "1",
-    "DESCRIPTION": "Accounts, why they qualify, handoffs and definitions, for programs. How it all works: docs/api.md.",
+    "DESCRIPTION": "Accounts, people, why accounts qualify, handoffs, definitions and plays, for programs. "
+    "How it all works: docs/api.md.",
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "SCHEMA_PATH_PREFIX_TRIM": False,
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,

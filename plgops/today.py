@@ -7,84 +7,23 @@ number of queries per role.
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Count, Exists, F, Min, Q, QuerySet
 
 from accounts.models import Event, EventType, QuarantinedMessage, Source, StaffUser, Stage, StageEntry, Workspace
 from accounts.workspace import day_of
+from plgops.cards import Card, Figure, Line, Load, Step
 from plgops.health import due_state
-from plgops.lib import access
-from scoring.models import Definition, Handoff, Qualification
+from plgops.lib import access, days
+from scoring import undecided
+from scoring.models import CsTask, Definition, Handoff, NextTask, Qualification
+from scoring.next_tasks import days_left
 from support.models import Ticket
 
 SHOWN = 5  # rows of a list; one more tells that there are others
 PEOPLE = 8  # rows of the team's load
 CAP = 99  # counted no further; the page says 99+
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One of the first steps. `may` is whether the person looking can do it."""
-
-    title: str
-    text: str
-    href: str
-    action: str
-    done: bool
-    may: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A row of a card: a link, something short beside it, and since when."""
-
-    text: str
-    href: str
-    note: str = ""
-    at: dt.datetime | None = None
-    tone: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Load:
-    """What somebody has in their hands. `waits`: how long the oldest has waited for its first touch."""
-
-    name: str
-    href: str
-    is_active: bool
-    to_contact: int
-    contacted: int
-    waits: dt.timedelta | None
-
-
-@dataclass(frozen=True, slots=True)
-class Card:
-    """A list of work, or of people with theirs. `count` is capped; `empty` is said when there is nothing."""
-
-    title: str
-    icon: str
-    href: str
-    action: str
-    count: int
-    lines: tuple[Line, ...]
-    empty: str
-    tone: str = ""
-    loads: tuple[Load, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """A number of the last seven days, beside the seven before."""
-
-    label: str
-    now: int
-    before: int
-
-    @property
-    def change(self) -> int:
-        return self.now - self.before
 
 
 def first_steps(user: StaffUser) -> list[Step]:
@@ -175,7 +114,9 @@ def cards(user: StaffUser, *, now: dt.datetime) -> list[Card]:
     """What waits for this person: sales, support or the house, as their roles say."""
     found: list[Card] = []
     if access.may(user, "handoffs.claim"):
-        found += _sales(user, now=now)
+        found += [*_tasks(user, now=now), *_sales(user, now=now)]
+    if access.may(user, "plays.tasks"):
+        found += _cs_tasks(user, now=now)
     if access.may(user, "tickets.work"):
         found += _support(user, now=now)
     if access.may(user, "workspace.admin"):
@@ -196,11 +137,12 @@ def _sales(user: StaffUser, *, now: dt.datetime) -> list[Card]:
     newest = unclaimed.select_related("company").order_by("-newest_evidence_at", "id")[:SHOWN]
     mine = list(
         Handoff.objects.filter(owner=user, closed_at__isnull=True)
+        .exclude(status=Handoff.Status.SNOOZED)
         .select_related("company")
         .order_by("-newest_evidence_at", "id")[: CAP + 1]
     )
-    # what needs the owner first: an outcome to confirm, then a first touch, then the newest evidence
-    mine.sort(key=lambda handoff: (handoff.paid_at is None, handoff.first_touch_at is not None))
+    # what needs the owner first: an outcome to confirm, a first touch that is due, any other, then the newest evidence
+    mine.sort(key=lambda h: (h.paid_at is None, h.first_touch_at is not None, h.due_at is None, h.due_at or now))
     found = [
         Card(
             "Unclaimed",
@@ -217,7 +159,7 @@ def _sales(user: StaffUser, *, now: dt.datetime) -> list[Card]:
             "/inbox/?tab=mine",
             "All of mine",
             len(mine),
-            tuple(_mine_line(handoff) for handoff in mine[:SHOWN]),
+            tuple(_mine_line(handoff, now=now) for handoff in mine[:SHOWN]),
             "You have no open account. Claim one in the inbox.",
             "accent",
         ),
@@ -225,6 +167,37 @@ def _sales(user: StaffUser, *, now: dt.datetime) -> list[Card]:
     if access.may(user, "handoffs.manage"):  # who manages seldom has accounts of their own
         return [found[0], _team(now=now), *(found[1:] if mine else [])]
     return found
+
+
+def _tasks(user: StaffUser, *, now: dt.datetime) -> list[Card]:
+    """What the person planned for today or before; no card where there is nothing. One query."""
+    due = NextTask.objects.filter(owner=user, done_at=None, due_at__lte=now).select_related("handoff__company")
+    lines = [
+        _due_line(
+            f"{task.text} · {task.handoff.company.name}", f"/inbox/{task.handoff_id}/", days_left(task, now=now) < 0
+        )
+        for task in due.order_by("due_at", "pk")[: CAP + 1]
+    ]
+    return _due_card("Due", "calendar-check", "/inbox/?tab=due", "All that is due", lines)
+
+
+def _cs_tasks(user: StaffUser, *, now: dt.datetime) -> list[Card]:
+    """As `_tasks`, of customer success: the person's own and those that nobody has. One query."""
+    today = days.date_of(day_of(now))
+    due = CsTask.objects.filter(Q(owner=user) | Q(owner=None), status=CsTask.Status.OPEN, due_on__lte=today)
+    lines = [
+        _due_line(f"{task.company.name}: {task.title}", f"/cs-tasks/#task-{task.pk}", task.due_on < today)
+        for task in due.select_related("company").order_by("due_on", "id")[: CAP + 1]
+    ]
+    return _due_card("CS tasks due", "list-checks", "/cs-tasks/", "All CS tasks", lines)
+
+
+def _due_line(text: str, href: str, is_overdue: bool) -> Line:
+    return Line(text, href, "Overdue", tone="bad") if is_overdue else Line(text, href, "Today", tone="warn")
+
+
+def _due_card(title: str, icon: str, href: str, action: str, lines: list[Line]) -> list[Card]:
+    return [Card(title, icon, href, action, len(lines), tuple(lines[:SHOWN]), "", "warn")] if lines else []
 
 
 def _team(*, now: dt.datetime) -> Card:
@@ -259,11 +232,13 @@ def _team(*, now: dt.datetime) -> Card:
     return Card("Team", "users", "/inbox/?tab=team", "All of the team's", _counted(in_hand), (), empty, loads=loads)
 
 
-def _mine_line(handoff: Handoff) -> Line:
+def _mine_line(handoff: Handoff, *, now: dt.datetime) -> Line:
     if handoff.paid_at:
         return _handoff_line(handoff, note="Paid: confirm the outcome", tone="ok")
     if handoff.rule_lapsed_at:
         return _handoff_line(handoff, note="No longer qualifies", tone="warn")
+    if handoff.due_at and handoff.due_at < now:
+        return _handoff_line(handoff, note="First touch is late", tone="bad")
     if not handoff.first_touch_at:
         return _handoff_line(handoff, note="Not contacted yet", tone="accent")
     return _handoff_line(handoff, note=handoff.get_status_display())
@@ -339,6 +314,14 @@ def _house(*, now: dt.datetime) -> Card:
             Line(
                 said(poison, "account cannot be evaluated", "accounts cannot be evaluated"),
                 "/admin/accounts/accountdue/?state=poison",
+                tone="bad",
+            )
+        )
+    if stuck := undecided.count():
+        lines.append(
+            Line(
+                said(stuck, "play or promise could not be decided", "plays and promises could not be decided"),
+                "/data-quality/",
                 tone="bad",
             )
         )

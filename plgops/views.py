@@ -70,6 +70,7 @@ NAV = (
             NavItem("definitions", "PQL definitions", "PQLs", "/definitions/", "git-branch", "g p", "definitions.view"),
             NavItem("plays", "Plays", "Plays", "/plays/", "workflow", "g l", "definitions.view"),
             NavItem("routing", "Routing", "Routing", "/routing/", "route", "g o", "handoffs.view"),
+            NavItem("crm", "CRM", "CRM", "/crm/", "handshake", "g c", "crm.manage"),
             NavItem("discover", "Discovery", "Discovery", "/discover/", "telescope", "g d", "definitions.view"),
             NavItem("event-types", "Event types", "Events", "/event-types/", "radio", "g e", "event_types.edit"),
         ),

@@ -15,6 +15,7 @@ from accounts.models import StaffUser
 from plgops.lib.desk import DeskAdmin, LogAdmin, page_link, state_filter, tell
 from plgops.templatetags.ui import day_month
 from scoring import admin_alerts as admin_alerts
+from scoring import admin_crm as admin_crm
 from scoring import admin_handoffs as admin_handoffs
 from scoring import admin_plays as admin_plays
 from scoring import admin_routing as admin_routing

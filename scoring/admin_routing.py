@@ -65,8 +65,8 @@ class AssignmentAdmin(LogAdmin):
 
 @admin.register(SpeedPolicy)
 class SpeedPolicyAdmin(DeskAdmin):
-    list_display = ("definition", "is_on", "claim_minutes", "touch_minutes", "warn_percent", "calendar")
-    list_select_related = ("definition", "calendar")
+    list_display = ("play", "is_on", "claim_minutes", "touch_minutes", "warn_percent", "calendar")
+    list_select_related = ("play", "calendar")
 
 
 @admin.register(SpeedClock)

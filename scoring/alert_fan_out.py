@@ -7,12 +7,13 @@ would still make each delivery once, by its constraint.
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from django.db import transaction
-from django.db.models import Count, Max, Q
+from django.db.models import Count, Max, Q, QuerySet
 
 from accounts.models import Delivery, Destination
 from accounts.team.deliveries import Offer, offer
@@ -23,6 +24,7 @@ from scoring.alert_rules import UNCAPPED, timing
 from scoring.alert_times import DAY, Timing, due_at
 from scoring.models import AlertFact, AlertRule
 
+logger = logging.getLogger(__name__)
 SOURCE = "alert"  # the kind of these deliveries: settings.DELIVERY_WORDS
 LIMIT = 200  # facts in one transaction
 STALE = dt.timedelta(days=3)  # what could not be told for so long is not news: a restored backup tells nobody twice
@@ -41,10 +43,24 @@ class Hearer:
 
 
 def fan_out(*, now: dt.datetime, limit: int = LIMIT) -> int:
-    """Write the deliveries of facts that nobody was told yet; how many facts."""
-    listening = _hearers()
+    """Write the deliveries of facts that nobody was told yet; how many. One that cannot be told keeps no other."""
+    listening, waiting = _hearers(), AlertFact.objects.filter(told_at=None).order_by("id")
+    try:
+        return _tell(waiting[:limit], listening, now=now)
+    except Exception:
+        logger.exception("facts could not be told together; each is tried by itself")
+    done = 0
+    for pk in list(waiting.values_list("pk", flat=True)[:limit]):
+        try:
+            done += _tell(waiting.filter(pk=pk), listening, now=now)
+        except Exception:
+            logger.exception("fact %s cannot be told", pk)
+    return done
+
+
+def _tell(waiting: QuerySet[AlertFact], listening: Sequence[Hearer], *, now: dt.datetime) -> int:
     with transaction.atomic():
-        facts = list(lock_free_rows(AlertFact.objects.filter(told_at=None)).order_by("id")[:limit])
+        facts = list(lock_free_rows(waiting))
         if not facts:
             return 0
         fresh = [fact for fact in facts if fact.at > now - STALE]

@@ -53,7 +53,7 @@ class AddressForm(forms.Form):
         help_text="Leave it empty to keep the one it has; that one is not shown.",
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
     )
-    new_secret = forms.BooleanField(label="Make a new secret; the old one stops at once", required=False)
+    new_secret = forms.BooleanField(label="Make a new secret; the old one signs beside it for 24 hours", required=False)
 
     def __init__(self, *args: Any, destination: Destination, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -15,13 +15,21 @@ from django.conf import settings
 
 from accounts.models import Destination, StaffUser
 from accounts.team.messages import Item
+from plgops.lib import access
 from scoring import claim_links, reasons, serializers
 from scoring.alert_rules import MACHINES
 from scoring.models import AlertFact, Handoff
 
 Kind = AlertFact.Kind
 Status = Handoff.Status
-NEWS_OF_OPEN = {Kind.HANDOFF_OPENED, Kind.HANDOFF_JOINED, Kind.HANDOFF_WOKEN, Kind.SPEED_WARNED, Kind.SPEED_ESCALATED}
+GIVEN = {Kind.HANDOFF_ASSIGNED, Kind.SPEED_REROUTED}
+NEWS_OF_OPEN = GIVEN | {
+    Kind.HANDOFF_OPENED,
+    Kind.HANDOFF_JOINED,
+    Kind.HANDOFF_WOKEN,
+    Kind.SPEED_WARNED,
+    Kind.SPEED_ESCALATED,
+}
 _WOKEN = {
     "date": "woke on its date",
     "reason": "woke: it has another reason",
@@ -58,9 +66,18 @@ def _is_over(fact: AlertFact, destination: Destination) -> bool:
         return False
     if handoff.closed_at is not None:
         return True
-    taken = fact.kind in (Kind.HANDOFF_OPENED, Kind.SPEED_WARNED) and handoff.owner_id is not None
-    mine = handoff.owner_id is not None and handoff.owner_id == destination.owner_id
-    return taken and destination.owner_id is not None and not mine
+    owner, reader = handoff.owner_id, destination.owner_id
+    if fact.kind in GIVEN:
+        to = _named(fact.detail)
+        return bool(to) and owner not in to  # it went on, or back
+    if fact.kind == Kind.SPEED_WARNED:
+        return handoff.first_touch_at is not None if _of_touch(fact) else owner is not None
+    return fact.kind == Kind.HANDOFF_OPENED and owner is not None and reader is not None and owner != reader
+
+
+def _of_touch(fact: AlertFact) -> bool:
+    """Whether a step of speed is about the first touch; else it is about the claim."""
+    return fact.detail.get("metric") not in (None, "claim")
 
 
 def _item(fact: AlertFact, destination: Destination, why: Sequence[str], people: Mapping[int, str]) -> Item:
@@ -68,12 +85,18 @@ def _item(fact: AlertFact, destination: Destination, why: Sequence[str], people:
     account = handoff.company if handoff else fact.account
     owner = handoff.owner if handoff else None
     # a link in a team's channel stands for nobody: whoever opens it says who they are
-    may_claim = handoff is not None and handoff.status == Status.NEW and destination.channel not in MACHINES
+    reader = destination.owner
+    may_claim = (
+        handoff is not None
+        and handoff.status == Status.NEW
+        and destination.channel not in MACHINES
+        and (reader is None or access.may(reader, "handoffs.claim"))
+    )
     path = f"/inbox/{handoff.pk}/" if handoff and handoff.closed_at is None else f"/accounts/{account.pk}/"
     return Item(
         kind=fact.kind,
         at=fact.at.astimezone(dt.UTC).isoformat().replace("+00:00", "Z"),
-        subject=account.name,
+        subject=" ".join(account.name.split()),  # on one line: a name can forge none
         headline=_headline(fact, destination, people),
         why=_own_words(fact) or why,
         owner=owner.label if owner else "",
@@ -96,7 +119,7 @@ def _headline(fact: AlertFact, destination: Destination, people: Mapping[int, st
     detail, kind = fact.detail, fact.kind
     to = _named(detail)[:1]
     whom = "you" if destination.owner_id in to else people.get(to[0], "") if to else ""
-    touched = detail.get("metric") not in (None, "claim")
+    touched = _of_touch(fact)
     if kind == Kind.HANDOFF_OPENED:
         return "came into the inbox"
     if kind == Kind.HANDOFF_JOINED:

@@ -11,11 +11,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from accounts.team import forgetting
 from plgops.lib.db import after_commit
 from plgops.lib.doorbell import ring
-from scoring.models import AlertFact, Handoff
+from scoring.models import AlertFact, ClaimLinkUse, Handoff
 
 TASK = "scoring.tell_alerts"  # the sweep that finds who wants to hear of it
+FORGET_TASK = "scoring.forget_alerts"
+AT_ONCE = 500  # rows of a sweep's transaction
 
 
 def tell(
@@ -50,3 +53,18 @@ def tell_many(kind: str, told: Iterable[Told], *, now: dt.datetime) -> None:
     if facts:
         AlertFact.objects.bulk_create(facts, ignore_conflicts=True)
         after_commit(ring, TASK)
+
+
+def forget(*, now: dt.datetime) -> int:
+    """Delete what was told, and used claim links, of before the days that alerts are kept, AT_ONCE of each; how many.
+
+    Such links ended long ago, so that none can be used again; the forecast looks back less far.
+    """
+    old = forgetting.before(now)
+    if old is None:
+        return 0
+    told = AlertFact.objects.filter(at__lte=old, told_at__isnull=False).order_by("at", "pk")
+    used = ClaimLinkUse.objects.filter(used_at__lte=old).order_by("pk")
+    facts, _ = AlertFact.objects.filter(pk__in=list(told.values_list("pk", flat=True)[:AT_ONCE])).delete()
+    links, _ = ClaimLinkUse.objects.filter(pk__in=list(used.values_list("pk", flat=True)[:AT_ONCE])).delete()
+    return facts + links

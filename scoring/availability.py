@@ -6,7 +6,7 @@ import datetime as dt
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-from plgops.lib.business_time import Calendar, is_open, next_open
+from plgops.lib.business_time import BadCalendar, Calendar, is_open, next_open
 
 # in the order in which they are looked at: what a person is told is the first that applies
 OBSTACLES = {
@@ -83,6 +83,9 @@ def share(person: Person, weight: int, *, at: dt.datetime) -> int:
     return weight * percent(person, at.astimezone(person.zone).date())
 
 
-def back_at(person: Person, *, at: dt.datetime) -> dt.datetime:
-    """When somebody who does not work at this hour does again (UTC)."""
-    return next_open(at, person.calendar)
+def back_at(person: Person, *, at: dt.datetime) -> dt.datetime | None:
+    """When somebody who does not work at this hour does again (UTC); None: their calendar has ended."""
+    try:
+        return next_open(at, person.calendar)
+    except BadCalendar:
+        return None

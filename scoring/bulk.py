@@ -41,7 +41,7 @@ def for_each(handoff_ids: Sequence[int], verb: Callable[[int], object], *, by: S
         except Handoff.DoesNotExist:
             result.refused.append((names.get(pk, f"Number {pk}"), "It is not there any more."))
         except HandoffError as error:
-            result.refused.append((names[pk], error.message))
+            result.refused.append((names.get(pk, f"Number {pk}"), error.message))
         else:
             result.done.append(pk)
     result.entries = undo.entries_of(result.done, by=by, at=now)

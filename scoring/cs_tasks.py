@@ -11,7 +11,7 @@ from accounts.models import StaffUser
 from accounts.team import audit
 from accounts.workspace import zone
 from plgops.lib import access
-from scoring import alerts
+from scoring import alerts, prompts
 from scoring.models import AlertFact, CsTask, PlayRun
 
 DUE_DAYS = 3
@@ -93,12 +93,8 @@ def _locked(task_id: int) -> CsTask:
 
 def _title(run: PlayRun) -> str:
     wanted = str(run.play.content.get("headline") or run.play.name)
-    needs = run.detail.get("needs")
-    if not needs:
-        return wanted[:200]
-    days_left = run.detail.get("days_left")
-    left = "" if days_left is None else f", {days_left} day{'' if days_left == 1 else 's'} left"
-    return f"{wanted}: needs {needs}{left}"[:200]
+    needs = prompts.needed(run.detail)
+    return (f"{wanted}: needs {needs}" if needs else wanted)[:200]
 
 
 def _days(run: PlayRun) -> int:

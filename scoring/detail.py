@@ -103,6 +103,7 @@ _AUDIT_WORDS = {
     "dismissed": "disqualified it",  # as it was called at first
     "returned": "returned it to self-serve",
     "reopened": "took the outcome back",
+    "orphaned": "took it from its owner, who left",
     "withdrawn": "withdrew it",
     "lapsed": "marked it: no reason holds any more",
     "held_again": "took the mark back: a reason holds again",

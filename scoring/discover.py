@@ -13,6 +13,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import IntegrityError, models, transaction
@@ -156,19 +157,32 @@ def _finish(row: Discovery, status: str, *, now: dt.datetime, **answer: Any) -> 
         logger.info("discovery %s: %s", row.pk, status)
 
 
-def draft_of(discovery_id: int, index: int) -> dict[str, Any]:
+def question(row: Discovery) -> dict[str, Any]:
+    """What a run asks, as its answer has it."""
+    return {"outcome": row.outcome, "first_days": row.first_days, "within": row.within, "level": row.level}
+
+
+@dataclass(frozen=True, slots=True)
+class Drafted:
+    """The draft of a definition that a finding makes, and the question that found it."""
+
+    document: dict[str, Any]
+    asked: Discovery
+
+
+def draft_of(discovery_id: int, index: int) -> Drafted:
     """A finding of a run as the draft of a definition. Raises LookupError where there is none, or where it does not
     hold or goes with *not* having the outcome."""
-    row = Discovery.objects.filter(pk=discovery_id, status=Status.DONE).only("result").first()
+    row = Discovery.objects.filter(pk=discovery_id, status=Status.DONE).first()
     if row is None:
         raise LookupError("There is no such discovery.")
     findings = row.result["findings"]
     if not 0 <= index < len(findings) or not told.may_be_drafted(findings[index]):
         raise LookupError("There is no such finding.")
-    return told.document(findings[index], row.result["asked"])
+    return Drafted(told.document(findings[index], row.result["asked"]), row)
 
 
-def draft_named(place: str) -> dict[str, Any] | None:
+def draft_named(place: str) -> Drafted | None:
     """The draft that an address names as `discovery:3:0` (run, finding); None where it names no discovery.
 
     Raises LookupError as `draft_of` does.

@@ -241,13 +241,15 @@ def _hand_over(
         release = episode.release
     if release != episode.release:
         episode.release = release
-        episode.save(update_fields=["release"])
+        if release == Release.RELEASED:
+            episode.released_at = now
+        episode.save(update_fields=["release", "released_at"])
     if release not in (Release.SELF_SERVE, Release.WAITING):
         play = plays.handoff_wanted(desk, episode, account=case.account, company=company, now=now)
         if play is None:
             return
         newest_at = newest_of(case.evidence[rule.version_id]) or episode.since_at or episode.opened_at
-        if openings.open_or_join(qualification=episode, company=company, newest_at=newest_at, now=now):
+        if openings.open_or_join(qualification=episode, company=company, newest_at=newest_at, now=now, play=play):
             plays.handed_over(play, episode, company, now=now)
 
 

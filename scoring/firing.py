@@ -3,7 +3,8 @@
 A run was left with its qualification (scoring/plays.py) or its near miss. The sweep takes due ones with all that wait
 for the same companies, under the companies' locks, decides them together, the highest priority first, and writes
 what was decided with its reason: fired, held out, outside the audience, resting, outranked, nobody to reach. What is
-muted waits and is looked at again. No network: a webhook is a fact that scoring/alerts.py delivers.
+muted waits and is looked at again. A run follows its account into another company. No network: a webhook is a fact that
+scoring/alerts.py delivers.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ from dataclasses import dataclass, field
 
 from django.db.models import Q
 
-from accounts.models import Account, Membership
+from accounts import identity
+from accounts.models import AccountMerge
 from accounts.workspace import zone
+from plgops.lib import days
 from plgops.lib.db import in_one_transaction
 from scoring import alerts, audience, cs_tasks, handoffs, holdout, muting, plays
-from scoring.models import Play, PlayArm, PlayRun, Qualification
-from scoring.qualifications import QUIET_CAUSES, Release
+from scoring.models import Handoff, Play, PlayArm, PlayRun, Qualification
+from scoring.qualifications import QUIET_CAUSES, Release, newest_of
 
 logger = logging.getLogger(__name__)
 Status = PlayRun.Status
@@ -35,12 +38,14 @@ SHOWN_DAYS = 30  # a prompt that nobody acted on ends
 class World:
     """What is known about the companies of a batch."""
 
-    arms: dict[tuple[int, int], str]
     mutes: dict[int, muting.Mute]
-    fired: dict[int, list[plays.Fired]]
+    fired: dict[int, list[plays.Fired]]  # by company, also what fired for accounts that were merged into it
+    with_sales: frozenset[int]  # companies with an open handoff
     left_alone: frozenset[int]  # accounts all of whose people are not to be contacted
     qualified: frozenset[tuple[int, int]]  # (account, definition) with an open episode, of near misses
+    told_before: frozenset[int]  # runs about what fired before a merge, or before it was undone
     now: dt.datetime
+    arms: dict[tuple[int, int], str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -78,18 +83,18 @@ def decide_due(*, now: dt.datetime, limit: int = 200) -> Decided:
         for company_id in companies:
             try:
                 done.by_status += in_one_transaction(lambda pk=company_id: _decide([pk], now=now))  # type: ignore[misc]
-            except Exception:
+            except Exception as error:
                 logger.exception("plays about company %s could not be decided", company_id)
-                PlayRun.objects.filter(company_id=company_id, due_at__lte=now).update(due_at=now + PUSHED_BACK)
+                failed = PlayRun.objects.filter(company_id=company_id, due_at__lte=now)
+                failed.update(due_at=now + PUSHED_BACK, error=repr(error)[:300])
     return done
 
 
 def end_shown(*, now: dt.datetime, limit: int = 1000) -> int:
-    """Take out of the product what is over: the episode closed, the account paid, nobody acted; how many."""
-    shown = PlayRun.objects.filter(status=Status.FIRED, ended_at=None)
-    over = Q(qualification__closed_at__isnull=False) | Q(decided_at__lt=now - dt.timedelta(days=SHOWN_DAYS))
-    over |= ~Q(play__action__in=Play.IN_PRODUCT)
-    pks = list(shown.filter(over).order_by("pk").values_list("pk", flat=True)[:limit])
+    """Close the books on what is in the product for too long; how many. It is not shown from that moment on anyway,
+    as is what no longer qualifies or whose play was stopped (scoring/prompts.py)."""
+    over = PlayRun.objects.filter(shows_until__lte=now, ended_at=None)
+    pks = list(over.order_by("shows_until").values_list("pk", flat=True)[:limit])
     return PlayRun.objects.filter(pk__in=pks, ended_at=None).update(ended_at=now) if pks else 0
 
 
@@ -101,20 +106,24 @@ def _decide(company_ids: Sequence[int], *, now: dt.datetime) -> Counter[str]:
         rows.select_related("play", "qualification", "account", "company"),
         key=lambda run: (-run.play.priority, run.play_id, run.pk),
     )
+    for run in runs:
+        run.account, run.company = locked.get(run.account_id, run.account), locked.get(run.company_id, run.company)
+    runs = _without_moved(runs)
     if not runs:
         return Counter()
     world = _world(runs, company_ids, now=now)
     tasks, done = [], Counter[str]()
     for run in runs:
-        account, company = locked.get(run.account_id, run.account), locked.get(run.company_id, run.company)
-        outcome = _outcome(run, account, company, world)
+        outcome = _outcome(run, world)
         run.status, run.reason, run.winner = outcome.status, outcome.reason[:300], outcome.by
-        run.due_at = outcome.again_at
+        run.due_at, run.error = outcome.again_at, ""
         run.decided_at = None if outcome.again_at else now
         done[outcome.status] += 1
         if outcome.status == Status.FIRED:
             run.window_ends_at = now + dt.timedelta(days=run.play.convert_days)
-            if run.play.action not in Play.IN_PRODUCT:
+            if run.play.action in Play.IN_PRODUCT:
+                run.shows_until = _shows_until(run, now)
+            elif run.play.action != Action.EMAIL_NUDGE:  # scoring/nudge_mail.py ends it once its letters are written
                 run.ended_at = now
             world.fired.setdefault(run.company_id, []).append(plays.Fired(run.play, now))
             if run.play.action == Action.CS_TASK:
@@ -122,56 +131,96 @@ def _decide(company_ids: Sequence[int], *, now: dt.datetime) -> Counter[str]:
             elif run.play.action == Action.WEBHOOK:
                 _call(run, now=now)
     PlayRun.objects.bulk_update(
-        runs, ["status", "reason", "winner", "due_at", "decided_at", "window_ends_at", "ended_at"]
+        runs,
+        ["status", "reason", "winner", "due_at", "decided_at", "window_ends_at", "shows_until", "ended_at", "error"],
     )
     cs_tasks.open_for(tasks, now=now)
     return done
 
 
+def _without_moved(runs: Sequence[PlayRun]) -> list[PlayRun]:
+    """Those whose account is in the company that is locked; the others follow it, for the next sweep."""
+    stay = []
+    for run in runs:
+        if run.account.merged_into_id is None and run.account.company_id != run.company_id:
+            PlayRun.objects.filter(pk=run.pk).update(company_id=run.account.company_id)
+        else:
+            stay.append(run)
+    return stay
+
+
+def _shows_until(run: PlayRun, now: dt.datetime) -> dt.datetime:
+    """When the product stops showing it: after SHOWN_DAYS, or once what is missing cannot come any more."""
+    until, left = now + dt.timedelta(days=SHOWN_DAYS), run.detail.get("days_left")
+    if run.near_day is None or not isinstance(left, int):
+        return until
+    return min(until, max(now, days.start_of(run.near_day + left + 1, zone())))
+
+
 def _world(runs: Sequence[PlayRun], company_ids: Collection[int], *, now: dt.datetime) -> World:
     used = {run.play_id: run.play for run in runs}
-    known = list(PlayArm.objects.filter(play__in=used, company_id__in=company_ids))
-    to_draw = [(run.play, run.company_id) for run in runs if run.play.holdout_percent and not _out_early(run, now)]
     near = [run for run in runs if run.qualification_id is None]
     open_now: set[tuple[int, int]] = set()
     if near:
         rows = Qualification.objects.filter(account_id__in={run.account_id for run in near}, closed_at=None)
         open_now = set(rows.values_list("account_id", "definition_id"))
-    return World(
-        arms=holdout.arms(to_draw, known, now=now),
+    tombs = identity.merged_into({*company_ids, *(run.account_id for run in runs)})
+    fired = plays.lately({*company_ids, *tombs}, rest=max(play.cooldown_days for play in used.values()), now=now)
+    for tomb, survivor in tombs.items():
+        fired.setdefault(survivor, []).extend(fired.pop(tomb, ()))
+    handed = Handoff.objects.filter(company_id__in=company_ids, closed_at=None)
+    world = World(
         mutes=muting.muted(company_ids, now=now),
-        fired=plays.lately(company_ids, rest=max(play.cooldown_days for play in used.values()), now=now),
-        left_alone=_left_alone({run.account_id for run in runs}),
+        fired=fired,
+        with_sales=frozenset(handed.values_list("company_id", flat=True)),
+        left_alone=plays.left_alone({run.account_id for run in runs}),
         qualified=frozenset(open_now),
+        told_before=_told_before(runs, tombs),
         now=now,
     )
+    known = list(PlayArm.objects.filter(play__in=used, company_id__in=company_ids))
+    to_draw = [(run.play, run.company_id) for run in runs if run.play.holdout_percent and _undrawn(run, world) is None]
+    world.arms = holdout.arms(to_draw, known, now=now)
+    return world
 
 
-def _left_alone(account_ids: Collection[int]) -> frozenset[int]:
-    """Accounts that have people, none of whom is to be contacted; one query."""
-    found: dict[int, bool] = {}
-    rows = Membership.objects.filter(account_id__in=account_ids, valid_to=None)
-    for account_id, refuses in rows.values_list("account_id", "user__do_not_contact"):
-        found[account_id] = found.get(account_id, True) and refuses
-    return frozenset(account_id for account_id, all_refuse in found.items() if all_refuse)
+def _told_before(runs: Sequence[PlayRun], tombs: dict[int, int]) -> frozenset[int]:
+    """Runs of tasks and webhooks that would repeat what was done for the same reason before accounts were merged, or
+    before a merge was undone: nothing new has happened since. What is shown in the product just goes on."""
+    once = [run for run in runs if run.qualification and run.play.action not in Play.IN_PRODUCT]
+    if not once:
+        return frozenset()
+    family = {run.account_id: {run.account_id} for run in once}
+    for tomb, survivor in tombs.items():
+        if survivor in family:
+            family[survivor].add(tomb)
+    before = PlayRun.objects.filter(
+        Q(qualification__close_cause=Qualification.CloseCause.MERGED)
+        | Q(qualification__closed_at=None, account__merged_into__isnull=False),
+        play__in={run.play_id for run in once},
+        account_id__in={pk for pks in family.values() for pk in pks},
+        status=Status.FIRED,
+    )
+    fired = set(before.values_list("play_id", "account_id"))
+    if not fired:
+        return frozenset()
+    rows = AccountMerge.objects.filter(loser_id__in={account_id for _, account_id in fired}).order_by("merged_at", "pk")
+    changed = {
+        loser_id: undone or at for loser_id, at, undone in rows.values_list("loser_id", "merged_at", "undone_at")
+    }
+    again = set()
+    for run in once:
+        newest = newest_of(run.qualification.evidence) if run.qualification else None
+        for pk in family[run.account_id]:
+            if (run.play_id, pk) in fired and pk in changed and (newest is None or newest <= changed[pk]):
+                again.add(run.pk)
+    return frozenset(again)
 
 
-def _out_early(run: PlayRun, now: dt.datetime) -> str:
-    """Why the run is none before anything is drawn: "" if it may fire."""
-    if not plays.is_on(run.play, now):
-        return "The play does not run at the moment."
-    if run.qualification is not None and run.qualification.closed_at is not None:
-        return f"No longer qualifies: {run.qualification.get_close_cause_display().lower()}."
-    if run.account.merged_into_id:
-        return "The account was merged."
-    if run.account.is_internal or run.company.is_internal:
-        return "An internal or test account."
-    return audience.outside(audience.parse(run.play.audience), plays.facts(run.account), plays.facts(run.company))
-
-
-def _outcome(run: PlayRun, account: Account, company: Account, world: World) -> Outcome:
-    play, episode, now = run.play, run.qualification, world.now
-    if account.is_internal or company.is_internal:
+def _undrawn(run: PlayRun, world: World) -> Outcome | None:
+    """What is decided before anybody is drawn into a hold-out: who would not be treated anyway is not compared."""
+    play, episode, account, now = run.play, run.qualification, run.account, world.now
+    if account.is_internal or run.company.is_internal:
         return Outcome(Status.INTERNAL, "An internal or test account.")
     if not plays.is_on(play, now):
         return Outcome(Status.PASSED, "The play does not run at the moment.")
@@ -182,23 +231,35 @@ def _outcome(run: PlayRun, account: Account, company: Account, world: World) -> 
             return Outcome(Status.PASSED, f"No longer qualifies: {episode.get_close_cause_display().lower()}.")
         if episode.release == Release.WAITING:
             return Outcome(Status.MUTED, "Waits for an admin's release.", now + WAITS)
-        floods = play.action in (Action.CS_TASK, Action.WEBHOOK)
+        floods = play.action not in Play.IN_PRODUCT
         if floods and episode.cause in QUIET_CAUSES and episode.release != Release.RELEASED:
             return Outcome(Status.PASSED, "Came by a publication or an import, which sets nothing going.")
     elif (run.account_id, play.definition_id) in world.qualified:
         return Outcome(Status.PASSED, "Qualifies by now.")
-    if why := audience.outside(audience.parse(play.audience), plays.facts(account), plays.facts(company)):
+    if why := audience.outside(audience.parse(play.audience), plays.facts(account), plays.facts(run.company)):
         return Outcome(Status.OUTSIDE, why)
     if play.promotional and play.action != Action.WEBHOOK and run.account_id in world.left_alone:
         return Outcome(Status.NOBODY, "Nobody in the account may be contacted.")
     if until := plays.rests_until(play, world.fired.get(run.company_id, ()), now=now):
-        return Outcome(Status.COOLING, f"Fired for this company before; rests until {_date(until)}.")
+        return Outcome(Status.COOLING, f"Fired for this company before; rests until {plays.day_words(until)}.")
+    if run.pk in world.told_before:
+        return Outcome(Status.PASSED, "Fired before the accounts were merged, and nothing is new since.")
+    return None
+
+
+def _outcome(run: PlayRun, world: World) -> Outcome:
+    decided = _undrawn(run, world)
+    if decided is not None:
+        return decided
+    play, now = run.play, world.now
     if world.arms.get((play.pk, run.company_id)) == holdout.Arm.HELD_OUT:
         return Outcome(Status.HELD_OUT, "Drawn into the hold-out.")
     mute = world.mutes.get(run.company_id)
-    if mute is not None and play.promotional and play.action in Play.IN_PRODUCT:
+    if mute is not None and play.promotional and play.action in Play.OUTREACH:
         return Outcome(Status.MUTED, mute.why, mute.until)
-    other = plays.outranking(play, world.fired.get(run.company_id, ()), now=now)
+    other = plays.outranking(
+        play, world.fired.get(run.company_id, ()), with_sales=run.company_id in world.with_sales, now=now
+    )
     if other is not None:
         return Outcome(
             Status.OUTRANKED, f"{other.name} goes first: priority {other.priority}, this {play.priority}.", by=other
@@ -209,6 +270,7 @@ def _outcome(run: PlayRun, account: Account, company: Account, world: World) -> 
 _FIRED: dict[str, str] = {
     Action.PROMPT: "Shown to whoever of the account comes next.",
     Action.NUDGE: "Shown to whoever of the account comes next.",
+    Action.EMAIL_NUDGE: "Written to who of the account was seen last.",
     Action.CS_TASK: "A task was opened.",
     Action.WEBHOOK: "The webhook is called.",
 }
@@ -229,8 +291,3 @@ def _call(run: PlayRun, *, now: dt.datetime) -> None:
         },
         key=f"play:{run.play_id}:run:{run.pk}",
     )
-
-
-def _date(at: dt.datetime) -> str:
-    local = at.astimezone(zone())
-    return f"{local.day} {local:%b %Y}"

@@ -9,6 +9,7 @@ the wrong way round, the verb is done again.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q
@@ -16,6 +17,8 @@ from django.db.models import Q
 from accounts import due, lifecycle
 from accounts.models import Account, StaffUser, Stage, StageEntry
 from plgops.lib import access
+from scoring import plays
+from scoring.crm import news
 from scoring.models import Handoff, HandoffActivity
 
 Status = Handoff.Status
@@ -176,22 +179,20 @@ def locked_for_work(handoff_id: int, by: StaffUser) -> Handoff:
 
 
 def awake(handoff: Handoff) -> str:
-    """The status that it has, or would have if it were not asleep."""
-    if handoff.status != Status.SNOOZED:
-        return handoff.status
+    """The status of an open handoff that somebody has, were it not asleep: working when there was a touch."""
     return Status.WORKING if handoff.first_touch_at else Status.CLAIMED
 
 
 def take(handoff: Handoff, *, owner: StaffUser, now: dt.datetime, assigned: bool = False) -> None:
     """Make `owner` the owner of the handoff, the company and its ownerless children; the stage claimed. It is awake."""
-    handoff.status = Status.CLAIMED if handoff.status == Status.NEW else awake(handoff)
-    handoff.snoozed_until = None
+    handoff.status, handoff.snoozed_until = awake(handoff), None
     handoff.owner, handoff.claimed_at, handoff.assigned = owner, now, assigned
     handoff.save(update_fields=["status", "owner", "claimed_at", "assigned", "snoozed_until"])
     handoff.tasks.filter(done_at=None).update(owner=owner)  # what is next is theirs too
     company = Q(pk=handoff.company_id)
     Account.objects.filter(company | Q(parent_id=handoff.company_id, owner=None)).update(owner=owner)
     reach(handoff, Stage.CLAIMED, now=now)
+    news.look_again([handoff.company_id], now=now)
 
 
 def let_go(handoff: Handoff) -> None:
@@ -201,14 +202,33 @@ def let_go(handoff: Handoff) -> None:
         Account.objects.filter(group, owner_id=handoff.owner_id).update(owner=None)
 
 
-def give_back(handoff: Handoff, *, now: dt.datetime) -> None:
-    """Nobody has it any more: new again, as if it never had been claimed. Needs the company's lock."""
+def owned_before(handoff: Handoff, owner: StaffUser) -> dict[str, int]:
+    """Whose the company is, and which of its children are `owner`'s, before they take the handoff: for the audit row,
+    from which `give_back` gives that back."""
+    company = Q(pk=handoff.company_id, owner__isnull=False)
+    rows = Account.objects.filter(company | Q(parent_id=handoff.company_id, owner=owner))
+    return {str(pk): had for pk, had in rows.values_list("pk", "owner_id") if had is not None}
+
+
+def own_again(owners: Mapping[str, int]) -> None:
+    """Of these accounts, those that nobody has are theirs again (as `owned_before` tells them)."""
+    for pk, owner_id in owners.items():
+        Account.objects.filter(pk=int(pk), owner=None).update(owner=owner_id)
+
+
+def give_back(handoff: Handoff, *, now: dt.datetime, owners: Mapping[str, int] | None = None) -> None:
+    """Nobody has it any more: new again, as if it never had been claimed. Needs the company's lock.
+
+    `owners`: whose the company's accounts were before, where that is known.
+    """
     let_go(handoff)
+    own_again(owners or {})
     handoff.status, handoff.owner, handoff.claimed_at = Status.NEW, None, None
     handoff.assigned, handoff.snoozed_until = False, None
     handoff.save(update_fields=["status", "owner", "claimed_at", "assigned", "snoozed_until"])
     StageEntry.objects.filter(stage=Stage.CLAIMED, reference=reference(handoff)).delete()
     due.mark_changed([handoff.company_id], now=now)
+    plays.look_again_at(handoff.company_id, now=now)
 
 
 def end(
@@ -230,7 +250,10 @@ def end(
     if cooldown_days:
         handoff.cooldown_until = now + dt.timedelta(days=cooldown_days)
         handoff.evidence_watermark = now
-    handoff.save(update_fields=CLOSING)
+    handoff.due_at = None
+    handoff.save(update_fields=[*CLOSING, "due_at"])
+    plays.look_again_at(handoff.company_id, now=now)
+    news.look_again([handoff.company_id], now=now)
 
 
 # the columns that closing writes, and taking an outcome back clears

@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 
 from accounts import billing
-from accounts.models import StaffUser, Stage
+from accounts.models import AuditEntry, StaffUser, Stage
 from accounts.team import audit
 from plgops.lib import access
 from plgops.lib.db import retried
@@ -31,6 +31,7 @@ from scoring.handoff_states import (
     locked_for_work,
     may,
     next_status,
+    owned_before,
     reach,
     require,
     take,
@@ -76,8 +77,11 @@ def claim(*, handoff_id: int, by: StaffUser, now: dt.datetime) -> Handoff:
     if handoff.owner_id and handoff.closed_at is None:
         raise AlreadyClaimed(handoff)
     next_status(handoff, "claim")
+    had = owned_before(handoff, by)
     take(handoff, owner=by, now=now)
-    audit.record(action="handoff.claimed", obj=handoff, by=by, now=now, account_id=handoff.company_id)
+    audit.record(
+        action="handoff.claimed", obj=handoff, by=by, now=now, account_id=handoff.company_id, detail={"had": had}
+    )
     speed.follow(handoff)
     return handoff
 
@@ -92,16 +96,19 @@ def unclaim(*, handoff_id: int, by: StaffUser, now: dt.datetime) -> Handoff:
     next_status(handoff, "unclaim")
     if handoff.assigned or handoff.activities.exists() or handoff.tasks.exists():
         raise Refused("It has been worked on; return it to self-serve instead.")
-    give_back(handoff, now=now)
+    claims = AuditEntry.objects.filter(object_type="handoff", object_id=handoff.pk, action="handoff.claimed")
+    last = claims.order_by("-pk").first()
+    give_back(handoff, now=now, owners=last.detail.get("had") if last else None)
     audit.record(action="handoff.unclaimed", obj=handoff, by=by, now=now, account_id=handoff.company_id)
     speed.follow(handoff)
     return handoff
 
 
 @retried
-def assign(*, handoff_id: int, owner: StaffUser, by: StaffUser, now: dt.datetime) -> Handoff:
-    """Give a handoff to somebody, whoever has it now. A snoozed one wakes up."""
-    require(by, "handoffs.manage")
+def assign(*, handoff_id: int, owner: StaffUser, by: StaffUser | None, now: dt.datetime) -> Handoff:
+    """Give a handoff to somebody, whoever has it now. A snoozed one wakes up. `by` None: the CRM says so."""
+    if by is not None:
+        require(by, "handoffs.manage")
     if not (owner.is_active and access.may(owner, "handoffs.work")):
         raise Refused(f"{owner.label} does not work handoffs.")
     handoff = locked(handoff_id)
@@ -113,6 +120,7 @@ def assign(*, handoff_id: int, owner: StaffUser, by: StaffUser, now: dt.datetime
             "claimed_at": handoff.claimed_at.isoformat() if handoff.claimed_at else "",
             "assigned": handoff.assigned,
             "snoozed_until": handoff.snoozed_until.isoformat() if handoff.snoozed_until else "",
+            "had": owned_before(handoff, owner),
         }
         let_go(handoff)
         take(handoff, owner=owner, now=now, assigned=True)
@@ -130,7 +138,7 @@ def assign(*, handoff_id: int, owner: StaffUser, by: StaffUser, now: dt.datetime
             handoff=handoff,
             account_id=handoff.company_id,
             now=now,
-            detail={"to": owner.pk, "why": f"assigned by {by.label}"},
+            detail={"to": owner.pk, "why": f"assigned by {by.label}" if by else "its owner in the CRM"},
             key=f"{handoff.pk}:{owner.pk}:{now.isoformat()}",
         )
     return handoff
@@ -157,6 +165,7 @@ def touch(*, handoff_id: int, kind: str, by: StaffUser, now: dt.datetime, text: 
         account_id=handoff.company_id,
         detail={"kind": str(kind), "activity": activity.pk},
     )
+    speed.follow(handoff)
     return activity
 
 

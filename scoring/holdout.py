@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from django.db.models import Count, Exists, OuterRef, Q
 
-from accounts.models import AccountMerge, Stage, StageEntry
+from accounts.models import Account, AccountMerge, Stage, StageEntry
 from scoring.models import Play, PlayArm
 from scoring.stats import Share, share
 
@@ -36,7 +36,7 @@ def arms(
 ) -> dict[tuple[int, int], str]:
     """The arm of each (play, company), by their ids. New ones are stored in one statement; `known` is what is stored.
 
-    Two who draw at once draw the same.
+    Of two who draw at once, under two percentages perhaps, the first one's is stored, and both go by it.
     """
     found = {(arm.play_id, arm.company_id): arm.arm for arm in known}
     new: dict[tuple[int, int], PlayArm] = {}
@@ -53,7 +53,10 @@ def arms(
             )
     if new:
         PlayArm.objects.bulk_create([new[key] for key in sorted(new)], batch_size=500, ignore_conflicts=True)
-    return found | {key: arm.arm for key, arm in new.items()}
+        plays, companies = {play for play, _ in new}, {company for _, company in new}
+        stored = PlayArm.objects.filter(play__in=plays, company__in=companies)
+        found |= {(arm.play_id, arm.company_id): arm.arm for arm in stored}
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,17 +104,19 @@ class Lift:
 
 def paid(start: str, end: str) -> Exists:
     """Whether the row's company, or an account of it, paid or paid more in `[start, end)`, two columns of the row."""
-    mine = Q(account_id=OuterRef("company_id")) | Q(account__parent_id=OuterRef("company_id"))
-    rows = StageEntry.objects.filter(mine, stage__in=(Stage.PAID, Stage.EXPANDED))
+    # two conditions over indexes; one with an OR over a join would look at every payment for every row
+    company = Q(pk=OuterRef(OuterRef("company_id"))) | Q(parent_id=OuterRef(OuterRef("company_id")))
+    mine = Account.objects.filter(company, is_internal=False).values("pk")
+    rows = StageEntry.objects.filter(account__in=mine, stage__in=(Stage.PAID, Stage.EXPANDED))
     return Exists(rows.filter(at__gte=OuterRef(start), at__lt=OuterRef(end)))
 
 
 def lift(play: Play, *, now: dt.datetime) -> Lift:
     """What the play's hold-out says by now: one query."""
+    # a merge since the draw, or one that was undone since: for some of its days it was another company
     merged = AccountMerge.objects.filter(
         Q(winner_id=OuterRef("company_id")) | Q(loser_id=OuterRef("company_id")),
-        undone_at=None,
-        merged_at__gte=OuterRef("drawn_at"),
+        Q(merged_at__gte=OuterRef("drawn_at")) | Q(undone_at__gte=OuterRef("drawn_at")),
     )
     rows = PlayArm.objects.filter(play=play, percent=play.holdout_percent).annotate(
         stays=Q(company__merged_into=None, company__parent=None, company__is_internal=False) & ~Exists(merged),

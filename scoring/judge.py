@@ -353,19 +353,23 @@ def _open_handoffs(company_ids: set[int]) -> tuple[set[int], set[int]]:
     paid = StageEntry.objects.filter(company, stage__in=openings.PAID_STAGES, at__gte=OuterRef("opened_at"))
     misfits, every = set(), set()
     owned: dict[int, int] = {}  # companies with an owner whose handoff nobody has
-    for company_id, owner_id, status, lapsed_at, paid_at, holds, has_paid in (
+    for company_id, owner_id, status, touched_at, lapsed_at, paid_at, holds, has_paid in (
         Handoff.objects.filter(company_id__in=company_ids, closed_at=None)
         .annotate(holds=Exists(reasons), has_paid=Exists(paid))
-        .values_list("company_id", "company__owner_id", "status", "rule_lapsed_at", "paid_at", "holds", "has_paid")
+        .values_list(
+            *("company_id", "company__owner_id", "status", "first_touch_at", "rule_lapsed_at", "paid_at"),
+            *("holds", "has_paid"),
+        )
     ):
         every.add(company_id)
-        unclaimed = status == Handoff.Status.NEW
+        waits = status == Handoff.Status.NEW
+        unclaimed = waits and touched_at is None  # else somebody worked it before
         lapses = not holds and (unclaimed or lapsed_at is None)
         returns = holds and not unclaimed and lapsed_at is not None
         pays = has_paid and not unclaimed and paid_at is None
         if lapses or returns or pays:
             misfits.add(company_id)
-        elif unclaimed and owner_id is not None:
+        elif waits and owner_id is not None:
             owned[company_id] = owner_id
     takers = openings.takers(set(owned.values())) if owned else set()
     misfits |= {company_id for company_id, owner_id in owned.items() if owner_id in takers}

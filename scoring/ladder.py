@@ -143,8 +143,8 @@ def decide(
         why = why or obstacle(person, loads.get(person_id, Load()), at=at, in_hours=in_hours)
         if why:
             skipped.append(Skip(person_id, why, number))
-        if why == "out_of_hours":
-            opens.append(back_at(person, at=at))
+        if why == "out_of_hours" and (back := back_at(person, at=at)) is not None:
+            opens.append(back)
         return why is None
 
     for number, step in enumerate(steps):

@@ -37,6 +37,7 @@ class BusinessDays:
 
     weekdays: frozenset[int] = frozenset(range(5))
     closed: frozenset[str] = frozenset()
+    opened: frozenset[str] = frozenset()  # dates with hours of their own, whatever the weekday
 
     def after(self, at: dt.datetime, days: int) -> dt.datetime:
         """The same time of day, so many business days later, in the workspace's zone; UTC."""
@@ -44,19 +45,28 @@ class BusinessDays:
         date, left = local.date(), days
         while left:
             date += dt.timedelta(days=1)
-            if date.weekday() in self.weekdays and date.isoformat() not in self.closed:
+            if self._is_open(date):
                 left -= 1
         moved = dt.datetime.combine(date, local.timetz().replace(tzinfo=None), tzinfo=workspace.zone())
         return moved.astimezone(dt.UTC)
 
+    def _is_open(self, date: dt.date) -> bool:
+        day = date.isoformat()
+        return day in self.opened or (date.weekday() in self.weekdays and day not in self.closed)
+
 
 def business_days() -> BusinessDays:
     """By the first business calendar; one query."""
-    calendar = BusinessCalendar.objects.order_by("pk").values("hours", "holidays").first()
+    calendar = BusinessCalendar.objects.order_by("pk").values("hours", "holidays", "overrides").first()
     if calendar is None:
         return BusinessDays()
     weekdays = frozenset(number for number, name in enumerate(_WEEK) if calendar["hours"].get(name))
-    return BusinessDays(weekdays or frozenset(range(5)), frozenset(calendar["holidays"]))
+    own: dict[str, list[object]] = calendar["overrides"]
+    return BusinessDays(
+        weekdays or frozenset(range(5)),
+        frozenset({*calendar["holidays"], *own}),
+        frozenset(date for date, spans in own.items() if spans),
+    )
 
 
 def muted(company_ids: Collection[int], *, now: dt.datetime) -> dict[int, Mute]:
@@ -70,7 +80,9 @@ def muted(company_ids: Collection[int], *, now: dt.datetime) -> dict[int, Mute]:
     status = Handoff.Status
     rows = list(
         Handoff.objects.filter(
-            company_id__in=company_ids, closed_at=None, status__in=(status.CLAIMED, status.WORKING)
+            company_id__in=company_ids,
+            closed_at=None,
+            status__in=(status.CLAIMED, status.WORKING, status.SNOOZED),
         ).select_related("owner")
     )
     if not rows:

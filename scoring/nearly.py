@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import datetime as dt
 
+from django.db import transaction
+
 from accounts import lake
 from accounts.models import Account
 from accounts.workspace import day_of
@@ -17,6 +19,7 @@ from scoring.models import Play, PlayRun
 from scoring.playbook import NEAR_EVERY
 
 REST_DAYS = 14
+LEASE = dt.timedelta(hours=1)  # as long as the task may take; who died over it is made up for then
 MOST = 500  # near misses that a play takes up in a day, the nearest first
 NO_LAKE = dt.timedelta(minutes=5)
 
@@ -30,30 +33,37 @@ def ask_next(*, now: dt.datetime) -> int | None:
     play = due.order_by("near_due_at", "pk").first()
     if play is None:
         return None
-    mine = Play.objects.filter(pk=play.pk, near_due_at=play.near_due_at)
-    if not mine.update(near_due_at=now + NEAR_EVERY) or not plays.is_on(play, now):
+    lease = now + LEASE
+    if not Play.objects.filter(pk=play.pk, near_due_at=play.near_due_at).update(near_due_at=lease):
         return 0
+    mine = Play.objects.filter(pk=play.pk, near_due_at=lease)
     rule = next((rule for rule in definitions.live_rules() if rule.definition_id == play.definition_id), None)
-    if rule is None:
+    if rule is None or not plays.is_on(play, now):
+        mine.update(near_due_at=now + NEAR_EVERY)
         return 0
+    resting = _resting(play, day_of(now))
     try:
-        found = near_misses.of_definition(rule.doc, day_of(now), MOST)
+        # those that rest may be the nearest of all: they take nobody's place
+        found = near_misses.of_definition(rule.doc, day_of(now), MOST + len(resting))
     except lake.NoLake:
-        Play.objects.filter(pk=play.pk, near_due_at=now + NEAR_EVERY).update(near_due_at=now + NO_LAKE)
+        mine.update(near_due_at=now + NO_LAKE)
         return 0
-    return _note(play, [near for near in found.nearest if not near.closest.too_late], now=now)
+    near = [one for one in found.nearest if not one.closest.too_late and one.account_id not in resting]
+    with transaction.atomic():
+        return _note(play, near[:MOST], now=now) if mine.update(near_due_at=now + NEAR_EVERY) else 0
+
+
+def _resting(play: Play, today: int) -> frozenset[int]:
+    """Accounts that the play has looked at lately: MOST of each of these days."""
+    rest = max(play.cooldown_days, REST_DAYS)
+    lately = PlayRun.objects.filter(play=play, near_day__gt=today - rest)
+    return frozenset(lately.values_list("account_id", flat=True))
 
 
 def _note(play: Play, near: list[near_misses.NearMiss], *, now: dt.datetime) -> int:
-    """A run for each of these that the play has not looked at lately."""
+    """A run for each of these."""
     today = day_of(now)
     ids = [one.account_id for one in near]
-    rest = max(play.cooldown_days, REST_DAYS)
-    lately = set(
-        PlayRun.objects.filter(play=play, account_id__in=ids, near_day__gt=today - rest).values_list(
-            "account_id", flat=True
-        )
-    )
     companies = {account.pk: account.company_id for account in Account.objects.filter(pk__in=ids, is_internal=False)}
     rows = [
         PlayRun(
@@ -71,7 +81,7 @@ def _note(play: Play, near: list[near_misses.NearMiss], *, now: dt.datetime) -> 
             },
         )
         for one in near
-        if one.account_id in companies and one.account_id not in lately
+        if one.account_id in companies
     ]
     PlayRun.objects.bulk_create(rows, batch_size=500, ignore_conflicts=True)
     return len(rows)

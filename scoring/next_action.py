@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from django.db.models import Max
 
 from accounts import about
-from accounts.models import Account, Hold, ProductUser
+from accounts.models import Account, Deal, Hold, ProductUser
 from accounts.workspace import day_of
 from plgops.templatetags.ui import day_month, since
 from scoring import nearest, openings
-from scoring.models import Handoff, HandoffActivity
+from scoring.models import CrmActivity, Handoff, HandoffActivity
 
+MOST_DEALS = 3
 QUIET_DAYS = 7  # since the last touch: then it is time to follow up
 Status = Handoff.Status
 
@@ -29,21 +30,26 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class Talking:
-    """A company's open handoff, when it was last touched, and the next action."""
+    """A company's open handoff, when it was last touched, the next action, and its open deals in the CRM."""
 
     handoff: Handoff | None
     touched_at: dt.datetime | None
     action: Action
+    deals: tuple[Deal, ...] = ()
 
 
 def of_account(account: Account, *, now: dt.datetime) -> Talking:
-    """How things stand with an account's company. At most six queries where sales has it, fifteen where not."""
+    """How things stand with an account's company. At most seven queries where sales has it, seventeen where not."""
     company_id = account.company_id
     handoff = Handoff.objects.select_related("owner").filter(company_id=company_id, closed_at=None).first()
     touched_at = None
     if handoff is not None:
         touches = HandoffActivity.objects.filter(handoff=handoff).exclude(kind=HandoffActivity.Kind.NOTE)
         touched_at = touches.aggregate(newest=Max("at"))["newest"]
+    else:
+        there = CrmActivity.objects.filter(company=company_id, at__lte=now).order_by("-at")
+        touched_at = there.values_list("at", flat=True).first()
+    deals = Deal.objects.filter(account=company_id, status=Deal.Status.OPEN).order_by("-opened_at", "-pk")[:MOST_DEALS]
     family = about.company_ids(company_id)
     if Hold.objects.filter(account_id__in=family, until=None).exists():
         action = Action("Leave selling for now", "An urgent ticket of theirs is open.", "life-buoy")
@@ -51,7 +57,7 @@ def of_account(account: Account, *, now: dt.datetime) -> Talking:
         action = _in_hand(handoff, touched_at, family, now=now)
     else:
         action = _self_serve(account, now=now)
-    return Talking(handoff, touched_at, action)
+    return Talking(handoff, touched_at, action, tuple(deals))
 
 
 def _in_hand(handoff: Handoff, touched_at: dt.datetime | None, family: list[int], *, now: dt.datetime) -> Action:

@@ -18,8 +18,8 @@ from accounts.team import audit
 from plgops.lib import access
 from scoring import plays, routing, snooze, speed
 from scoring.alerts import tell
-from scoring.handoff_states import NotAllowed, end, take
-from scoring.models import AlertFact, Definition, Handoff, HandoffActivity, Qualification
+from scoring.handoff_states import NotAllowed, awake, end, take
+from scoring.models import AlertFact, Definition, Handoff, HandoffActivity, Play, Qualification
 
 Status = Handoff.Status
 Release = Qualification.Release
@@ -36,9 +36,14 @@ def open_of(company_id: int) -> Handoff | None:
 
 
 def open_or_join(
-    *, qualification: Qualification, company: Account, newest_at: dt.datetime, now: dt.datetime
+    *,
+    qualification: Qualification,
+    company: Account,
+    newest_at: dt.datetime,
+    now: dt.datetime,
+    play: Play | None = None,
 ) -> Handoff | None:
-    """Hand the company over for this reason, or add the reason to the handoff that is open.
+    """Hand the company over for this reason by `play`, or add the reason to the handoff that is open.
 
     None: a closed one still cools down, or nothing has happened since it was closed (`newest_at`, the newest
     event behind the reason). An owner of the company who works handoffs (and still works here) receives it directly.
@@ -74,8 +79,9 @@ def open_or_join(
             )
             told = {"qualification": qualification.pk}
             tell(Kind.HANDOFF_OPENED, handoff=handoff, account_id=company.pk, now=now, detail=told, key=f"{handoff.pk}")
-            speed.start(handoff, now=now)
-            routing.route(handoff, company, now=now)
+            speed.start(handoff, now=now, play=play)
+            if routing.route(handoff, company, now=now).person_id is not None:
+                speed.follow(handoff)
             return handoff
     _attach(qualification, handoff)
     handoff.newest_evidence_at = max(handoff.newest_evidence_at, newest_at)
@@ -103,9 +109,9 @@ def open_or_join(
 def review(*, company_id: int, now: dt.datetime) -> None:
     """Bring the company's open handoff in line with its reasons and payments.
 
-    New without an open reason: withdrawn; with one, it goes to the company's owner, if it has one by now who
-    works handoffs. Claimed: never taken away; marked while no reason holds, and once the company has paid since it
-    was opened, so that its owner is asked for the outcome.
+    New without an open reason: withdrawn, unless somebody worked it before; with one, it goes to the company's owner,
+    if it has one by now who works handoffs. Claimed: never taken away; marked while no reason holds, and once the
+    company has paid since it was opened, so that its owner is asked for the outcome.
     """
     handoff = open_of(company_id)
     if handoff is None:
@@ -114,13 +120,15 @@ def review(*, company_id: int, now: dt.datetime) -> None:
     holds = any(reason.closed_at is None for reason in reasons)
     paid_at = _paid_at(handoff)
     if handoff.status == Status.NEW:
-        if not holds:
+        if not holds and handoff.first_touch_at is None:
             cause = "converted" if paid_at else reasons[-1].close_cause if reasons else "lapsed"
             days = CONVERTED_COOLDOWN_DAYS if paid_at else 0
             end(handoff, status=Status.WITHDRAWN, now=now, by=None, reason=cause, cooldown_days=days)
             _note_change(handoff, "withdrawn", now=now, cause=cause)
             return
-        if routing.give_to_owner(handoff, handoff.company, now=now) is None:
+        if routing.give_to_owner(handoff, handoff.company, now=now) is not None:
+            speed.follow(handoff)
+        elif handoff.first_touch_at is None:
             return
     if paid_at and handoff.paid_at is None:
         handoff.paid_at = paid_at
@@ -139,8 +147,8 @@ def review(*, company_id: int, now: dt.datetime) -> None:
 def rehome(*, old_company_id: int, company: Account, now: dt.datetime) -> None:
     """The account is no company of its own any more (merged, or given a parent): its open handoff moves.
 
-    Where the new company has one already, reasons and activities join that one, which also takes the owner
-    if it had none; the old one closes as withdrawn. Needs both companies' locks.
+    Where the new company has one already, reasons, activities and what is next join that one, which also takes the
+    owner if it had none and they still work handoffs; the old one closes as withdrawn. Needs both companies' locks.
     """
     handoff = open_of(old_company_id)
     if handoff is None:
@@ -155,13 +163,20 @@ def rehome(*, old_company_id: int, company: Account, now: dt.datetime) -> None:
         return
     Qualification.objects.filter(handoff=handoff).update(handoff=other)
     HandoffActivity.objects.filter(handoff=handoff).update(handoff=other)
+    if not other.tasks.filter(done_at=None).exists():
+        handoff.tasks.filter(done_at=None).update(handoff=other)
     owner = handoff.owner
     end(handoff, status=Status.WITHDRAWN, now=now, by=None, reason="merged")
     _note_change(handoff, "withdrawn", now=now, cause="merged", into=other.pk, owner=owner.label if owner else "")
     other.newest_evidence_at = max(other.newest_evidence_at, handoff.newest_evidence_at)
-    other.save(update_fields=["newest_evidence_at"])
-    if owner and other.owner_id is None:
+    touched = [at for at in (other.first_touch_at, handoff.first_touch_at) if at is not None]
+    other.first_touch_at = min(touched, default=None)
+    if other.status == Status.CLAIMED:
+        other.status = awake(other)
+    other.save(update_fields=["newest_evidence_at", "first_touch_at", "status"])
+    if owner and other.owner_id is None and access.may(owner, "handoffs.work"):
         take(other, owner=owner, now=now, assigned=True)
+    speed.follow(other)
     _note_change(other, "moved", now=now, from_account=old_company_id, joined=handoff.pk)
 
 
@@ -190,7 +205,7 @@ def release(*, definition_id: int, largest: int | None, by: StaffUser, now: dt.d
             due.mark_changed([account_id for _, account_id in chunk], now=now, consumers=["evaluation"])
             released = Qualification.objects.filter(
                 pk__in=[pk for pk, _ in chunk], release=Release.WAITING, closed_at=None
-            ).update(release=Release.RELEASED)
+            ).update(release=Release.RELEASED, released_at=now)
             if released:
                 plays.look_again([pk for pk, _ in chunk], now=now)
                 audit.record(
@@ -229,8 +244,12 @@ def _is_quiet(last: Handoff | None, *, newest_at: dt.datetime, now: dt.datetime)
 
 
 def last_closed(company_ids: Iterable[int]) -> dict[int, Handoff]:
-    """The handoff of each of these companies that was closed last: its cooldown and watermark are in force."""
+    """The handoff of each of these companies that was closed last: its cooldown and watermark are in force.
+
+    One that was withdrawn as if it had not been leaves in force what was closed before it.
+    """
     rows = Handoff.objects.filter(company_id__in=company_ids, closed_at__isnull=False).order_by("closed_at", "pk")
+    rows = rows.exclude(status=Status.WITHDRAWN, cooldown_until=None)
     return {handoff.company_id: handoff for handoff in rows}
 
 

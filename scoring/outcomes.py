@@ -16,7 +16,7 @@ from accounts import due
 from accounts.models import Account, StaffUser, Stage, StageEntry
 from accounts.team import audit
 from plgops.lib.db import retried
-from scoring import routing, speed
+from scoring import plays, routing, speed
 from scoring.alerts import tell
 from scoring.handoff_states import (
     CLOSING,
@@ -80,6 +80,7 @@ def close(
     end(handoff, status=status, now=now, by=by, reason=reason, note=note, cooldown_days=meaning.cooldown_days)
     if outcome == "returned":
         reach(handoff, Stage.RETURNED, now=now)
+        plays.resume(handoff, now=now)
     if chosen is not None and chosen.is_bad_lead:
         routing.credit_back(handoff, now)
     audit.record(
@@ -126,6 +127,7 @@ def reopen(*, handoff_id: int, by: StaffUser, now: dt.datetime) -> Handoff:
         group = Q(pk=handoff.company_id) | Q(parent_id=handoff.company_id)
         Account.objects.filter(group, owner=None).update(owner=handoff.owner_id)
     StageEntry.objects.filter(stage=Stage.RETURNED, reference=reference(handoff)).delete()
+    routing.credit_again(handoff)
     due.mark_changed([handoff.company_id], now=now)
     audit.record(
         action="handoff.reopened",
@@ -133,9 +135,8 @@ def reopen(*, handoff_id: int, by: StaffUser, now: dt.datetime) -> Handoff:
         by=by,
         now=now,
         account_id=handoff.company_id,
-        detail={"outcome": str(outcome)},
+        detail={"outcome": str(outcome), "stands_still": handoff.status == Status.SNOOZED},
     )
-    routing.credit_again(handoff)
     speed.follow(handoff)
     return handoff
 

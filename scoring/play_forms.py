@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlsplit
 
 from django import forms
+from django.core.validators import MaxLengthValidator
 
-from scoring import audience
+from scoring import audience, nudge_mail, playbook
 from scoring.models import CsTask, Definition, Play, PromptRules, Purpose
 
-CONTENT = ("headline", "body", "button", "url", "style", "due_days")
+CONTENT = ("headline", "body", "button", "url", "style", "due_days", "people")
 # what a new prompt says at each moment before somebody writes better words
 MOMENTS: dict[str, dict[str, Any]] = {
     "limit_reached": {
@@ -69,7 +69,11 @@ class PlayForm(forms.Form):
         label="Rest, days", min_value=0, max_value=3650, initial=0, help_text="Not again for a company before."
     )
     priority = forms.IntegerField(
-        min_value=0, max_value=1000, initial=50, help_text="The highest meets a company first. To sales: 100."
+        min_value=0,
+        max_value=1000,
+        initial=50,
+        help_text="The highest meets a company first, and the others give way. Handing to sales has 100: above that, "
+        "a prompt or a task goes out instead of a handoff.",
     )
     convert_days = forms.IntegerField(
         label="Converts within, days", min_value=1, max_value=365, initial=30, help_text="Paid by then: credited."
@@ -85,7 +89,7 @@ class PlayForm(forms.Form):
     )
     moment = forms.ChoiceField(label="Where it may show", choices=Play.Moment.choices, required=False)
     headline = forms.CharField(max_length=80, required=False)
-    body = forms.CharField(max_length=300, required=False, widget=forms.Textarea(attrs={"rows": 3}))
+    body = forms.CharField(max_length=2000, required=False, widget=forms.Textarea(attrs={"rows": 3}))
     button = forms.CharField(label="Button", max_length=40, required=False)
     url = forms.CharField(
         label="Button leads to", max_length=500, required=False, help_text="A path of your product or an https address."
@@ -94,22 +98,43 @@ class PlayForm(forms.Form):
         label="Shown as", choices=[("banner", "A banner"), ("modal", "A dialog")], required=False, initial="banner"
     )
     due_days = forms.IntegerField(label="Due within, days", min_value=0, max_value=90, required=False, initial=3)
+    people = forms.IntegerField(
+        label="To how many people",
+        min_value=1,
+        max_value=nudge_mail.MOST_PEOPLE,
+        required=False,
+        initial=nudge_mail.PEOPLE,
+        help_text="Of the account, those who were seen last. Of a near miss about people, the one who is closest.",
+    )
 
     def __init__(self, *args: Any, action: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.action = action
         in_product, task = action in Play.IN_PRODUCT, action == Play.Action.CS_TASK
+        mail = action == Play.Action.EMAIL_NUDGE
         unused = set()
         if not in_product:
-            unused |= {"moment", "button", "url", "style", "promotional"}
+            unused |= {"moment", "style", "promotional"}
+        if not (in_product or mail):
+            unused |= {"button", "url"}
+        if not mail:
+            unused |= {"people"}
         if not task:
             unused |= {"due_days"}
-        if not (in_product or task):
+        if not (in_product or task or mail):
             unused |= {"headline", "body"}
         for name in unused:
             del self.fields[name]
         if in_product:
             self.fields["headline"].required = self.fields["button"].required = True
+            self.fields["body"].validators.append(MaxLengthValidator(300))
+        if action in (Play.Action.NUDGE, Play.Action.EMAIL_NUDGE):
+            self.fields["body"].help_text = "{needs} stands for what a near miss lacks: “1 more time, 4 days left”."
+        if mail:
+            self.fields["headline"].label = "Subject"
+            self.fields["body"].label, self.fields["url"].help_text = "Text", "An https address."
+            for name in ("headline", "body", "button", "url"):
+                self.fields[name].required = True
         if task:
             self.fields["headline"].label = "What is to be done"
             self.fields["headline"].required = True
@@ -124,9 +149,10 @@ class PlayForm(forms.Form):
 
     def clean_url(self) -> str:
         url: str = self.cleaned_data["url"].strip()
-        parts = urlsplit(url)
-        if url and not (parts.scheme == "https" and parts.netloc) and not (url.startswith("/") and url[:2] != "//"):
-            raise forms.ValidationError("Give a path that begins with “/”, or an address that begins with “https://”.")
+        if not playbook.good_url(url):
+            raise forms.ValidationError(playbook.BAD_URL)
+        if self.action == Play.Action.EMAIL_NUDGE and url.startswith("/"):
+            raise forms.ValidationError("An e-mail needs a whole address, which begins with “https://”.")
         return url
 
     def clean(self) -> dict[str, Any]:

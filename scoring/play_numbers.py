@@ -79,7 +79,7 @@ def listed(*, archived: bool) -> list[Listed]:
 
 def numbers(play_ids: Sequence[int]) -> dict[int, Numbers]:
     """By play: its numbers, without internal accounts; two queries."""
-    rows = PlayRun.objects.filter(play_id__in=play_ids, account__is_internal=False).order_by()
+    rows = PlayRun.objects.filter(_COUNTED, play_id__in=play_ids).order_by()
     by_status: dict[int, Counter[str]] = {}
     for play_id, status, number in rows.values_list("play_id", "status").annotate(number=Count("pk")):
         by_status.setdefault(play_id, Counter())[status] = number
@@ -96,6 +96,7 @@ def numbers(play_ids: Sequence[int]) -> dict[int, Numbers]:
     }
 
 
+_COUNTED = Q(account__is_internal=False, company__is_internal=False)
 _TOLD_APART = (Status.FIRED, Status.HELD_OUT, Status.DUE, Status.MUTED)
 
 
@@ -107,7 +108,7 @@ def _converted(rows: QuerySet[PlayRun]) -> QuerySet[PlayRun]:
 def runs(play: Play, *, tab: str, cursor: str = "", size: int = 25) -> Page[PlayRun]:
     """The accounts behind a number, the newest first, each with its reason."""
     condition = next((of for name, _, of in TABS if name == tab), Q())
-    rows = PlayRun.objects.filter(condition, play=play, account__is_internal=False)
+    rows = PlayRun.objects.filter(condition, _COUNTED, play=play)
     if tab == "converted":
         rows = _converted(rows)
     rows = rows.select_related("account", "winner", "task__owner")
@@ -122,8 +123,10 @@ def history(play: Play) -> list[AuditEntry]:
 
 @dataclass(frozen=True, slots=True)
 class Met:
-    """What people did about a prompt: how many people saw it, clicked, dismissed, and converted as the product says."""
+    """What people did about a prompt: how many people were given it, saw it, clicked, dismissed, and converted as the
+    product says."""
 
+    given: int
     seen: int
     clicked: int
     dismissed: int
@@ -131,9 +134,14 @@ class Met:
 
 
 def met(play: Play) -> Met:
-    """One query."""
-    found = PromptView.objects.filter(run__play=play).aggregate(
-        seen=Count("pk"), clicked=Count("clicked_at"), dismissed=Count("dismissed_at"), converted=Count("converted_at")
+    """One query; without internal accounts."""
+    rows = PromptView.objects.filter(run__play=play, run__account__is_internal=False, run__company__is_internal=False)
+    found = rows.aggregate(
+        given=Count("pk"),
+        seen=Count("first_seen_at"),
+        clicked=Count("clicked_at"),
+        dismissed=Count("dismissed_at"),
+        converted=Count("converted_at"),
     )
     return Met(**found)
 
@@ -169,7 +177,11 @@ def would_fire(play: Play, *, now: dt.datetime) -> Would:
     since = now - dt.timedelta(days=LOOK_BACK_DAYS)
     rows = (
         Qualification.objects.filter(
-            definition=play.definition_id, opened_at__gte=since, account__merged_into=None, account__is_internal=False
+            Q(account__parent=None) | Q(account__parent__is_internal=False),
+            definition=play.definition_id,
+            opened_at__gte=since,
+            account__merged_into=None,
+            account__is_internal=False,
         )
         .select_related("account", "account__parent")
         .defer("evidence")
@@ -179,7 +191,8 @@ def would_fire(play: Play, *, now: dt.datetime) -> Would:
     would = Would(qualified=min(len(found), MOST_LOOKED_AT), capped=len(found) > MOST_LOOKED_AT)
     known = {}
     if play.pk and play.holdout_percent:
-        known = dict(PlayArm.objects.filter(play_id=play.pk).values_list("company_id", "arm"))
+        companies = {episode.account.company_id for episode in found}
+        known = dict(PlayArm.objects.filter(play_id=play.pk, company__in=companies).values_list("company_id", "arm"))
     asked = audience.parse(play.audience)
     last: dict[int, dt.datetime] = {}
     for episode in reversed(found[:MOST_LOOKED_AT]):

@@ -10,6 +10,7 @@ import datetime as dt
 import secrets
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.db import transaction
 from django.utils.text import slugify
@@ -36,6 +37,8 @@ EDITABLE = (
     "moment",
     "content",
 )
+RANGES = {"holdout_percent": (0, 90), "priority": (0, 1000), "convert_days": (1, 365), "cooldown_days": (0, 3650)}
+BAD_URL = "Give a path that begins with “/”, or an address that begins with “https://”."
 TRANSITIONS: dict[tuple[str, str], str] = {
     ("draft", "start"): "live",
     ("paused", "start"): "live",
@@ -119,7 +122,8 @@ def edit(*, play_id: int, values: dict[str, Any], by: StaffUser, now: dt.datetim
     _require(by)
     checked = _checked(values)
     with transaction.atomic():
-        play = Play.objects.select_for_update().get(pk=play_id)
+        play = Play.objects.select_for_update(no_key=True).get(pk=play_id)
+        _in_order(checked.get("starts_on", play.starts_on), checked.get("ends_on", play.ends_on))
         before = _told(play)
         for name, value in checked.items():
             setattr(play, name, value)
@@ -138,7 +142,7 @@ def move(*, play_id: int, verb: str, by: StaffUser, now: dt.datetime) -> Play:
     """
     _require(by)
     with transaction.atomic():
-        play = Play.objects.select_for_update().get(pk=play_id)
+        play = Play.objects.select_for_update(no_key=True).get(pk=play_id)
         try:
             status = TRANSITIONS[play.status, verb]
         except KeyError:
@@ -181,13 +185,29 @@ def _checked(values: dict[str, Any]) -> dict[str, Any]:
             audience.parse(values["audience"])
         except audience.BadAudience as error:
             raise Refused(str(error)) from error
-    for name, low, high in (("holdout_percent", 0, 90), ("priority", 0, 1000), ("convert_days", 1, 365)):
+    for name, (low, high) in RANGES.items():
         if name in values and not low <= values[name] <= high:
             raise Refused(f"{name.replace('_', ' ').capitalize()} is from {low} to {high}.")
-    starts, ends = values.get("starts_on"), values.get("ends_on")
+    if "content" in values and not good_url(str(values["content"].get("url", ""))):
+        raise Refused(BAD_URL)
+    _in_order(values.get("starts_on"), values.get("ends_on"))
+    return values
+
+
+def _in_order(starts: dt.date | None, ends: dt.date | None) -> None:
     if starts and ends and ends < starts:
         raise Refused("It ends before it starts.")
-    return values
+
+
+def good_url(url: str) -> bool:
+    """Whether a button may lead there: nowhere, a path of the product, or an https address; not what a browser would
+    read as something else (`//host`, `/\\host`, a tab in between)."""
+    if not url:
+        return True
+    if any(letter in "\\\x7f" or letter <= " " for letter in url):
+        return False
+    parts = urlsplit(url)
+    return (url[0] == "/" and url[:2] != "//") or (parts.scheme == "https" and bool(parts.hostname))
 
 
 def _told(play: Play) -> dict[str, Any]:

@@ -12,10 +12,12 @@ import datetime as dt
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from accounts.models import Account
+from django.db.models import Exists, F, OuterRef
+
+from accounts.models import Account, Membership
 from accounts.workspace import zone
-from scoring import audience, holdout
-from scoring.models import Play, PlayArm, PlayRun, Qualification
+from scoring import audience, holdout, muting
+from scoring.models import Handoff, Play, PlayArm, PlayRun, Qualification
 
 Action = Play.Action
 Status = PlayRun.Status
@@ -120,9 +122,43 @@ def note_opened(found: Desk, episodes: Iterable[Qualification], *, now: dt.datet
         PlayRun.objects.bulk_create(rows, batch_size=500, ignore_conflicts=True)
 
 
+def look_again_at(company_id: int, *, now: dt.datetime) -> None:
+    """Nobody works this company any more: what waits about it is looked at now."""
+    PlayRun.objects.filter(company_id=company_id, due_at__gt=now, status=Status.MUTED).update(due_at=now)
+
+
 def look_again(episode_ids: Collection[int], *, now: dt.datetime) -> None:
     """These episodes were released: whatever waits about them is due now."""
     PlayRun.objects.filter(qualification_id__in=episode_ids, due_at__gt=now).update(due_at=now)
+
+
+def resume(handoff: Handoff, *, now: dt.datetime) -> None:
+    """The company is self-serve again: prompts and nudges that gave way to this handoff are decided once more.
+
+    Under the company's lock. Not of plays that were started again since: those make up for nothing.
+    """
+    gave_way = PlayRun.objects.filter(
+        company_id=handoff.company_id,
+        status=Status.OUTRANKED,
+        winner__action=Action.SALES_HANDOFF,
+        decided_at__gte=handoff.opened_at - AT_ONCE,
+        qualification__closed_at=None,
+        qualification__isnull=False,
+        play__action__in=Play.OUTREACH,
+        play__status=Play.Status.LIVE,
+        created_at__gte=F("play__live_since"),
+    )
+    PlayRun.objects.filter(pk__in=list(gave_way.values_list("pk", flat=True))).update(
+        status=Status.DUE, reason="", winner=None, due_at=now, decided_at=None
+    )
+
+
+def left_alone(account_ids: Collection[int]) -> frozenset[int]:
+    """Those of these accounts that have people, none of whom may be contacted; one query."""
+    members = Membership.objects.filter(account_id=OuterRef("pk"), valid_to=None)
+    may = members.filter(user__do_not_contact=False, user__contact_refused_at=None)
+    rows = Account.objects.filter(Exists(members), ~Exists(may), pk__in=account_ids)
+    return frozenset(rows.values_list("pk", flat=True))
 
 
 def handoff_wanted(
@@ -140,7 +176,7 @@ def handoff_wanted(
     refused: list[PlayRun] = []
     winner: Play | None = None
     for play in plays:
-        status, reason, by = _against(found, play, winner, account, company, own, firms, now=now)
+        status, reason, by = _against(found, play, winner, episode, account, company, own, firms, now=now)
         if not status:
             winner = play
         else:
@@ -196,14 +232,21 @@ def rests_until(play: Play, fired: Sequence[Fired], *, now: dt.datetime) -> dt.d
     return until if until > now else None
 
 
-def outranking(play: Play, fired: Iterable[Fired], *, now: dt.datetime) -> Play | None:
-    """What faces the company already and goes before this play; None for what faces nobody, or is no promotion."""
+def outranking(play: Play, fired: Iterable[Fired], *, with_sales: bool = True, now: dt.datetime) -> Play | None:
+    """What faces the company already and goes before this play; None for what faces nobody, or is no promotion.
+
+    `with_sales`: sales has the company still; a handoff that has ended faces nobody.
+    """
     if not faces(play):
         return None
     others = [
         one.play
         for one in fired
-        if one.at > now - AT_ONCE and one.play.pk != play.pk and faces(one.play) and one.play.action != play.action
+        if one.at > now - AT_ONCE
+        and one.play.pk != play.pk
+        and faces(one.play)
+        and one.play.action != play.action
+        and (with_sales or one.play.action != Action.SALES_HANDOFF)
     ]
     return next((other for other in others if _rank(other) > _rank(play)), None)
 
@@ -219,14 +262,14 @@ def _rank(play: Play) -> tuple[int, int]:
 
 def _is_meant(play: Play, episode: Qualification) -> bool:
     """What opened before the play was live is not its business, unless somebody released it since."""
-    since = play.live_since
-    return episode.release == Qualification.Release.RELEASED or since is None or episode.opened_at >= since
+    return play.live_since is None or (episode.released_at or episode.opened_at) >= play.live_since
 
 
 def _against(
     found: Desk,
     play: Play,
     winner: Play | None,
+    episode: Qualification,
     account: Account,
     company: Account,
     own: audience.Facts,
@@ -243,24 +286,53 @@ def _against(
     if winner is not None:
         return Status.OUTRANKED, f"{winner.name} hands it over.", winner
     if until := rests_until(play, fired, now=now):
-        return Status.COOLING, f"Fired for this company before; rests until {until:%-d %b %Y}.", None
+        return Status.COOLING, f"Fired for this company before; rests until {day_words(until)}.", None
     if play.holdout_percent or any(arm.play_id == play.pk and arm.company_id == company.pk for arm in found.arms):
         arms = holdout.arms([(play, company.pk)], found.arms, now=now)
         if arms[play.pk, company.pk] == holdout.Arm.HELD_OUT:
             return Status.HELD_OUT, "Drawn into the hold-out: stays self-serve.", None
-    other = _goes_first(found, play, company, own, firms, now=now) or outranking(play, fired, now=now)
+    other = _goes_first(found, play, episode, company, own, firms, now=now) or outranking(play, fired, now=now)
     if other is not None:
         return Status.OUTRANKED, f"{other.name} goes first: priority {other.priority}, this {play.priority}.", other
     return "", "", None
 
 
+def _has_address(account_id: int) -> bool:
+    """Whether anybody of the account can be written to."""
+    people = Membership.objects.filter(account=account_id, valid_to=None, user__merged_into=None)
+    may = people.filter(user__do_not_contact=False, user__contact_refused_at=None)
+    return may.exclude(user__email="").exists()
+
+
 def _goes_first(
-    found: Desk, play: Play, company: Account, own: audience.Facts, firms: audience.Facts, *, now: dt.datetime
+    found: Desk,
+    play: Play,
+    episode: Qualification,
+    company: Account,
+    own: audience.Facts,
+    firms: audience.Facts,
+    *,
+    now: dt.datetime,
 ) -> Play | None:
-    """A play of the same definition that faces the company with a higher priority, and is going to."""
+    """A play with a higher priority that is going to face the company because of this episode: it has a run that is
+    due, and nothing that can be known keeps it. What would only wait, or reach nobody, takes nothing from sales."""
+    higher = [
+        other
+        for other in found.by_definition.get(play.definition_id, ())
+        if other.action != play.action and faces(other) and _rank(other) > _rank(play)
+    ]
+    if not higher:
+        return None
+    runs = PlayRun.objects.filter(qualification=episode, play__in=higher, status=Status.DUE)
+    due = set(runs.values_list("play_id", flat=True))
+    if not due or left_alone([episode.account_id]):
+        return None
+    is_muted = company.pk in muting.muted([company.pk], now=now)
     known = {(arm.play_id, arm.company_id): arm.arm for arm in found.arms}
-    for other in found.by_definition.get(play.definition_id, ()):
-        if other.action == play.action or not faces(other) or _rank(other) < _rank(play):
+    for other in higher:
+        if other.pk not in due or (is_muted and other.action in Play.OUTREACH):
+            continue
+        if other.action == Play.Action.EMAIL_NUDGE and not _has_address(episode.account_id):
             continue
         if audience.outside(audience.parse(other.audience), own, firms):
             continue
@@ -269,3 +341,9 @@ def _goes_first(
         if treated and rests_until(other, found.fired.get(company.pk, []), now=now) is None:
             return other
     return None
+
+
+def day_words(at: dt.datetime) -> str:
+    """The day of a moment in the workspace's zone, in words."""
+    local = at.astimezone(zone())
+    return f"{local.day} {local:%b %Y}"

@@ -3,24 +3,26 @@
 A prompt is a run of a play that fired (scoring/firing.py) and is not over. At most one is due at a time: the highest
 priority among those of the person's accounts. What is promotional waits while a rep works the company or an urgent
 ticket is open, is left out for who must not be contacted, is not shown again within AGAIN, and counts for one cap
-over all plays; a notice that is not promotional is always due. Reads are few and by index: three where nothing is due.
+over all plays; a notice that is not promotional is always due. The first time that a person is given a promotion is
+written down under the person's lock, so that two devices that ask at once do not get past the cap. Reads are few and
+by index: three where nothing is due.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from accounts.models import Membership, ProductUser, StaffUser, UserKey
 from accounts.team import audit
 from plgops.lib import access
 from plgops.lib.db import in_one_transaction
 from scoring import muting, plays
-from scoring.models import Play, PlayRun, PromptRules, PromptView
+from scoring.models import Play, PlayRun, PromptRules, PromptView, Qualification
 
 AGAIN = dt.timedelta(hours=24)  # a promotion that was seen and neither taken nor dismissed is not shown before
 EVENTS = ("seen", "clicked", "dismissed", "converted")
@@ -54,28 +56,50 @@ def due_for(user_key: str, *, moment: str, now: dt.datetime) -> Prompt | None:
     user = _person(user_key)
     if user is None:
         return None
-    shown = _shown(user, moment=moment, now=now)
+    companies = _companies(user)
+    shown = _shown(companies, moment=moment, now=now)
     if not shown:
         return None
     views = {view.run_id: view for view in PromptView.objects.filter(user=user, run__in=shown)}
     open_runs = [run for run in shown if not _is_done(views.get(run.pk))]
     promotions = [run for run in open_runs if run.play.promotional]
     if promotions:
-        barred = _barred(user, promotions, views, now=now)
+        barred = _barred(user, promotions, views, companies, now=now)
         open_runs = [run for run in open_runs if run.pk not in barred]
-    if not open_runs:
-        return None
-    return as_prompt(max(open_runs, key=lambda run: (run.play.priority, -run.play_id, -run.pk)))
+    for run in sorted(open_runs, key=lambda run: (-run.play.priority, run.play_id, run.pk)):
+        if not run.play.promotional or run.pk in views or offer(run, user.pk, now=now):
+            return as_prompt(run)
+    return None
+
+
+def offer(run: PlayRun, user_id: int, *, now: dt.datetime) -> bool:
+    """Write down that the person is given this promotion; False if the cap is full by now, or they must be left alone.
+
+    Under the person's lock, taken after no other but in a transaction of its own.
+    """
+
+    def write() -> bool:
+        user = ProductUser.objects.select_for_update(no_key=True).get(pk=user_id)
+        met = _met(user, now=now)
+        if user.is_left_alone or (met is not None and met.is_full and run.pk not in met.runs):
+            return False
+        # one statement; whose first offer is written already keeps it
+        view = PromptView(run=run, user=user, promotional=run.play.promotional, offered_at=now)
+        PromptView.objects.bulk_create([view], ignore_conflicts=True)
+        return True
+
+    return in_one_transaction(write)
 
 
 def as_prompt(run: PlayRun) -> Prompt:
     """A run as the product shows it."""
-    return of_play(run.play, run.pk)
+    return of_play(run.play, run.pk, detail=run.detail)
 
 
-def of_play(play: Play, number: int = 0) -> Prompt:
-    """A play's prompt as it would be shown."""
-    content = play.content
+def of_play(play: Play, number: int = 0, *, detail: dict[str, Any]) -> Prompt:
+    """A play's prompt as it is shown about a run with this detail: `{needs}` is what a near miss lacks."""
+    needs = needed(detail)
+    content = {name: value.replace("{needs}", needs) for name, value in play.content.items() if isinstance(value, str)}
     return Prompt(
         id=number,
         play=play.slug,
@@ -87,6 +111,14 @@ def of_play(play: Play, number: int = 0) -> Prompt:
         button=str(content.get("button", "")),
         url=str(content.get("url", "")),
     )
+
+
+def needed(detail: dict[str, Any]) -> str:
+    """What a near miss lacks and how long there is for it: “1 more time, 4 days left”; "" for what is none."""
+    needs, left = str(detail.get("needs") or ""), detail.get("days_left")
+    if not needs or not isinstance(left, int):
+        return needs
+    return f"{needs}, {left} day{'' if left == 1 else 's'} left" if left else f"{needs}, today is the last day"
 
 
 def record(user_key: str, run_id: int, event: str, *, now: dt.datetime) -> bool:
@@ -130,12 +162,18 @@ def _record(run: PlayRun, user: ProductUser, event: str, *, now: dt.datetime) ->
     view, is_new = PromptView.objects.get_or_create(
         run=run,
         user=user,
-        defaults={"promotional": run.play.promotional, "first_seen_at": now, "last_seen_at": now},
+        defaults={
+            "promotional": run.play.promotional,
+            "offered_at": now,
+            "first_seen_at": now,
+            "last_seen_at": now,
+        },
     )
+    first = PromptView.objects.filter(pk=view.pk, first_seen_at=None).update(first_seen_at=now, last_seen_at=now)
     if event == "seen":
-        if not is_new:
+        if not (is_new or first):
             PromptView.objects.filter(pk=view.pk, last_seen_at__lt=now).update(last_seen_at=now)
-        return is_new
+        return bool(is_new or first)
     column = f"{event}_at"
     return bool(PromptView.objects.filter(pk=view.pk, **{f"{column}__isnull": True}).update(**{column: now}))
 
@@ -145,25 +183,38 @@ def _person(user_key: str) -> ProductUser | None:
     return row.user if row is not None else None
 
 
-def _shown(user: ProductUser, *, moment: str, now: dt.datetime) -> list[PlayRun]:
-    """What the plays show in the person's accounts at this moment; two queries."""
+def _companies(user: ProductUser) -> dict[int, int]:
+    """The accounts that the person is in now, each with its company; one query."""
     rows = Membership.objects.filter(user=user, valid_to=None, account__merged_into=None, account__is_internal=False)
-    mine = dict(rows.values_list("account_id", "account__parent_id"))
-    if not mine:
-        return []
+    return {account: parent or account for account, parent in rows.values_list("account_id", "account__parent_id")}
+
+
+def _shown(companies: dict[int, int], *, moment: str, now: dt.datetime) -> list[PlayRun]:
+    """What the plays show in these accounts at this moment; one query, none without accounts."""
+    return [run for run in running(companies, now=now) if _fits(run.play, moment)] if companies else []
+
+
+def running(account_ids: Collection[int], *, now: dt.datetime) -> list[PlayRun]:
+    """What the plays show in these accounts, wherever in the product; the newest 200, with their plays. One query."""
+    made = Qualification.objects.filter(
+        account_id=OuterRef("account_id"), definition_id=OuterRef("play__definition_id"), closed_at=None
+    )
     runs = (
         PlayRun.objects.filter(
-            Q(qualification=None) | Q(qualification__closed_at=None),
-            company_id__in={parent or account for account, parent in mine.items()},
+            # what qualified and still does; what was a near miss and still is one
+            Q(qualification__isnull=False, qualification__closed_at=None) | Q(qualification=None) & ~Exists(made),
+            account_id__in=account_ids,
             status=PlayRun.Status.FIRED,
             ended_at=None,
+            shows_until__gt=now,
             play__action__in=Play.IN_PRODUCT,
             play__status=Play.Status.LIVE,
+            play__definition__archived_at=None,
         )
         .select_related("play")
-        .order_by("pk")[:200]
+        .order_by("-pk")[:200]
     )
-    return [run for run in runs if run.account_id in mine and _fits(run.play, moment) and plays.is_on(run.play, now)]
+    return [run for run in runs if plays.is_on(run.play, now)]
 
 
 def _fits(play: Play, moment: str) -> bool:
@@ -176,23 +227,47 @@ def _is_done(view: PromptView | None) -> bool:
     return view is not None and bool(view.clicked_at or view.dismissed_at or view.converted_at)
 
 
+@dataclass(frozen=True, slots=True)
+class Met:
+    """Which promotions the person was given in the days of the cap, and whether that is as many as it allows."""
+
+    runs: frozenset[int]
+    is_full: bool
+
+
+def _met(user: ProductUser, *, now: dt.datetime) -> Met | None:
+    """None: there is no cap. Two queries."""
+    rules = PromptRules.objects.filter(pk=1).first()
+    if rules is None or not rules.enabled:
+        return None
+    since = now - dt.timedelta(days=rules.cap_days)
+    lately = PromptView.objects.filter(Q(offered_at__gt=since) | Q(last_seen_at__gt=since), user=user, promotional=True)
+    runs = frozenset(lately.values_list("run_id", flat=True))
+    return Met(runs, len(runs) >= rules.cap)
+
+
 def _barred(
-    user: ProductUser, promotions: Sequence[PlayRun], views: dict[int, PromptView], *, now: dt.datetime
+    user: ProductUser,
+    promotions: Sequence[PlayRun],
+    views: dict[int, PromptView],
+    companies: dict[int, int],
+    *,
+    now: dt.datetime,
 ) -> set[int]:
     """Which of these promotions the person does not meet now."""
     if user.is_left_alone:
         return {run.pk for run in promotions}
-    barred = {run.pk for run in promotions if run.pk in views and views[run.pk].last_seen_at > now - AGAIN}
-    rules = PromptRules.objects.filter(pk=1).first()
-    if rules is not None and rules.enabled:
-        since = now - dt.timedelta(days=rules.cap_days)
-        lately = PromptView.objects.filter(user=user, promotional=True, first_seen_at__gt=since)
-        met = set(lately.values_list("run_id", flat=True)[: rules.cap + len(promotions)])
-        # one that was met already is no further one
-        barred |= {run.pk for run in promotions if run.pk not in met and len(met) >= rules.cap}
-    left = {run.company_id for run in promotions if run.pk not in barred}
+    barred = set()
+    for run in promotions:
+        seen_at = views[run.pk].last_seen_at if run.pk in views else None
+        if seen_at is not None and seen_at > now - AGAIN:
+            barred.add(run.pk)
+    met = _met(user, now=now)
+    if met is not None and met.is_full:  # one that was met already is no further one
+        barred |= {run.pk for run in promotions if run.pk not in met.runs}
+    left = {companies[run.account_id] for run in promotions if run.pk not in barred}
     mutes = muting.muted(left, now=now) if left else {}
-    return barred | {run.pk for run in promotions if run.company_id in mutes}
+    return barred | {run.pk for run in promotions if companies[run.account_id] in mutes}
 
 
 def as_json(prompt: Prompt) -> dict[str, Any]:

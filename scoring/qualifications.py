@@ -25,6 +25,7 @@ from accounts import lifecycle
 from accounts.models import Account
 from accounts.workspace import day_of
 from plgops.lib import days
+from scoring.crm import news
 from scoring.definitions import LiveRule
 from scoring.models import Purpose, Qualification
 from scoring.rules import tree
@@ -163,6 +164,7 @@ def open_episodes(opening: Sequence[Opening], *, now: dt.datetime) -> list[Quali
             entries = lifecycle.unknown(entries)
         # what follows from this stage is as quiet as its cause
         lifecycle.reach_many(entries, now=now, cause=cause, importing=is_quiet)
+    news.look_again({one.account.pk for one in opening}, now=now)
     return episodes
 
 
@@ -193,3 +195,4 @@ def apply(decision: Decision, episode: Qualification, *, now: dt.datetime, today
     elif decision.step is Step.CLOSE:
         episode.closed_at, episode.close_cause = now, decision.close_cause
         episode.save(update_fields=["closed_at", "close_cause"])
+        news.look_again([episode.account_id], now=now)

@@ -29,10 +29,12 @@ from scoring.reasons import event_type_names
 PAGE = 30  # more than a screen shows; the next ones come as one scrolls
 COUNT_CAP = 100  # a tab says "99+" from here on
 SPARK_DAYS = 14
+SOON = dt.timedelta(hours=1)
 TABS = {"new": "New", "mine": "Mine", "due": "Due", "snoozed": "Snoozed", "team": "Team", "done": "Done"}
 _SORTED_BY = {"done": "-closed_at", "snoozed": "snoozed_until"}
 SORTS = {
     "newest": "Newest evidence",
+    "due": "Due first",
     "waiting": "Waiting longest",
     "seats": "Most seats",
     "mrr": "Highest MRR",
@@ -119,6 +121,10 @@ class Row:
     task: NextTask | None = None
     task_days: int = 0  # until it is due; negative: overdue
     until: dt.datetime | None = None  # asleep until then
+    due: dt.datetime | None = None  # to be claimed, or first touched, by then
+    due_what: str = ""
+    due_tone: str = ""  # bad: it is past; warn: within SOON
+    late: dt.timedelta | None = None
 
 
 # what a line shows; the company's traits and the owner's password stay in the database
@@ -132,6 +138,7 @@ _SHOWN = (
     "assigned",
     "snoozed_until",
     "woken_at",
+    "due_at",
     *("company__name", "company__plan", "company__seats", "company__mrr"),
     *("owner__first_name", "owner__last_name", "owner__username"),
 )
@@ -162,8 +169,8 @@ def queue(filters: Filters, *, user: StaffUser) -> QuerySet[Handoff]:
 
 def page(filters: Filters, *, user: StaffUser, cursor: str = "") -> Page[Handoff]:
     """One page of the queue in its order, after `cursor`."""
-    by = {"waiting": "opened_at", "seats": "-company_size", "mrr": "-company_size"}.get(filters.sort, "")
-    by = by or _SORTED_BY.get(filters.tab, "-newest_evidence_at")
+    columns = {"waiting": "opened_at", "due": "due_at", "seats": "-company_size", "mrr": "-company_size"}
+    by = columns.get(filters.sort, "") or _SORTED_BY.get(filters.tab, "-newest_evidence_at")
     rows = queue(filters, user=user).select_related("company", "owner").only(*_SHOWN)
     if by == "-company_size":
         # as an expression: by the account's own index PostgreSQL would walk through all accounts to find the few here
@@ -225,9 +232,19 @@ def rows_of(handoffs: Sequence[Handoff], *, now: dt.datetime, filters: Filters) 
                 task=tasks.get(handoff.pk),
                 task_days=next_tasks.days_left(tasks[handoff.pk], now=now) if handoff.pk in tasks else 0,
                 until=handoff.snoozed_until if not handoff.closed_at else None,
+                due=handoff.due_at,
+                due_what="First touch" if handoff.owner_id else "Claim",
+                due_tone=_due_tone(handoff.due_at, now=now),
+                late=now - handoff.due_at if handoff.due_at and handoff.due_at < now else None,
             )
         )
     return rows
+
+
+def _due_tone(due_at: dt.datetime | None, *, now: dt.datetime) -> str:
+    if due_at is None or due_at > now + SOON:
+        return ""
+    return "bad" if due_at < now else "warn"
 
 
 def _badge(handoff: Handoff, tab: str) -> tuple[str, str, str] | None:

@@ -19,8 +19,8 @@ from scoring import ladder, routing
 from scoring.handoff_states import NotAllowed, Refused
 from scoring.ladder import BadLadder, Step
 from scoring.models import (
-    Definition,
     Leave,
+    Play,
     PoolMember,
     RoutingLadder,
     RoutingPool,
@@ -48,11 +48,11 @@ def publish(
     """Make this the ladder in force, over version `replaces`. BadLadder, or Stale when another one came before."""
     _require(by, "routing.edit")
     read = ladder.read(steps)
-    _check(read)
     if routing.current().number != replaces:
         raise Stale
     try:
         with transaction.atomic():
+            _check(read)
             made = RoutingLadder.objects.create(
                 number=replaces + 1, steps=ladder.write(read), reason=reason.strip(), published_at=now, published_by=by
             )
@@ -69,8 +69,12 @@ def publish(
 
 
 def _check(steps: tuple[Step, ...]) -> None:
-    """Pools that are there and people who work handoffs; BadLadder names the first that is not."""
-    pools = {p.pk: p for p in RoutingPool.objects.filter(pk__in=ladder.pools_of(steps))}
+    """Pools that are there and people who work handoffs; BadLadder names the first that is not.
+
+    The pools are locked: none is retired before the ladder that leads to it is in force.
+    """
+    found = RoutingPool.objects.select_for_update(no_key=True).filter(pk__in=ladder.pools_of(steps)).order_by("pk")
+    pools = {p.pk: p for p in found}
     for step in steps:
         if step.pool is not None and (step.pool not in pools or pools[step.pool].retired_at):
             raise BadLadder(f"{step.label}: choose a pool that is in use.")
@@ -187,7 +191,7 @@ def remove_leave(*, leave_id: int, by: StaffUser, now: dt.datetime) -> Leave:
 def save_policy(
     *,
     policy_id: int | None,
-    definition: Definition | None,
+    play: Play | None,
     fields: Mapping[str, Any],
     edition: int,
     by: StaffUser,
@@ -197,8 +201,8 @@ def save_policy(
     _require(by, "routing.edit")
     if not (fields.get("claim_minutes") or fields.get("touch_minutes")):
         raise Refused("Give at least one target.")
-    policy = _locked(SpeedPolicy, policy_id, edition) if policy_id else SpeedPolicy(definition=definition)
-    if not policy_id and SpeedPolicy.objects.filter(definition=definition).exists():
+    policy = _locked(SpeedPolicy, policy_id, edition) if policy_id else SpeedPolicy(play=play)
+    if not policy_id and SpeedPolicy.objects.filter(play=play).exists():
         raise Refused("It has a policy already; change that one.")
     names = ("is_on", "claim_minutes", "touch_minutes", "warn_percent", "reroute_after", "escalate_after", "calendar")
     for name in names:

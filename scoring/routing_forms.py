@@ -8,8 +8,9 @@ from typing import Any
 from django import forms
 
 from accounts.models import BusinessCalendar, StaffUser
+from accounts.team import calendars
 from scoring import ladder
-from scoring.models import Definition, RoutingPool
+from scoring.models import Play, RoutingPool
 
 DATE = {"type": "date"}
 
@@ -218,9 +219,11 @@ class LeaveForm(forms.Form):
 class PolicyForm(forms.Form):
     """A speed policy."""
 
-    definition = forms.ModelChoiceField(
-        label="For",
-        queryset=Definition.objects.filter(archived_at=None, purpose__in=("pql", "expansion")).order_by("name"),
+    play = forms.ModelChoiceField(
+        label="For what this play hands over",
+        queryset=Play.objects.filter(action=Play.Action.SALES_HANDOFF)
+        .exclude(status=Play.Status.ARCHIVED)
+        .order_by("name"),
         required=False,
         empty_label="Everything that has no policy of its own",
     )
@@ -260,6 +263,80 @@ class PolicyForm(forms.Form):
         help_text="All minutes here count in them.",
     )
     edition = forms.IntegerField(min_value=0, widget=forms.HiddenInput)
+
+
+def _day(words: str, help_text: str = "") -> forms.CharField:
+    return forms.CharField(label=words, required=False, max_length=200, help_text=help_text)
+
+
+class CalendarForm(forms.Form):
+    """Open hours of a week, closed dates, and dates with hours of their own, as people type them."""
+
+    name = forms.CharField(label="Name", max_length=100)
+    time_zone = forms.CharField(label="Time zone", max_length=64, help_text="Like Europe/Berlin.")
+    mon = _day("Monday", "Like 09:00-12:30, 13:30-17:00. Empty: closed. 24:00 ends a day.")
+    tue, wed, thu = _day("Tuesday"), _day("Wednesday"), _day("Thursday")
+    fri, sat, sun = _day("Friday"), _day("Saturday"), _day("Sunday")
+    holidays = forms.CharField(
+        label="Closed dates",
+        required=False,
+        max_length=20_000,
+        widget=forms.Textarea(attrs={"rows": 4}),
+        help_text="One a line, like 2026-12-25.",
+    )
+    overrides = forms.CharField(
+        label="Dates with hours of their own",
+        required=False,
+        max_length=20_000,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="One a line, like 2026-12-24 09:00-12:00. They beat the week and the closed dates.",
+    )
+    was = forms.CharField(required=False, max_length=16, widget=forms.HiddenInput)
+
+    @classmethod
+    def of(cls, row: BusinessCalendar) -> dict[str, str]:
+        """What the form begins with for a stored calendar."""
+        dated = [f"{day} {_spans_text(spans)}".strip() for day, spans in sorted(row.overrides.items())]
+        return {
+            "name": row.name,
+            "time_zone": row.time_zone,
+            **{day: _spans_text(row.hours.get(day, ())) for day in WEEK},
+            "holidays": "\n".join(row.holidays),
+            "overrides": "\n".join(dated),
+            "was": calendars.mark_of(row),
+        }
+
+    def told(self) -> dict[str, Any]:
+        """What was typed, as `calendars.save` takes it. Times and dates are judged there."""
+        data = self.cleaned_data
+        lines = [line.split(None, 1) for line in data["overrides"].splitlines() if line.strip()]
+        return {
+            "name": data["name"],
+            "time_zone": data["time_zone"].strip(),
+            "hours": {day: spans for day in WEEK if (spans := _spans(data[day]))},
+            "holidays": data["holidays"].split(),
+            "overrides": {day: _spans(rest[0] if rest else "") for day, *rest in lines},
+            "was": data["was"],
+        }
+
+
+WEEK = {
+    "mon": "Monday",
+    "tue": "Tuesday",
+    "wed": "Wednesday",
+    "thu": "Thursday",
+    "fri": "Friday",
+    "sat": "Saturday",
+    "sun": "Sunday",
+}
+
+
+def _spans(text: str) -> list[list[str]]:
+    return [[part.strip() for part in span.replace("–", "-").split("-")] for span in _words(text)]
+
+
+def _spans_text(spans: Sequence[Sequence[str]]) -> str:
+    return ", ".join("-".join(span) for span in spans)
 
 
 def _words(text: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from scoring.views import routing, routing_people, speed
+from scoring.views import hours, routing, routing_people, speed
 
 urlpatterns = [
     path("", routing.index, name="routing"),
@@ -17,6 +17,9 @@ urlpatterns = [
     path("speed/", speed.index, name="routing_speed"),
     path("speed/new/", speed.policy, name="routing_policy_new"),
     path("speed/<int:policy_id>/", speed.policy, name="routing_policy"),
+    path("hours/", hours.index, name="routing_hours"),
+    path("hours/new/", hours.calendar, name="routing_calendar_new"),
+    path("hours/<int:calendar_id>/", hours.calendar, name="routing_calendar"),
     path("assignments/", routing_people.log, name="routing_assignments"),
     path("of/<int:handoff_id>/", routing_people.of_handoff, name="routing_of_handoff"),
 ]

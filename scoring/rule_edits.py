@@ -64,21 +64,22 @@ def proposals(*, outcome: str, code: str, since: dt.datetime) -> list[Proposed]:
 
     Five queries. Definitions with fewer than FEWEST of them, and such for which nothing sets them apart, have none.
     """
-    ended = Handoff.objects.filter(closed_at__gte=since).order_by("-closed_at", "-pk")
+    ended = Handoff.objects.filter(closed_at__gte=since, company__is_internal=False).order_by("-closed_at", "-pk")
     bad = _opened(ended.filter(status=outcome, outcome_reason=code)[:MOST])
     if len(bad) < FEWEST:
         return []
     good = _opened(ended.filter(status=Handoff.Status.WON)[:MOST])
-    found_by = _definitions({*bad, *good})
-    traits = _traits({*bad.values(), *good.values()})
+    opened = bad | good
+    found_by = _definitions(opened)
+    traits = _traits({(account, opened[pk]) for its in found_by.values() for pk, of in its.items() for account in of})
     told = []
     rows = Definition.objects.filter(
         pk__in=found_by, level=Level.ACCOUNT, archived_at=None, live_version__isnull=False
     )  # in a rule about people a trait would be a person's
     for definition in rows.select_related("live_version").order_by("name", "pk"):
-        its = found_by[definition.pk]
-        ours = [traits[bad[pk]] for pk in its if pk in bad]
-        wins = [traits[good[pk]] for pk in its if pk in good]
+        its = {pk: [traits[account, opened[pk]] for account in of] for pk, of in found_by[definition.pk].items()}
+        ours = [standings for pk, standings in its.items() if pk in bad]
+        wins = [standings for pk, standings in its.items() if pk in good]
         edits = sorted(_edits(ours, wins), key=lambda edit: (-edit.gain, edit.loses, edit.english))[:SHOWN]
         if edits:
             told.append(Proposed(definition, edits, len(ours), len(wins)))
@@ -97,41 +98,43 @@ def document(definition: Definition, condition: Condition) -> dict[str, Any]:
     return edited
 
 
-Opened = tuple[int, int]  # a company, and the workspace day on which its handoff was opened
+Opened = tuple[int, int]  # an account that was a reason, and the workspace day on which the handoff was opened
 Standing = dict[str, TraitValue]  # by name
 
 
-def _opened(rows: Iterable[Handoff]) -> dict[int, Opened]:
-    return {row.pk: (row.company_id, day_of(row.opened_at)) for row in rows}
+def _opened(rows: Iterable[Handoff]) -> dict[int, int]:
+    return {row.pk: day_of(row.opened_at) for row in rows}
 
 
-def _definitions(handoff_ids: Collection[int]) -> dict[int, set[int]]:
-    """The handoffs that each definition is a reason of."""
-    found: dict[int, set[int]] = {}
+def _definitions(handoff_ids: Collection[int]) -> dict[int, dict[int, set[int]]]:
+    """The handoffs that each definition is a reason of, with the accounts it found: a company may have several."""
+    found: dict[int, dict[int, set[int]]] = {}
     reasons = Qualification.objects.filter(handoff_id__in=handoff_ids).order_by()
-    for definition_id, handoff_id in reasons.values_list("definition_id", "handoff_id").distinct():
-        found.setdefault(definition_id, set()).add(handoff_id)
+    for definition_id, handoff_id, account_id in reasons.values_list("definition_id", "handoff_id", "account_id"):
+        if handoff_id is not None:
+            found.setdefault(definition_id, {}).setdefault(handoff_id, set()).add(account_id)
     return found
 
 
 def _traits(asked: Collection[Opened]) -> dict[Opened, Standing]:
-    """The traits of each company's root account at the end of the day; one query."""
+    """The traits of each account at the end of the day; one query."""
     spans: dict[int, list[TraitValue]] = {}
-    rows = TraitValue.objects.filter(account_id__in={company for company, _ in asked}, to_day__gt=F("from_day"))
+    rows = TraitValue.objects.filter(account_id__in={account for account, _ in asked}, to_day__gt=F("from_day"))
     for row in rows.order_by("valid_from", "text"):
         spans.setdefault(row.account_id, []).append(row)
     return {
-        (company, day): {row.name: row for row in spans.get(company, ()) if row.from_day <= day < row.to_day}
-        for company, day in asked
+        (account, day): {row.name: row for row in spans.get(account, ()) if row.from_day <= day < row.to_day}
+        for account, day in asked
     }
 
 
-def _edits(bad: list[Standing], good: list[Standing]) -> Iterator[Edit]:
+def _edits(bad: list[list[Standing]], good: list[list[Standing]]) -> Iterator[Edit]:
+    """A handoff stays out where the condition keeps out every account that was a reason of it."""
     if len(bad) < FEWEST:
         return
-    for condition, keeps in _conditions(bad):
-        out = sum(not keeps(standing) for standing in bad)
-        lost = sum(not keeps(standing) for standing in good)
+    for condition, keeps in _conditions([standing for standings in bad for standing in standings]):
+        out = sum(not any(map(keeps, standings)) for standings in bad)
+        lost = sum(not any(map(keeps, standings)) for standings in good)
         edit = Edit(condition, "", out, len(bad), lost, len(good))
         if out >= FEWEST and edit.gain >= CLEARER:
             yield Edit(condition, _english(condition), out, len(bad), lost, len(good))

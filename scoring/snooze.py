@@ -10,17 +10,21 @@ second one, the evidence or the owner. The state is read again under the company
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from accounts.models import StaffUser
 from accounts.team import audit
-from plgops.lib.business_time import Calendar, next_open
+from plgops.lib.business_time import BadCalendar, Calendar, next_open
 from plgops.lib.db import in_one_transaction, retried
 from scoring import speed
 from scoring.alerts import tell
+from scoring.crm import news
 from scoring.handoff_states import Refused, awake, locked, locked_for_work, next_status
 from scoring.models import AlertFact, Handoff
+
+logger = logging.getLogger(__name__)
 
 Status = Handoff.Status
 LONGEST = dt.timedelta(days=366)
@@ -48,12 +52,20 @@ def presets(*, now: dt.datetime, zone: ZoneInfo, calendar: Calendar | None) -> l
     today = local.date()
     later = (local + LATER).replace(minute=0, second=0, microsecond=0)
     offered = []
-    if later.date() == today and later.hour <= EVENING and next_open(later, calendar) == later:
+    if later.date() == today and later.hour <= EVENING and _opens(later, calendar) == later:
         offered.append(Preset("later", "Later today", later.astimezone(dt.UTC)))
     for code, label, ahead in (("tomorrow", "Tomorrow", 1), ("monday", "Next week", 7 - today.weekday())):
         morning = dt.datetime.combine(today + dt.timedelta(days=ahead), MORNING, tzinfo=zone)
-        offered.append(Preset(code, label, next_open(morning, calendar).astimezone(dt.UTC)))
+        offered.append(Preset(code, label, _opens(morning, calendar)))
     return [one for i, one in enumerate(offered) if one.until not in {other.until for other in offered[:i]}]
+
+
+def _opens(at: dt.datetime, calendar: Calendar | None) -> dt.datetime:
+    """The calendar's next open moment, UTC; the moment itself where the calendar has ended."""
+    try:
+        return next_open(at, calendar)
+    except BadCalendar:
+        return at.astimezone(dt.UTC)
 
 
 def morning_of(day: dt.date, *, zone: ZoneInfo) -> dt.datetime:
@@ -88,6 +100,7 @@ def snooze(
         detail={"until": until.isoformat(), "on_evidence": or_evidence, "was": was},
     )
     speed.follow(handoff)
+    news.look_again([handoff.company_id], now=now)
     return handoff
 
 
@@ -103,6 +116,7 @@ def wake(*, handoff_id: int, by: StaffUser, now: dt.datetime) -> Handoff:
         action="handoff.woken", obj=handoff, by=by, now=now, account_id=handoff.company_id, detail={"was": was}
     )
     speed.follow(handoff)
+    news.look_again([handoff.company_id], now=now)
     return handoff
 
 
@@ -121,7 +135,16 @@ def wake_due(*, now: dt.datetime, limit: int = LIMIT) -> int:
     """Wake what is due, the longest due first, one transaction each; how many. Any number of sweeps at once."""
     due = Handoff.objects.filter(status=Status.SNOOZED, snoozed_until__lte=now)
     ids = list(due.order_by("snoozed_until", "pk").values_list("pk", flat=True)[:limit])
-    return sum(in_one_transaction(lambda pk=pk: _wake_one(pk, now=now)) for pk in ids)  # type: ignore[misc]
+    return sum(_alone(pk, now=now) for pk in ids)
+
+
+def _alone(handoff_id: int, *, now: dt.datetime) -> bool:
+    """One in its own transaction; one that fails stops nobody else."""
+    try:
+        return in_one_transaction(lambda: _wake_one(handoff_id, now=now))
+    except Exception:
+        logger.exception("waking handoff %s", handoff_id)
+        return False
 
 
 def _wake_one(handoff_id: int, *, now: dt.datetime) -> bool:
@@ -139,6 +162,7 @@ def _wake(handoff: Handoff, *, why: str, now: dt.datetime) -> None:
     detail = {"why": why, "until": until}
     audit.record(action="handoff.woken", obj=handoff, by=None, now=now, account_id=handoff.company_id, detail=detail)
     speed.follow(handoff)
+    news.look_again([handoff.company_id], now=now)
     tell(
         AlertFact.Kind.HANDOFF_WOKEN,
         handoff=handoff,

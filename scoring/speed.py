@@ -19,12 +19,12 @@ from accounts.models import AuditEntry, StaffUser
 from accounts.team import audit
 from accounts.team.calendars import calendar_of
 from plgops.lib import access
-from plgops.lib.business_time import Calendar, due_at, elapsed
+from plgops.lib.business_time import BadCalendar, Calendar, due_at, elapsed
 from plgops.lib.db import in_one_transaction
 from scoring import routing
 from scoring.alerts import tell
 from scoring.handoff_states import give_back, locked
-from scoring.models import AlertFact, Assignment, Handoff, Qualification, SpeedClock, SpeedPolicy, SpeedStep
+from scoring.models import AlertFact, Assignment, Handoff, Play, SpeedClock, SpeedPolicy, SpeedStep
 
 logger = logging.getLogger(__name__)
 
@@ -56,14 +56,13 @@ class Reading:
     is_paused: bool
 
 
-def start(handoff: Handoff, *, now: dt.datetime) -> None:
-    """Give a handoff that has just opened its clock, by the policy of its first reason's definition or the default.
+def start(handoff: Handoff, *, now: dt.datetime, play: Play | None = None) -> None:
+    """Give a handoff that has just opened its clock, by the policy of the play that opened it or the default.
 
     Nothing where no policy is on. Needs the handoff's lock.
     """
-    definition = Qualification.objects.filter(handoff=handoff).order_by("pk").values_list("definition", flat=True)
-    policies = SpeedPolicy.objects.filter(Q(definition__in=definition[:1]) | Q(definition=None))
-    policy = next(iter(sorted(policies, key=lambda p: p.definition_id is None)), None)
+    policies = SpeedPolicy.objects.filter(Q(play=None) | Q(play=play) if play else Q(play=None))
+    policy = next(iter(sorted(policies, key=lambda p: p.play_id is None)), None)
     if policy is None or not policy.is_on or not (policy.claim_minutes or policy.touch_minutes):
         return
     copied = {name: getattr(policy, name) for name in COPIED}
@@ -79,10 +78,19 @@ def start(handoff: Handoff, *, now: dt.datetime) -> None:
 
 
 def follow(handoff: Handoff) -> None:
-    """The handoff was snoozed, woken or opened again: its clock stands still, or goes on. Needs its lock."""
+    """Something happened to the handoff that may stop its clock or set it going: after the audit row that tells it.
+
+    Needs the handoff's lock.
+    """
     clock = SpeedClock.objects.select_for_update().select_related(None).filter(handoff=handoff).first()
     if clock is not None:
         _again(clock, handoff)
+
+
+def look_again(calendar_id: int, *, now: dt.datetime) -> None:
+    """The calendar was changed: the next sweep reckons again what is promised in it and still to come."""
+    clocks = SpeedClock.objects.filter(calendar=calendar_id, handoff__closed_at=None, handoff__first_touch_at=None)
+    clocks.update(next_at=now)
 
 
 def sweep(*, now: dt.datetime, limit: int = LIMIT) -> int:
@@ -96,12 +104,19 @@ def retry_due(*, now: dt.datetime, limit: int = LIMIT) -> int:
     """Try the ladder again for handoffs in the queue for which working hours have begun; how many went to somebody."""
     waiting = Assignment.objects.filter(retry_at__lte=now).order_by("retry_at", "pk")
     ids = list(waiting.values_list("handoff_id", flat=True)[:limit])
-    return sum(in_one_transaction(lambda pk=pk: _retry(pk, now=now)) for pk in ids)  # type: ignore[misc]
+    return sum(_retry_alone(pk, now=now) for pk in ids)
 
 
-def read(handoff: Handoff, clock: SpeedClock | None, pauses: Sequence[Pause], *, now: dt.datetime) -> Reading:
-    """What the clock of a handoff says; times are measured without a clock too, around the clock."""
-    calendar = calendar_of(clock.calendar) if clock else None
+def read(
+    handoff: Handoff,
+    clock: SpeedClock | None,
+    pauses: Sequence[Pause],
+    *,
+    now: dt.datetime,
+    usual: Calendar | None = None,
+) -> Reading:
+    """What the clock of a handoff says; times are measured without a clock too, in the `usual` hours."""
+    calendar = calendar_of(clock.calendar) if clock else usual
     plan = {} if clock is None else _targets(clock, handoff, calendar, pauses)
     claimed = elapsed(handoff.opened_at, handoff.claimed_at, calendar, pauses) if handoff.claimed_at else None
     touched = elapsed(handoff.opened_at, handoff.first_touch_at, calendar, pauses) if handoff.first_touch_at else None
@@ -124,39 +139,51 @@ def is_late(handoff: Handoff, reading: Reading, *, now: dt.datetime) -> bool:
 
 
 def pauses_of(handoff_ids: Sequence[int]) -> dict[int, list[Pause]]:
-    """When each of these handoffs slept, from the audit trail; an open end: it still does. One query."""
+    """When each of these handoffs slept or was closed, from the audit trail; an open end: it still is. One query."""
     found: dict[int, list[Pause]] = {pk: [] for pk in handoff_ids}
     rows = AuditEntry.objects.filter(
-        object_type="handoff", object_id__in=handoff_ids, action__in=(_FALLS_ASLEEP, *_WAKES, _UNDONE)
+        object_type="handoff", object_id__in=handoff_ids, action__in=(*_STANDS_STILL, *_GOES_ON, *_AS_IT_SAYS)
     )
     for pk, action, at, detail in rows.order_by("at", "id").values_list("object_id", "action", "at", "detail"):
         own = found[pk or 0]
-        asleep = bool(own) and own[-1][1] is None
-        back = detail.get("of") if action == _UNDONE else None
-        if action == _FALLS_ASLEEP and not asleep:
+        stood = bool(own) and own[-1][1] is None
+        stands = action in _STANDS_STILL
+        if action in _AS_IT_SAYS:  # rows of earlier releases do not say it
+            of = detail.get("of")
+            stands = detail.get("stands_still", of == "woken" or (stood and bool(of) and of != "snoozed"))
+        if stands and not stood:
             own.append((at, None))
-        elif back == "woken" and own and not asleep:
-            own[-1] = (own[-1][0], None)
-        elif (action in _WAKES or back == "snoozed") and asleep:
+        elif stood and not stands:
             own[-1] = (own[-1][0], at)
     return found
 
 
-_FALLS_ASLEEP, _UNDONE = "handoff.snoozed", "handoff.undone"
-_WAKES = (
-    "handoff.woken",
-    "handoff.assigned",
+_STANDS_STILL = (
+    "handoff.snoozed",
     *(f"handoff.{end}" for end in ("won", "lost", "disqualified", "returned", "withdrawn")),
 )
+_GOES_ON = ("handoff.woken", "handoff.assigned", "handoff.orphaned")
+_AS_IT_SAYS = ("handoff.reopened", "handoff.undone")
 
 
 def _alone(handoff_id: int, *, now: dt.datetime) -> bool:
     """One clock in its own transaction; one that fails is put off for an hour and stops nobody else."""
     try:
         return in_one_transaction(lambda: _step(handoff_id, now=now))
-    except Exception:
+    except Exception as error:
         logger.exception("speed of handoff %s", handoff_id)
-        SpeedClock.objects.filter(handoff=handoff_id).update(next_at=now + dt.timedelta(hours=1))
+        later = now + dt.timedelta(hours=1)
+        SpeedClock.objects.filter(handoff=handoff_id).update(next_at=later, error=repr(error)[:300])
+        return False
+
+
+def _retry_alone(handoff_id: int, *, now: dt.datetime) -> bool:
+    try:
+        return in_one_transaction(lambda: _retry(handoff_id, now=now))
+    except Exception:
+        logger.exception("routing handoff %s again", handoff_id)
+        later = now + dt.timedelta(hours=1)
+        Assignment.objects.filter(handoff=handoff_id, retry_at__isnull=False).update(retry_at=later)
         return False
 
 
@@ -220,9 +247,12 @@ def _had(handoff: Handoff) -> set[int]:
 
 
 def _managers() -> list[int]:
-    roles = sorted(access.CAPABILITIES["handoffs.manage"] - {access.ADMIN})
-    found = StaffUser.objects.filter(is_active=True, groups__name__in=roles).distinct()
-    return list(found.order_by("pk").values_list("pk", flat=True))
+    """Who is told: the sales managers; in a team without one, the admins."""
+    staff = StaffUser.objects.filter(is_active=True).order_by("pk")
+    for role in sorted(access.CAPABILITIES["handoffs.manage"], key=lambda role: role == access.ADMIN):
+        if found := list(staff.filter(groups__name=role).values_list("pk", flat=True)):
+            return found
+    return []
 
 
 def _retry(handoff_id: int, *, now: dt.datetime) -> bool:
@@ -234,19 +264,26 @@ def _retry(handoff_id: int, *, now: dt.datetime) -> bool:
         Assignment.objects.filter(pk=last.pk).update(retry_at=None)
         return False
     given = routing.route(handoff, handoff.company, now=now, cause=Assignment.Cause.RETRIED, without=_had(handoff))
+    if given.person_id is not None:
+        follow(handoff)
     return given.person_id is not None
 
 
 def _again(clock: SpeedClock, handoff: Handoff) -> None:
-    """Write when the next step of this clock is due."""
+    """Write when the next step of this clock is due, and on the handoff by when it must be claimed or touched."""
     done = frozenset(handoff.speed_steps.values_list("metric", "kind"))
     _set(clock, handoff, pauses=pauses_of([handoff.pk])[handoff.pk], done=done)
-    clock.save(update_fields=["next_at"])
+    clock.save(update_fields=["next_at", "error"])
 
 
 def _set(clock: SpeedClock, handoff: Handoff, *, pauses: Sequence[Pause], done: frozenset[tuple[str, str]]) -> None:
     step = _next(clock, handoff, pauses, done)
-    clock.next_at = step.at if step else None
+    clock.next_at, clock.error = step.at if step else None, ""
+    asked = None if handoff.status == Handoff.Status.SNOOZED else _asked(handoff)
+    due = _targets(clock, handoff, calendar_of(clock.calendar), pauses).get(asked) if asked else None
+    if handoff.due_at != due:
+        handoff.due_at = due
+        handoff.save(update_fields=["due_at"])
 
 
 def _asked(handoff: Handoff) -> str | None:
@@ -276,14 +313,22 @@ def _steps(clock: SpeedClock, handoff: Handoff, calendar: Calendar | None, pause
             (Kind.ESCALATED, None if clock.escalate_after is None else minutes + clock.escalate_after),
         )
         for kind, mark in marks:
-            if mark is not None and (at := due_at(begin, mark, calendar, pauses)) is not None:
+            if mark is not None and (at := _due(begin, mark, calendar, pauses)) is not None:
                 yield Due(metric, kind, at)
 
 
 def _targets(
     clock: SpeedClock, handoff: Handoff, calendar: Calendar | None, pauses: Sequence[Pause]
 ) -> dict[str, dt.datetime | None]:
-    return {metric: due_at(begin, minutes, calendar, pauses) for metric, begin, minutes in _metrics(clock, handoff)}
+    return {metric: _due(begin, minutes, calendar, pauses) for metric, begin, minutes in _metrics(clock, handoff)}
+
+
+def _due(begin: dt.datetime, minutes: float, calendar: Calendar | None, pauses: Sequence[Pause]) -> dt.datetime | None:
+    """When the time is used up; None: never, also where the hours end before (only single dates were ever open)."""
+    try:
+        return due_at(begin, minutes, calendar, pauses)
+    except BadCalendar:
+        return None
 
 
 def _metrics(clock: SpeedClock, handoff: Handoff) -> Iterator[tuple[str, dt.datetime, int]]:

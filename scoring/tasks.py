@@ -9,7 +9,20 @@ from celery import shared_task
 from django.utils import timezone
 
 from plgops.lib.doorbell import ring
-from scoring import alert_fan_out, alerts, discover, evaluate, firing, follow, nearly, snooze, speed
+from scoring import (
+    alert_fan_out,
+    alerts,
+    discover,
+    evaluate,
+    firing,
+    follow,
+    leavers,
+    nearly,
+    nudge_mail,
+    snooze,
+    speed,
+)
+from scoring.crm import connections, pull, push
 
 BUDGET = 20.0  # seconds; what is left then is found by the next sweep
 
@@ -29,6 +42,14 @@ def tell_alerts(**kwargs: Any) -> None:
         pass
 
 
+@shared_task(name=alerts.FORGET_TASK)
+def forget_alerts(**kwargs: Any) -> None:
+    """Forget what was told long ago."""
+    until = time.monotonic() + BUDGET
+    while time.monotonic() < until and alerts.forget(now=timezone.now()):
+        pass
+
+
 @shared_task(name="scoring.follow", time_limit=3600)
 def follow_many(**kwargs: Any) -> None:
     """Where very many accounts wait, finish those about which nothing changes; sweeps take the others meanwhile."""
@@ -44,10 +65,12 @@ def wake(**kwargs: Any) -> None:
 
 @shared_task(name="scoring.speed")
 def keep_speed(**kwargs: Any) -> None:
-    """Warn about, re-route and escalate what waits too long, and try the ladder again where working hours began."""
+    """Warn about, re-route and escalate what waits too long, and try the ladder again where working hours began
+    or an owner left."""
     while speed.sweep(now=timezone.now()) == speed.LIMIT:
         pass
     speed.retry_due(now=timezone.now())
+    leavers.sweep(now=timezone.now())
 
 
 @shared_task(name=discover.TASK, time_limit=3600)
@@ -63,7 +86,23 @@ def decide_plays(**kwargs: Any) -> None:
     until = time.monotonic() + BUDGET
     while firing.decide_due(now=timezone.now()).total and time.monotonic() < until:
         pass
+    while nudge_mail.write_due(now=timezone.now()) and time.monotonic() < until:
+        pass
     firing.end_shown(now=timezone.now())
+
+
+@shared_task(name=connections.PUSH)
+def crm_push(**kwargs: Any) -> None:
+    """Tell the CRM what changed, until nothing is due or the time is up."""
+    until = time.monotonic() + BUDGET
+    while push.push_due(clock=timezone.now).claimed and time.monotonic() < until:
+        pass
+
+
+@shared_task(name=connections.PULL)
+def crm_pull(**kwargs: Any) -> None:
+    """Ask the CRM what changed there, if it is time."""
+    pull.pull_due(clock=timezone.now)
 
 
 @shared_task(name="scoring.near_plays", time_limit=3600)

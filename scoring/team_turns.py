@@ -14,6 +14,7 @@ from scoring.models import Assignment, PoolMember
 class Turns:
     """How often a pool gave an account to one of its people in the period, and what their weight says of it."""
 
+    key: str  # of `team_numbers.rows_of` by pool
     pool: str
     person: str
     weight: int
@@ -50,5 +51,6 @@ def turns(since: dt.datetime) -> list[Turns]:
         given, back = counts.get((member.pool_id, member.person_id), (0, 0))
         weights, stand = standing[member.pool_id]
         expected = stand * member.weight / weights
-        found.append(Turns(member.pool.name, member.person.label, member.weight, given, back, expected))
+        key = f"{member.pool_id}:{member.person_id}"
+        found.append(Turns(key, member.pool.name, member.person.label, member.weight, given, back, expected))
     return sorted(found, key=lambda one: (one.pool, one.person))

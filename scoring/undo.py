@@ -1,7 +1,7 @@
 """Take the last thing back that one did with a handoff, for a few minutes: as if it had not been, but for the audit.
 
 What was done is read from the audit row of the deed itself, so an undo takes back that and nothing else. Once
-anybody has done something more with the handoff, it is Refused.
+anybody has done something more with the handoff, or plgops gave it to somebody else, it is Refused.
 """
 
 from __future__ import annotations
@@ -10,14 +10,26 @@ import datetime as dt
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from django.db.models import Max, Min
+from django.db.models import Max, Min, Q
 
 from accounts import billing, due
 from accounts.models import AuditEntry, StaffUser, Stage, StageEntry
 from accounts.team import audit
+from plgops.lib import access
 from plgops.lib.db import retried
-from scoring import handoffs, next_tasks
-from scoring.handoff_states import OUTCOMES, NotAllowed, Refused, awake, let_go, locked, reference, take
+from scoring import handoffs, next_tasks, speed
+from scoring.handoff_states import (
+    OUTCOMES,
+    NotAllowed,
+    Refused,
+    awake,
+    give_back,
+    let_go,
+    locked,
+    own_again,
+    reference,
+    take,
+)
 from scoring.models import Handoff
 
 Status = Handoff.Status
@@ -37,8 +49,8 @@ def undo(*, entry_id: int, by: StaffUser, now: dt.datetime) -> Handoff:
     if now - entry.at > WITHIN:
         raise Refused("That is too long ago to undo.")
     handoff = locked(entry.object_id or 0)
-    of_people = AuditEntry.objects.filter(object_type="handoff", object_id=handoff.pk, actor_id__isnull=False)
-    if of_people.aggregate(newest=Max("pk"))["newest"] != entry.pk:
+    since = AuditEntry.objects.filter(object_type="handoff", object_id=handoff.pk, pk__gt=entry.pk)
+    if since.filter(Q(actor_id__isnull=False) | Q(action__in=_MOVES)).exists():
         raise Refused(f"Something else was done with {handoff.company.name} since.")
     verb = entry.action.removeprefix("handoff.")
     if verb == "claimed":
@@ -50,7 +62,16 @@ def undo(*, entry_id: int, by: StaffUser, now: dt.datetime) -> Handoff:
     if handoff.closed_at and not verb.startswith("task_"):
         raise Refused(f"{handoff.company.name} was closed meanwhile.")
     _BACK[verb](handoff, entry.detail, now)
-    audit.record(action=TAKEN_BACK, obj=handoff, by=by, now=now, account_id=handoff.company_id, detail={"of": verb})
+    stands = handoff.closed_at is not None or handoff.status == Status.SNOOZED
+    audit.record(
+        action=TAKEN_BACK,
+        obj=handoff,
+        by=by,
+        now=now,
+        account_id=handoff.company_id,
+        detail={"of": verb, "stands_still": stands},
+    )
+    speed.follow(handoff)
     return handoff
 
 
@@ -75,9 +96,12 @@ def _owner_as_before(handoff: Handoff, detail: dict[str, Any], now: dt.datetime)
     told = detail.get("was") or {}
     before = StaffUser.objects.filter(pk=told.get("owner_id") or 0).first()
     if before is None:
-        handoffs.give_back(handoff, now=now)
+        give_back(handoff, now=now, owners=told.get("had"))
         return
+    if not access.may(before, "handoffs.work"):
+        raise Refused(f"{before.label} does not work handoffs any more.")
     let_go(handoff)
+    own_again(told.get("had") or {})
     take(handoff, owner=before, now=_moment(told.get("claimed_at")) or now, assigned=bool(told.get("assigned")))
     _sleep_as_before(
         handoff, {"was": {"until": told.get("snoozed_until"), "on_evidence": handoff.wakes_on_evidence}}, now
@@ -100,6 +124,8 @@ def _without_activity(handoff: Handoff, detail: dict[str, Any], now: dt.datetime
     billing.set_motion(company_id=handoff.company_id, now=now)
 
 
+# what plgops does by itself after which it is somebody else's
+_MOVES = ("handoff.assigned", "handoff.orphaned", "handoff.speed_rerouted")
 _BACK: dict[str, Callable[[Handoff, dict[str, Any], dt.datetime], None]] = {
     "snoozed": _sleep_as_before,
     "woken": _sleep_as_before,

@@ -3,6 +3,7 @@
 from django.urls import include, path
 
 from scoring.views import (
+    account_work,
     alerts,
     backtest,
     backtest_weeks,
@@ -61,6 +62,7 @@ urlpatterns = [
     path("alerts/teams/", alerts.teams, name="alerts_teams"),
     path("alerts/messages/", alerts.message_list, name="alerts_messages"),
     path("alerts/messages/replay/", alerts.replay, name="alerts_replay"),
+    path("alerts/messages/put-away/", alerts.put_away, name="alerts_put_away"),
     path("alerts/<int:destination_id>/", alerts.destination, name="alerts_destination"),
     path("alerts/<int:destination_id>/forecast/", alerts.forecast, name="alerts_forecast"),
     path("alerts/<int:destination_id>/latest/", alerts.latest, name="alerts_latest"),
@@ -70,6 +72,7 @@ urlpatterns = [
     path("alerts/<int:destination_id>/remove/", alerts.remove, name="alerts_remove"),
     path("claim/<str:token>/", claim_link.claim, name="claim_link"),
     path("routing/", include("scoring.routing_urls")),
+    path("crm/", include("scoring.crm_urls")),
     path("definitions/", definitions.catalogue_page, name="definitions"),
     path("definitions/new/", builder.new, name="definition_new"),
     path("definitions/describe/", builder.describe, name="definition_describe"),
@@ -93,6 +96,7 @@ urlpatterns = [
     path("definitions/<slug:slug>/archive/", definitions.archive, name="definition_archive"),
     path("definitions/<slug:slug>/release/", definitions.release, name="definition_release"),
     path("definitions/<slug:slug>/qualifiers.csv", states.qualifiers_csv, name="definition_csv"),
+    path("data-quality/undecided/", states.undecided_panel, name="data_quality_undecided"),
     path("data-quality/definitions/", states.definition_health_panel, name="data_quality_definitions"),
     path("qualifications/<int:qualification_id>/today/", panels.today, name="qualification_today"),
     path("plays/", plays.play_list, name="plays"),
@@ -102,6 +106,7 @@ urlpatterns = [
     path("plays/<slug:slug>/", plays.play_page, name="play"),
     path("plays/<slug:slug>/would/", plays.would, name="play_would"),
     path("plays/<slug:slug>/sample/", prompts.sample, name="play_sample"),
+    path("plays/<slug:slug>/sample/mail/", prompts.sample_mail, name="play_sample_mail"),
     path("plays/<slug:slug>/<slug:verb>/", plays.move, name="play_move"),
     path("cs-tasks/", cs_tasks.task_list, name="cs_tasks"),
     path("cs-tasks/<int:task_id>/take/", cs_tasks.take, name="cs_task_take"),
@@ -112,5 +117,7 @@ urlpatterns = [
     path("discover/<int:discovery_id>/tried.csv", discover.tried, name="discovery_tried"),
     path("accounts/<int:account_id>/panels/qualification/", panels.qualification, name="panel_qualification"),
     path("accounts/<int:account_id>/panels/sales/", panels.sales, name="panel_sales"),
+    path("accounts/<int:account_id>/panels/plays/", panels.plays, name="panel_plays"),
+    path("accounts/<int:account_id>/panels/work/", account_work.panel, name="panel_work"),
     path("accounts/<int:account_id>/panels/near/", panels.near, name="panel_near"),
 ]

@@ -13,6 +13,7 @@ from accounts.models import (
     AccountDue,
     AuditEntry,
     Event,
+    Letter,
     OutgoingMessage,
     ProductUser,
     RevenueMovement,
@@ -23,7 +24,18 @@ from plgops.demo import earlier, load
 from plgops.demo.catalogue import PASSWORD, STAFF, TYPES
 from plgops.demo.names import Names
 from plgops.demo.world import simulate
-from scoring.models import AlertRule, Definition, Handoff, Qualification
+from scoring import routing
+from scoring.models import (
+    AlertRule,
+    Definition,
+    Handoff,
+    Leave,
+    Play,
+    PlayRun,
+    Qualification,
+    RoutingPool,
+    SpeedPolicy,
+)
 from support.models import AccountTier, Article, Ticket, Tier
 
 UNTIL = dt.datetime(2026, 6, 15, 16, 0, tzinfo=dt.UTC)
@@ -147,13 +159,23 @@ def test_a_small_company_comes_in_whole():
     assert Definition.objects.count() == 6
     assert Qualification.objects.filter(closed_at=None).exists()
     assert Handoff.objects.exists()
+    assert [step["kind"] for step in routing.current().steps] == ["owner", "rule", "rule"]
+    assert (RoutingPool.objects.count(), SpeedPolicy.objects.count(), Leave.objects.count()) == (1, 1, 1)
+    assert set(Play.objects.filter(status="live").values_list("action", flat=True)) == {
+        "sales_handoff",
+        "prompt",
+        "nudge",
+        "cs_task",
+    }
+    assert PlayRun.objects.filter(status="fired").exclude(play__action="sales_handoff").exists()
+    assert Play.objects.get(action="email_nudge").status == "draft" and not Letter.objects.exists()
     assert Tier.objects.count() == 3 and AccountTier.objects.count() == 60
     assert Article.objects.filter(status="published").count() == 6
     assert Ticket.objects.count() == 6
     assert OutgoingMessage.objects.count() == 0  # the sweep's work
     listening = AlertRule.objects.filter(on_since__isnull=False)
     assert set(listening.values_list("destination__channel", flat=True)) == {"email"}  # nothing leaves the machine
-    for consumer in ("evaluation", "tiers"):
+    for consumer in ("crm", "evaluation", "tiers"):
         rows = AccountDue.objects.filter(consumer=consumer)
         assert [row.account_id for row in rows if row.changed_seq > row.done_seq or row.attempts] == []
     assert {u.username for u in StaffUser.objects.all()} == {c.username for c in STAFF}

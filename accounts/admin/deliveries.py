@@ -9,8 +9,9 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from accounts.admin.typed import account_ids
-from accounts.models import Delivery, Destination, OutgoingMessage, StaffUser
+from accounts import letters
+from accounts.admin.typed import account_ids, person_ids
+from accounts.models import Delivery, Destination, Letter, OutgoingMessage, StaffUser
 from accounts.team import deliveries
 from plgops.lib.desk import DeskAdmin, LogAdmin, state_filter, tell
 
@@ -55,3 +56,19 @@ class DeliveryAdmin(LogAdmin):
     list_filter = ("status",)
     found_by = {"account_id": account_ids}
     search_help_text = "An account, exactly"
+
+
+@admin.register(Letter)
+class LetterAdmin(LogAdmin):
+    list_display = ("user", "fact", "status", "created_at", "next_at", "attempts", "sent_at", "why")
+    list_select_related = ("user",)
+    list_filter = ("status",)
+    found_by = {"user_id": person_ids}
+    search_help_text = "A person's external id, e-mail address or key, exactly"
+    actions = ("replay",)
+
+    @admin.action(description="Send again what was given up")
+    def replay(self, request: HttpRequest, queryset: QuerySet[Letter]) -> None:
+        ids = list(queryset.values_list("pk", flat=True))
+        done = letters.replay(letter_ids=ids, by=cast(StaffUser, request.user), now=timezone.now())
+        tell(request, done, "letter", "waits again; the next sweep sends it")

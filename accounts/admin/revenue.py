@@ -13,7 +13,7 @@ from django.utils import timezone
 from accounts import due
 from accounts.admin.saved import SavedWithAudit
 from accounts.admin.typed import account_ids, date_text
-from accounts.models import Plan, PlanLimit, RevenueMovement, Subscription, SubscriptionState
+from accounts.models import Deal, Plan, PlanLimit, RevenueMovement, Subscription, SubscriptionState
 from plgops.lib.desk import LogAdmin
 
 
@@ -70,5 +70,14 @@ class RevenueMovementAdmin(LogAdmin):
     list_display = ("account", "at", "kind", "amount", "mrr_after", "plan", "motion")
     list_select_related = ("account",)
     list_filter = ("kind", "motion")
+    found_by = {"account_id": account_ids}
+    search_help_text = "An account, exactly"
+
+
+@admin.register(Deal)
+class DealAdmin(LogAdmin):
+    list_display = ("account", "name", "status", "stage", "amount", "currency", "opened_at", "closed_at", "read_at")
+    list_select_related = ("account",)
+    list_filter = ("status",)
     found_by = {"account_id": account_ids}
     search_help_text = "An account, exactly"

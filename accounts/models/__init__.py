@@ -1,9 +1,11 @@
 """The ground floor's tables."""
 
+from .deals import Deal
 from .deliveries import Delivery, Destination, OutgoingMessage
 from .due import AccountDue
 from .events import Event, EventType, Receipt, Recount, UsageDay, UsageValue
 from .imports import ImportJob
+from .letters import Letter
 from .lifecycle import Hold, Stage, StageEntry
 from .people import (
     Account,
@@ -29,6 +31,7 @@ __all__ = [
     "ApiToken",
     "AuditEntry",
     "BusinessCalendar",
+    "Deal",
     "Delivery",
     "Destination",
     "Event",
@@ -36,6 +39,7 @@ __all__ = [
     "Hold",
     "IdempotencyKey",
     "ImportJob",
+    "Letter",
     "LoginAttempts",
     "Membership",
     "MembershipFact",

@@ -91,6 +91,9 @@ class OutgoingMessage(models.Model):
         null=True, blank=True, help_text="When it is tried next; while somebody tries it, when their lease ends."
     )
     attempts = models.IntegerField(default=0)
+    looked_at = models.DateTimeField(
+        null=True, blank=True, help_text="Given up: when somebody put it away; it is kept until then."
+    )
     sent_at = models.DateTimeField(null=True, blank=True)
     last_error = models.CharField(max_length=300, blank=True)
 
@@ -103,10 +106,19 @@ class OutgoingMessage(models.Model):
                 name="outgoing_times_fit_status",
             ),
             models.CheckConstraint(condition=Q(attempts__gte=0), name="outgoing_attempts_not_negative"),
+            models.CheckConstraint(
+                condition=Q(looked_at__isnull=True) | Q(status="failed"), name="outgoing_looked_at_when_given_up"
+            ),
         ]
         indexes = [
             models.Index(fields=["next_at", "id"], name="outgoing_due", condition=Q(status="waiting")),
-            models.Index(fields=["-id"], name="outgoing_failed", condition=Q(status="failed")),
+            models.Index(fields=["destination", "next_at", "id"], name="outgoing_turn", condition=Q(status="waiting")),
+            models.Index(
+                fields=["-id"], name="outgoing_given_up", condition=Q(status="failed", looked_at__isnull=True)
+            ),
+            models.Index(
+                fields=["looked_at"], name="outgoing_put_away", condition=Q(status="failed", looked_at__isnull=False)
+            ),
             models.Index(fields=["destination", "-id"], name="outgoing_of_destination"),
             models.Index(fields=["sent_at"], name="outgoing_sent", condition=Q(status="sent")),
         ]
@@ -147,6 +159,7 @@ class Delivery(models.Model):
         ]
         indexes = [
             models.Index(fields=["due_at", "id"], name="delivery_due", condition=Q(status="waiting")),
+            models.Index(fields=["created_at"], name="delivery_left_out", condition=Q(status="skipped")),
             models.Index(fields=["destination", "account", "-created_at"], name="delivery_of_account"),
             models.Index(fields=["destination", "-id"], name="delivery_of_destination"),
         ]

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 import smtplib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -61,15 +63,24 @@ def send(
     if channel == Channel.TEAMS:
         return _post(url, messages.teams(told), {}, now=now)
     headers = {"webhook-id": message_id, "webhook-timestamp": str(int(now.timestamp()))}
-    return _post(url, messages.event(told), headers, now=now, secret=address.get("secret", ""))
+    return _post(url, messages.event(told), headers, now=now, secrets=_secrets(address, now))
+
+
+def _secrets(address: dict[str, str], now: dt.datetime) -> list[str]:
+    """What a message is signed with: the secret, and for a while the one before."""
+    found = [address.get("secret", "")]
+    if address.get("former") and dt.datetime.fromisoformat(address["former_until"]) > now:
+        found.append(address["former"])
+    return [secret for secret in found if secret]
 
 
 def _post(
-    url: str, document: dict[str, Any], headers: dict[str, str], *, now: dt.datetime, secret: str = ""
+    url: str, document: dict[str, Any], headers: dict[str, str], *, now: dt.datetime, secrets: Sequence[str] = ()
 ) -> Outcome:
     body = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
-    if secret:
-        headers["webhook-signature"] = Webhook(secret).sign(headers["webhook-id"], now, body)
+    if secrets:
+        signed = (Webhook(secret).sign(headers["webhook-id"], now, body) for secret in secrets)
+        headers["webhook-signature"] = " ".join(signed)
     try:
         answer = safe_http.post(
             url,
@@ -81,13 +92,23 @@ def _post(
         return Retry(str(error))
     if 200 <= answer.status < 300:
         return Sent()
-    said = " ".join(answer.text.split())[:120]
+    said = _without_address(" ".join(answer.text.split()), url)[:120]
     why = f"Answered {answer.status}" + (f": {said}" if said and not said.startswith("<") else "")
     if answer.status == 410:
         return Gone(why)
     if 300 <= answer.status < 400:
         why = f"Answered {answer.status}: redirects are not followed."
     return Retry(why, _asked(answer.retry_after, now))
+
+
+def _without_address(said: str, url: str) -> str:
+    """What a receiver says, without what it repeats of its address: that is its password."""
+    parts = urlsplit(url)
+    pieces = {parts.path, parts.query, *re.split("[/&=]", f"{parts.path}&{parts.query}")}
+    for piece in sorted(pieces, key=len, reverse=True):
+        if len(piece) >= 6:
+            said = said.replace(piece, "…")
+    return said
 
 
 def _asked(retry_after: str, now: dt.datetime) -> dt.timedelta | None:
@@ -105,17 +126,25 @@ def _asked(retry_after: str, now: dt.datetime) -> dt.timedelta | None:
 
 
 def _mail(address: str, content: messages.Content, *, message_id: str) -> Outcome:
+    text, html = messages.mail_text(content), messages.mail_html(content)
+    return mail(address, subject=content.title, text=text, html=html, message_id=message_id)
+
+
+def mail(
+    address: str, *, subject: str, text: str, html: str, message_id: str, headers: Mapping[str, str] | None = None
+) -> Outcome:
+    """Try once to send an e-mail, as plain text and HTML; `message_id` is the same at every try."""
     host = urlsplit(settings.SITE_URL).hostname or "plgops"
-    mail = EmailMultiAlternatives(
-        subject=" ".join(content.title.split())[:200],
-        body=messages.mail_text(content),
+    message = EmailMultiAlternatives(
+        subject=" ".join(subject.split())[:200],
+        body=text,
         to=[address],
-        headers={"Message-ID": f"<{message_id}@{host}>", "Auto-Submitted": "auto-generated"},
+        headers={"Message-ID": f"<{message_id}@{host}>", "Auto-Submitted": "auto-generated", **(headers or {})},
         connection=get_connection(timeout=MAIL_TIMEOUT) if _by_smtp() else get_connection(),
     )
-    mail.attach_alternative(messages.mail_html(content), "text/html")
+    message.attach_alternative(html, "text/html")
     try:
-        mail.send()
+        message.send()
     except smtplib.SMTPRecipientsRefused as error:
         code, said = next(iter(error.recipients.values()))
         why = f"The mail server refused the address: {code} {_words(said)}"

@@ -13,19 +13,19 @@ import logging
 import random
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Protocol
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Q
+from django.db.models import OuterRef, Q, Subquery
 from django.utils.module_loading import import_string
 
 from accounts.models import Delivery, Destination, OutgoingMessage, StaffUser
 from accounts.team import audit, destinations, sealed
 from accounts.team.channels import Gone, Outcome, Retry, Sent, send
-from accounts.team.messages import Content, Item
+from accounts.team.messages import MOST_ITEMS, Content, Item
 from plgops.lib import access
 from plgops.lib.db import after_commit, lock_free_rows
 from plgops.lib.doorbell import ring
@@ -39,9 +39,12 @@ AT_ONCE = 8  # tried at the same time
 MOST_ATTEMPTS = 10  # then it is a dead letter: after about a day
 FIRST_WAIT, LONGEST_WAIT = dt.timedelta(seconds=10), dt.timedelta(hours=6)
 LONGEST_PAUSE = dt.timedelta(minutes=5)  # of a destination that fails, between two messages
-POISON_WAIT = dt.timedelta(minutes=5)
-MOST_PACKED = 200  # deliveries of a destination looked at in one go
+POISON_WAIT, POISON_FOR = dt.timedelta(minutes=5), dt.timedelta(days=1)  # between two tries to word it, and in all
+AT_ONCE_WORDED = 200  # facts whose words are asked for together
+MOST_PACKED = 200  # deliveries to a program packed in one go
+MOST_TOGETHER = 2_000  # deliveries that are due to people at the same moment, and one message: a digest comes once
 ONE_EACH = (Destination.Channel.WEBHOOK, Destination.Channel.SIGNED_WEBHOOK)  # programs take one fact at a time
+LEFT = "Whose it is works here no more."
 Clock = Callable[[], dt.datetime]
 
 
@@ -103,7 +106,7 @@ def pack(*, now: dt.datetime, limit: int = 50) -> int:
     for destination_id in list(found):
         try:
             made += _pack(destination_id, now=now)
-        except Exception:  # one that cannot be worded must not keep the others waiting
+        except Exception:  # one that cannot be packed must not keep the others waiting
             logger.exception("packing for destination %s failed", destination_id)
             due.filter(destination_id=destination_id).update(due_at=now + POISON_WAIT)
     return made
@@ -112,26 +115,27 @@ def pack(*, now: dt.datetime, limit: int = 50) -> int:
 def _pack(destination_id: int, *, now: dt.datetime) -> int:
     waiting = Delivery.objects.filter(destination_id=destination_id, status=Delivery.Status.WAITING, due_at__lte=now)
     destination = Destination.objects.select_related("owner").get(pk=destination_id)
-    found = list(waiting.order_by("due_at", "id")[:MOST_PACKED])
+    most = MOST_PACKED if destination.channel in ONE_EACH else MOST_TOGETHER
+    found = list(waiting.order_by("due_at", "id")[:most])
     # Worded before anything is locked: it reads evidence. Who else packs meanwhile is found out below.
-    words = _words(found, destination, now=now) if destination.takes_messages else {}
+    left = destination.owner is not None and not access.roles_of(destination.owner)
+    said: dict[str, Item | None] = {}
+    for start in range(0, len(found) if destination.takes_messages and not left else 0, AT_ONCE_WORDED):
+        said |= _words(found[start : start + AT_ONCE_WORDED], destination, now=now)
     made = 0
     with transaction.atomic():
         locked = destinations.locked_if_free(destination_id)
         if locked is None:
             return 0
-        still = {row.pk: row for row in waiting.filter(pk__in=[row.pk for row in found])}
-        over, told = [], []
-        for row in found:
-            if row.pk not in still:
-                continue
-            item = words.get(row.fact) if locked.takes_messages else None  # switched off while it was worded
-            over.append(row.pk) if item is None else told.append((row.pk, item))
-        if over:
-            why = "It was over by then." if locked.takes_messages else "Its destination takes nothing."
-            Delivery.objects.filter(pk__in=over).update(
-                status=Delivery.Status.SKIPPED, due_at=None, skipped_because=why
-            )
+        still = set(waiting.filter(pk__in=[row.pk for row in found]).values_list("pk", flat=True))
+        found = [row for row in found if row.pk in still]
+        told: list[tuple[int, Item]] = []
+        if not locked.takes_messages or left:  # perhaps switched off while it was worded
+            _leave_out(found, why=LEFT if left else "Its destination takes nothing.")
+        else:
+            told = [(row.pk, item) for row in found if (item := said.get(row.fact))]
+            _leave_out([row for row in found if row.fact in said and not said[row.fact]], why="It was over by then.")
+            _put_off([row for row in found if row.fact not in said], now=now)
         groups = [[one] for one in told] if locked.channel in ONE_EACH else [told] if told else []
         for group in groups:
             message = OutgoingMessage.objects.create(
@@ -148,17 +152,44 @@ def _pack(destination_id: int, *, now: dt.datetime) -> int:
     return made
 
 
+def _leave_out(rows: Sequence[Delivery], *, why: str) -> None:
+    if rows:
+        Delivery.objects.filter(pk__in=[row.pk for row in rows]).update(
+            status=Delivery.Status.SKIPPED, due_at=None, skipped_because=why
+        )
+
+
+def _put_off(rows: Sequence[Delivery], *, now: dt.datetime) -> None:
+    """What cannot be worded is tried again for a day."""
+    late = now - POISON_FOR
+    _leave_out([row for row in rows if row.created_at <= late], why="It could not be put into words.")
+    again = [row.pk for row in rows if row.created_at > late]
+    if again:
+        Delivery.objects.filter(pk__in=again).update(due_at=now + POISON_WAIT)
+
+
 def _words(found: Sequence[Delivery], destination: Destination, *, now: dt.datetime) -> dict[str, Item | None]:
-    """What each of these facts says to this destination."""
+    """What each of these facts says to this destination; one that cannot be worded is missing."""
     by_kind: dict[str, list[str]] = defaultdict(list)
     for row in found:
         kind, _, key = row.fact.partition(":")
         by_kind[kind].append(key)
     said: dict[str, Item | None] = {}
     for kind, keys in by_kind.items():
-        speak: Words = import_string(settings.DELIVERY_WORDS[kind])
-        said |= {f"{kind}:{key}": item for key, item in speak(keys, destination, now=now).items()}
+        try:
+            said |= _said(kind, keys, destination, now=now)
+        except Exception:  # which of them it was: one that cannot be worded must not keep the others waiting
+            for key in keys:
+                try:
+                    said |= _said(kind, [key], destination, now=now)
+                except Exception:
+                    logger.exception("%s:%s cannot be worded", kind, key)
     return said
+
+
+def _said(kind: str, keys: Sequence[str], destination: Destination, *, now: dt.datetime) -> dict[str, Item | None]:
+    speak: Words = import_string(settings.DELIVERY_WORDS[kind])
+    return {f"{kind}:{key}": item for key, item in speak(keys, destination, now=now).items()}
 
 
 def _content(items: Sequence[Item]) -> Content:
@@ -177,7 +208,8 @@ def _content(items: Sequence[Item]) -> Content:
             title += f" and {len(names) - 3:,} more"
         elif len(names) == 1:
             title = f"{len(ordered):,} alerts about {names[0]}"
-    return Content(title=title, items=ordered, settings_url=f"{settings.SITE_URL}/alerts/")
+    told = ordered[:MOST_ITEMS]
+    return Content(title, told, more=len(ordered) - len(told), settings_url=f"{settings.SITE_URL}/alerts/")
 
 
 # --- sending ------------------------------------------------------------------------------------------------------
@@ -195,8 +227,12 @@ def send_due(*, clock: Clock, limit: int = BATCH, lease: dt.timedelta = LEASE) -
         raise RuntimeError("Messages are never sent inside a transaction.")
     sent = 0
     with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:  # only the network is in the threads
-        for message, outcome in zip(claimed, pool.map(lambda one: _try(one, clock()), claimed), strict=True):
-            sent += _note(message, outcome, now=clock())
+        tries = {pool.submit(_try, message, clock): message for message in claimed}
+        for tried in as_completed(tries):  # noted as they come: what is known must not wait for who is slow
+            try:
+                sent += _note(tries[tried], tried.result(), now=clock())
+            except Exception:  # its lease ends and it is tried again; the others are noted
+                logger.exception("%s could not be noted", tries[tried].public_id)
     return Passed(claimed=len(claimed), sent=sent)
 
 
@@ -207,31 +243,44 @@ def backoff(attempts: int) -> dt.timedelta:
 
 
 def _claim(*, now: dt.datetime, limit: int, lease: dt.timedelta) -> list[OutgoingMessage]:
-    """Messages that are this worker's until the lease ends: at most one of each destination."""
+    """Messages that are this worker's until the lease ends: the first of each destination, who waited longest first.
+
+    One destination with thousands of them has a turn like any other.
+    """
     with transaction.atomic():
-        free = Q(destination__paused_until=None) | Q(destination__paused_until__lte=now)
-        due = OutgoingMessage.objects.filter(free, status=Status.WAITING, next_at__lte=now)
-        rows = list(lock_free_rows(due.select_related("destination")).order_by("next_at", "id")[: limit * 4])
-        first: dict[int, OutgoingMessage] = {}
+        waiting = OutgoingMessage.objects.filter(status=Status.WAITING, next_at__lte=now)
+        first = waiting.filter(destination=OuterRef("pk")).order_by("next_at", "id")
+        free = Q(paused_until=None) | Q(paused_until__lte=now)
+        turns = Destination.objects.filter(free).annotate(
+            since=Subquery(first.values("next_at")[:1]), first=Subquery(first.values("pk")[:1])
+        )
+        ids = list(turns.filter(since__isnull=False).order_by("since", "pk").values_list("first", flat=True)[:limit])
+        rows = lock_free_rows(waiting.filter(pk__in=ids).select_related("destination__owner")).order_by("next_at", "id")
+        claimed = []
         for row in rows:
-            first.setdefault(row.destination_id, row)
-        claimed = list(first.values())[:limit]
-        for row in claimed:
-            row.attempts += 1  # what was claimed and never noted is counted too: it may be what kills the worker
+            if row.attempts >= MOST_ATTEMPTS:  # each of its workers died of it, or was stopped
+                row.status, row.next_at = Status.FAILED, None
+                row.last_error = "Its last try was never finished: it may be what stops a worker."
+                row.save(update_fields=["status", "next_at", "last_error"])
+                continue
+            row.attempts += 1  # what was claimed and never noted is counted too
             row.next_at = now + lease
+            claimed.append(row)
         OutgoingMessage.objects.bulk_update(claimed, ["attempts", "next_at"])
     return claimed
 
 
-def _try(message: OutgoingMessage, now: dt.datetime) -> Outcome:
+def _try(message: OutgoingMessage, clock: Clock) -> Outcome:
     """One try, in a thread without a database connection."""
-    destination = message.destination
+    now, destination = clock(), message.destination
+    if destination.owner is not None and not destination.owner.is_active:
+        return Gone(LEFT)
     if not destination.takes_messages:
         return Retry("Its destination takes nothing.")
     try:
         address = sealed.unseal(destination.sealed)
     except sealed.Unreadable as error:
-        return Gone(f"Its address cannot be read: {error}")
+        return Retry(f"Its address cannot be read: {error}")  # one wrong deploy must not switch off every destination
     try:
         return send(destination.channel, address, message.content, message_id=message.public_id, now=now)
     except Exception as error:
@@ -246,12 +295,16 @@ def _note(message: OutgoingMessage, outcome: Outcome, *, now: dt.datetime) -> in
         destination = destinations.locked(message.destination_id)
         ours = OutgoingMessage.objects.filter(pk=message.pk, status=Status.WAITING, attempts=message.attempts)
         if isinstance(outcome, Sent):
-            done = ours.update(status=Status.SENT, next_at=None, sent_at=now, last_error="")
+            # also where it was given up while it was on its way: it is there, and must not be sent again by hand
+            arrived = OutgoingMessage.objects.filter(pk=message.pk, attempts=message.attempts)
+            done = arrived.exclude(status=Status.SENT).update(
+                status=Status.SENT, next_at=None, sent_at=now, last_error="", looked_at=None
+            )
             if done and (destination.failures or destination.last_error):
                 destination.failures, destination.paused_until, destination.last_error = 0, None, ""
                 destination.save(update_fields=["failures", "paused_until", "last_error"])
             return done
-        why = outcome.why[:300]
+        why = one_line(outcome.why)[:300]
         if isinstance(outcome, Gone):
             if ours.update(status=Status.FAILED, next_at=None, last_error=why) and destination.takes_messages:
                 destinations.switch_off(destination, why=why, now=now)
@@ -270,6 +323,11 @@ def _note(message: OutgoingMessage, outcome: Outcome, *, now: dt.datetime) -> in
     return 0
 
 
+def one_line(words: str) -> str:
+    """What a receiver said, as one line that any database keeps and no terminal obeys."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in words).split())
+
+
 # --- dead letters -------------------------------------------------------------------------------------------------
 
 
@@ -285,8 +343,8 @@ def replay(*, message_ids: Sequence[int], by: StaffUser, now: dt.datetime) -> in
             destination__removed_at=None,
         )
         for message in lock_free_rows(found).order_by("id"):
-            message.status, message.next_at, message.attempts = Status.WAITING, now, 0
-            message.save(update_fields=["status", "next_at", "attempts"])
+            message.status, message.next_at, message.attempts, message.looked_at = Status.WAITING, now, 0, None
+            message.save(update_fields=["status", "next_at", "attempts", "looked_at"])
             audit.record(action="message.replayed", obj=message, by=by, now=now)
             done += 1
     if done:

@@ -25,6 +25,9 @@ from plgops.lib.db import lock_free_rows
 Channel = Destination.Channel
 PERSONAL = (Channel.EMAIL, Channel.SLACK, Channel.TEAMS)  # a program's webhook is a team's
 MOST = 20  # destinations of a person
+FORMER_SIGNS = dt.timedelta(
+    hours=24
+)  # beside a new secret, so that the receiver can change it without missing anything
 
 
 class Refused(Exception):
@@ -110,31 +113,41 @@ def change(
 
     A destination that was switched off for its old address takes messages again with a new one.
     """
-    found = for_change(destination_id, by)
-    found.name = _name(name)
-    changed, secret = {"name"}, ""
-    if address.strip() and not (found.owner_id and found.channel == Channel.EMAIL):
-        kept, found.shown = _address(found.channel, address)
-        if found.channel == Channel.SIGNED_WEBHOOK:
-            new_secret = new_secret or not (kept := {**_kept(found), **kept}).get("secret")
-        found.sealed = sealed.seal(kept)
-        _works_again(found)
-        changed |= {"shown", "sealed", *_STATE}
-    if new_secret and found.channel == Channel.SIGNED_WEBHOOK:
-        kept = _kept(found)
-        if "url" not in kept:
-            raise Refused("Its address can no longer be read; enter it again.", "address")
-        secret = _new_secret()
-        found.sealed = sealed.seal({**kept, "secret": secret})
-        changed.add("sealed")
+    name = _name(name)
     try:
         with transaction.atomic():
+            for_change(destination_id, by)
+            found = Destination.objects.select_for_update().get(pk=destination_id)  # two changes at once: both stand
+            found.name = name
+            changed, secret = {"name"}, ""
+            if address.strip() and not (found.owner_id and found.channel == Channel.EMAIL):
+                kept, found.shown = _address(found.channel, address)
+                if found.channel == Channel.SIGNED_WEBHOOK:
+                    new_secret = new_secret or not (kept := {**_kept(found), **kept}).get("secret")
+                found.sealed = sealed.seal(kept)
+                _works_again(found)
+                changed |= {"shown", "sealed", *_STATE}
+            if new_secret and found.channel == Channel.SIGNED_WEBHOOK:
+                found.sealed, secret = _with_new_secret(found, now)
+                changed.add("sealed")
             found.save(update_fields=changed)
             detail = {"shown": found.shown, "address": "sealed" in changed, "secret": bool(secret)}
             audit.record(action="destination.changed", obj=found, by=by, now=now, detail=detail)
     except IntegrityError as error:
-        raise _taken(found.name) from error
+        raise _taken(name) from error
     return found, secret
+
+
+def _with_new_secret(found: Destination, now: dt.datetime) -> tuple[str, str]:
+    """The seal with a new secret, and that secret. The former signs beside it until FORMER_SIGNS is over."""
+    kept = _kept(found)
+    if "url" not in kept:
+        raise Refused("Its address can no longer be read; enter it again.", "address")
+    former = kept.get("secret")
+    kept = {"url": kept["url"], "secret": _new_secret()}
+    if former:
+        kept |= {"former": former, "former_until": (now + FORMER_SIGNS).isoformat()}
+    return sealed.seal(kept), kept["secret"]
 
 
 def remove(*, destination_id: int, by: StaffUser, now: dt.datetime) -> Destination:

@@ -38,6 +38,7 @@ class Content:
 
     title: str
     items: Sequence[Item]
+    more: int = 0  # beyond these items, told by their number alone
     lead: str = ""
     settings_url: str = ""  # where the recipient chooses what to hear
 
@@ -61,7 +62,8 @@ def slack(content: Content) -> dict[str, Any]:
         blocks.append(_section(_slack_escaped(content.lead)))
     for item in content.items[:MOST_ITEMS]:
         name = _slack_escaped(item.subject)
-        lines = [f"*<{item.url}|{name}>* {_slack_escaped(item.headline)}" if item.url else f"*{name}* {item.headline}"]
+        lines = [f"*<{item.url}|{name}>*" if item.url else f"*{name}*"]
+        lines[0] += f" {_slack_escaped(item.headline)}"
         lines += [f"• {_slack_escaped(line)}" for line in _why(item, content)]
         if owner := _owner(item):
             lines.append(f"_{_slack_escaped(owner)}_")
@@ -83,21 +85,23 @@ def slack(content: Content) -> dict[str, Any]:
     footer = _more(content) + ([f"<{content.settings_url}|What you hear of>"] if content.settings_url else [])
     if footer:
         blocks.append({"type": "context", "elements": [{"type": "mrkdwn", "text": " · ".join(footer)}]})
-    return {"text": content.title, "blocks": blocks[:50], "unfurl_links": False, "unfurl_media": False}
+    return {"text": _slack_escaped(content.title), "blocks": blocks[:50], "unfurl_links": False, "unfurl_media": False}
 
 
 def teams(content: Content) -> dict[str, Any]:
     """Body for a Teams workflow that posts an adaptive card when a webhook request is received."""
-    body: list[dict[str, Any]] = [_block(content.title, weight="Bolder", size="Medium")] if _many(content) else []
+    body: list[dict[str, Any]] = (
+        [_block(_plain(content.title), weight="Bolder", size="Medium")] if _many(content) else []
+    )
     if content.lead:
-        body.append(_block(content.lead))
+        body.append(_block(_plain(content.lead)))
     actions: list[dict[str, Any]] = []
     for item in content.items[:MOST_ITEMS]:
-        body.append(_block(f"**{_plain(item.subject)}** {item.headline}", separator=bool(body)))
+        body.append(_block(f"**{_plain(item.subject)}** {_plain(item.headline)}", separator=bool(body)))
         if why := _why(item, content):
             body.append(_block("\n".join(f"- {_plain(line)}" for line in why), spacing="Small"))
         if owner := _owner(item):
-            body.append(_block(owner, isSubtle=True, spacing="Small"))
+            body.append(_block(_plain(owner), isSubtle=True, spacing="Small"))
         here = [{"type": "Action.OpenUrl", "title": f"Claim {item.subject}", "url": item.claim_url}] * bool(
             item.claim_url
         ) + [{"type": "Action.OpenUrl", "title": "Open in the inbox", "url": item.url}] * bool(item.url)
@@ -192,12 +196,13 @@ def _owner(item: Item) -> str:
 
 
 def _more(content: Content) -> list[str]:
-    left = len(content.items) - MOST_ITEMS
+    left = content.more + max(len(content.items) - MOST_ITEMS, 0)
     return [f"And {left:,} more."] if left > 0 else []
 
 
 def _section(text: str) -> dict[str, Any]:
-    return {"type": "section", "text": {"type": "mrkdwn", "text": text[:SLACK_TEXT]}}
+    # verbatim: otherwise Slack makes a link of #channel, and calls @channel
+    return {"type": "section", "text": {"type": "mrkdwn", "text": text[:SLACK_TEXT], "verbatim": True}}
 
 
 def _slack_escaped(text: str) -> str:

@@ -23,6 +23,8 @@ CONNECT_WITHIN = 5.0  # seconds
 ANSWER_WITHIN = 15.0  # seconds, from the look-up of the name to the end of the answer
 READ_AT_MOST = 4_096  # bytes of the answer: what it says of an error
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+# private, and not yet so to every Python: NAT64 within a network, and what site-local addresses were
+_NOT_OPEN = (ipaddress.ip_network("64:ff9b:1::/48"), ipaddress.ip_network("fec0::/10"))
 
 
 class Refused(Exception):
@@ -55,7 +57,7 @@ def check_url(url: str, *, private: bool) -> str:
         raise Refused("That is not an address such as https://hooks.example.com/…") from error
     if parts.scheme not in ("http", "https") or not host or port == 0:
         raise Refused("That is not an address such as https://hooks.example.com/…")
-    if parts.username or parts.password:
+    if "@" in parts.netloc:
         raise Refused("Leave name and password out of the address.")
     if not private:
         if parts.scheme != "https":
@@ -76,7 +78,7 @@ def is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
             inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
         if inner is not None:
             return is_public(inner)
-        if address.teredo is not None:
+        if address.teredo is not None or any(address in network for network in _NOT_OPEN):
             return False
     return address.is_global and not address.is_multicast and not address.is_reserved
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -80,8 +81,8 @@ def _with(request: StaffRequest, **changes: str) -> str:
 
 @require_GET
 @login_required
-def account_page(request: StaffRequest, account_id: int) -> HttpResponse:
-    """One account. A merged one leads to its winner."""
+def account_page(request: StaffRequest, account_id: int, strands: Sequence[timeline.Strand] = ()) -> HttpResponse:
+    """One account. A merged one leads to its winner. `strands` is what other floors add to its timeline."""
     access.require(request.user, "accounts.view")
     account = get_object_or_404(Account.objects.select_related("owner", "parent"), pk=account_id)
     if account.merged_into_id is not None:
@@ -95,7 +96,12 @@ def account_page(request: StaffRequest, account_id: int) -> HttpResponse:
     context: dict[str, Any] = {"account": account, "tab": tab, "tabs": TABS, "today": today}
     if not htmx.wants(request, "more"):
         context |= _frame(request, account, today)
-    context |= _TAB_READERS[tab](request, account, today)
+    if tab == "timeline":
+        context |= _timeline(request, account, today, strands)
+    elif tab == "overview":
+        context |= _overview(account, today, strands)
+    else:
+        context |= _TAB_READERS[tab](request, account, today)
     return htmx.page(request, TEMPLATE, context, fragments=("tab", "more"))
 
 
@@ -115,7 +121,7 @@ def _frame(request: StaffRequest, account: Account, today: int) -> dict[str, Any
     }
 
 
-def _overview(request: StaffRequest, account: Account, today: int) -> dict[str, Any]:
+def _overview(account: Account, today: int, strands: Sequence[timeline.Strand]) -> dict[str, Any]:
     entries = history.stages([account.pk])
     contacts = about.contacts([account.pk], SHOWN_CONTACTS + 1, today=today)
     champion = about.champion([account.pk], today=today)
@@ -130,16 +136,18 @@ def _overview(request: StaffRequest, account: Account, today: int) -> dict[str, 
         "champion": champion,
         "path": history.stage_path([account.pk]),
         "limits": limits.use_of_limits(account, today=today),
-        "moments": timeline.page(account.pk, today=today, size=SHOWN_MOMENTS),
+        "moments": timeline.page(account.pk, today=today, size=SHOWN_MOMENTS, strands=strands),
     }
 
 
-def _timeline(request: StaffRequest, account: Account, today: int) -> dict[str, Any]:
+def _timeline(
+    request: StaffRequest, account: Account, today: int, strands: Sequence[timeline.Strand]
+) -> dict[str, Any]:
     kind = request.GET.get("show", "")
     if kind not in timeline.KINDS:
         raise Http404("There is no such part of the timeline.")
     cursor = request.GET.get("cursor", "")
-    page = timeline.page(account.pk, today=today, kind=kind, cursor=cursor)
+    page = timeline.page(account.pk, today=today, kind=kind, cursor=cursor, strands=strands)
     return {
         "page": page,
         "more": _with(request, cursor=page.next_cursor),
@@ -151,7 +159,8 @@ def _timeline(request: StaffRequest, account: Account, today: int) -> dict[str, 
 
 def _people(request: StaffRequest, account: Account, today: int) -> dict[str, Any]:
     page = about.people([account.pk], today=today, cursor=request.GET.get("cursor", ""))
-    return {"page": page, "more": _with(request, cursor=page.next_cursor)}
+    champion = about.champion([account.pk], today=today)
+    return {"page": page, "more": _with(request, cursor=page.next_cursor), "champion": champion}
 
 
 def _events(request: StaffRequest, account: Account, today: int) -> dict[str, Any]:
@@ -175,8 +184,6 @@ def _history(request: StaffRequest, account: Account, today: int) -> dict[str, A
 
 
 _TAB_READERS = {
-    "overview": _overview,
-    "timeline": _timeline,
     "people": _people,
     "events": _events,
     "revenue": _revenue,

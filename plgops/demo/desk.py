@@ -7,6 +7,7 @@ import random
 
 from accounts.models import StaffUser
 from scoring import handoffs, openings
+from scoring.crm import push
 from scoring.evaluate import evaluate_due
 from scoring.models import Definition, Handoff, Purpose
 
@@ -41,6 +42,11 @@ class Desk:
     def evaluate(self, *, now: dt.datetime) -> None:
         """Until nothing is due."""
         while evaluate_due(now=now, limit=1_000).claimed:
+            pass
+
+    def tick_off(self, *, now: dt.datetime) -> None:
+        """No CRM is connected: nobody waits to be told of what happened."""
+        while push.push_due(clock=lambda: now).claimed:
             pass
 
     def release(self, *, now: dt.datetime) -> None:

@@ -24,7 +24,7 @@ from accounts import billing, sources, stewardship
 from accounts.ingest import accept_batch
 from accounts.models import Account, AccountKey, AuditEntry, EventType, Plan, PlanLimit, Source, StaffUser, Workspace
 from accounts.team import audit
-from plgops.demo import beside, desk, earlier, helpdesk, listening, programs
+from plgops.demo import beside, desk, earlier, helpdesk, listening, moments, programs, selling
 from plgops.demo.catalogue import PLANS, TYPES
 from plgops.demo.staff import hire
 from plgops.demo.world import Story
@@ -93,17 +93,26 @@ def load(*, seed: int, small: bool, until: dt.datetime, say: Say) -> Loaded:
     played = Handoff.objects.exists()  # by the load that was interrupted
     if not played:
         team.release(now=steps[0])
+    moments.set_up(staff, now=steps[0])
     say("Playing the last three weeks …")
     for before, now in zip(steps, steps[1:], strict=False):
+        if now >= steps[-2]:  # what comes last comes as it will from now on
+            selling.set_up(staff, now=before)
         _arrive(waiting, source=source, upto=now)
         team.evaluate(now=now)
         if not played:
+            moments.decide(now=now)
+            moments.meet(rng, since=before, now=now)
+            moments.guide(staff, rng, now=now)
             team.work(since=before, now=now)
+    selling.play(staff, now=until)
     listening.set_up(staff, now=until)
     programs.set_up(staff, now=until)
     helpdesk.assign(now=until)
     helpdesk.play(staff, rng, now=until, many=6 if small else 34)
     team.evaluate(now=until)
+    team.tick_off(now=until)
+    moments.nearly_there(now=until)
     sources.seen(source, now=until)
     audit.record(action="demo.finished", obj=source, by=None, now=until, detail=counts)
     return Loaded(**counts, write_key=key, seconds=time.monotonic() - began)

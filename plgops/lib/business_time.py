@@ -225,13 +225,17 @@ def elapsed(start: dt.datetime, end: dt.datetime, calendar: Calendar | None, pau
 
 
 def next_open(moment: dt.datetime, calendar: Calendar | None) -> dt.datetime:
-    """The first open moment that is not before `moment` (itself, while it is open), in UTC."""
+    """The first open moment that is not before `moment` (itself, while it is open), in UTC.
+
+    Raises BadCalendar when there is none: a calendar that is open on single dates only, and the last is over.
+    """
     return calendar._opens(_utc(moment)) if calendar else _utc(moment)
 
 
 def is_open(moment: dt.datetime, calendar: Calendar | None) -> bool:
     """Whether the calendar is open at `moment`."""
-    return next_open(moment, calendar) == _utc(moment)
+    at = _utc(moment)
+    return calendar is None or any(begin <= at < close for begin, close in calendar._periods(calendar._day_of(at)))
 
 
 def _open(start: dt.datetime, end: dt.datetime, calendar: Calendar | None) -> dt.timedelta:

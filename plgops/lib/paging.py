@@ -140,10 +140,13 @@ def _read(cursor: str, by: str) -> tuple[Any, Any] | None:
         made_for, kind, value, tie = json.loads(text)
         if kind == "t":
             value = dt.datetime.fromisoformat(value)
+            if value.tzinfo is None:
+                raise ValueError("no time of ours")
+            value = value.astimezone(dt.UTC)  # at the ends of the calendar there is none
         elif kind == "d":
             value = Decimal(value)
         if made_for != by or not isinstance(tie, int | str) or isinstance(value, list | dict):
             raise ValueError("made for another order")
-    except (ValueError, TypeError, binascii.Error, InvalidOperation) as error:
+    except (ValueError, TypeError, OverflowError, RecursionError, binascii.Error, InvalidOperation) as error:
         raise BadCursor("This page link is damaged or was made for another order.") from error
     return value, tie

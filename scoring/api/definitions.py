@@ -243,6 +243,29 @@ class OneVersion(Endpoint):
         return response
 
 
+class Archived(Endpoint):
+    """POST /api/v1/definitions/<slug>/archive/"""
+
+    scopes = {"POST": "definitions:write"}
+
+    @extend_schema(
+        operation_id="definitions_archive",
+        tags=TAG,
+        parameters=[IDEMPOTENCY_KEY],
+        request=None,
+        responses=answers(200, DefinitionShape, "It is out of use.", 404, write=True),
+    )
+    def post(self, request: Request, slug: str) -> Response:
+        """Take a definition out of use. Nobody qualifies under it any more; publishing it again brings it back."""
+        definition = _found(slug)
+
+        def act(now: dt.datetime) -> tuple[int, Any]:
+            definitions.archive(definition_id=definition.pk, by=self.user, now=now)
+            return 200, _told(_found(slug))
+
+        return self.write(act)
+
+
 class Validate(Endpoint):
     """POST /api/v1/definitions/validate/"""
 

@@ -42,6 +42,9 @@ class HandoffShape(serializers.Serializer[Any]):
     claimed_at = serializers.DateTimeField(allow_null=True)
     assigned = serializers.BooleanField(help_text="It was given to its owner; nobody clicked Claim.")
     first_touch_at = serializers.DateTimeField(allow_null=True)
+    due_at = serializers.DateTimeField(
+        allow_null=True, help_text="To be claimed, or first touched, by then; null: nothing is promised now."
+    )
     snoozed_until = serializers.DateTimeField(allow_null=True, help_text="Asleep until then.")
     rule_lapsed_at = serializers.DateTimeField(allow_null=True, help_text="Since when no reason holds any more.")
     paid_at = serializers.DateTimeField(allow_null=True, help_text="The account paid while it was open.")
@@ -361,6 +364,7 @@ def _told(handoff: Handoff, slugs: list[str]) -> dict[str, Any]:
         "claimed_at": moment(handoff.claimed_at),
         "assigned": handoff.assigned,
         "first_touch_at": moment(handoff.first_touch_at),
+        "due_at": moment(handoff.due_at),
         "snoozed_until": moment(handoff.snoozed_until) if handoff.status == Handoff.Status.SNOOZED else None,
         "rule_lapsed_at": moment(handoff.rule_lapsed_at),
         "paid_at": moment(handoff.paid_at),

@@ -59,6 +59,11 @@ class Lacking:
     def asked(self) -> int:
         return len(self.by_account)
 
+    def stands(self, path: str, account_id: int, *, alone: bool = False) -> bool:
+        """Whether the condition at `path` stood in the account's way; `alone`: and no other one did."""
+        lacks = self.by_account.get(account_id, ())
+        return any(one.path == path for one in lacks) and not (alone and len(lacks) > 1)
+
 
 def lacking(doc: tree.DefinitionDoc, missed: Sequence[Missed]) -> Lacking:
     """What the accounts lacked that were never flagged before their outcome. About seven short queries for each

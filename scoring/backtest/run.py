@@ -50,7 +50,7 @@ class Answer:
     generation: int  # of the usage lake
     known_until: int  # the last whole day in it
     built_at: dt.datetime
-    accounts: int
+    accounts: int  # that were there by the end of the period, without internal and merged ones
     reading_seconds: float  # the statement and the facts beside it
     scoring_seconds: float
 
@@ -96,7 +96,7 @@ def run(question: Question) -> Answer:
         generation=generation.number,
         known_until=until,
         built_at=generation.built_at,
-        accounts=generation.accounts,
+        accounts=len(facts.accounts),
         reading_seconds=read - began,
         scoring_seconds=time.perf_counter() - read,
     )

@@ -60,7 +60,7 @@ class ObstacleRow:
     english: str
     percent: float
     lacked: Number
-    alone: int
+    alone: Number
     short: str
 
 
@@ -123,7 +123,7 @@ def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def narrowed(wanted: Wanted, lacked: Lacking | None, path: str) -> str:
+def narrowed(wanted: Wanted, lacked: Lacking | None, path: str, *, alone: bool) -> str:
     """By what a list is narrowed, in words; empty for a whole one."""
     parts = []
     if wanted.week is not None:
@@ -133,7 +133,8 @@ def narrowed(wanted: Wanted, lacked: Lacking | None, path: str) -> str:
     if wanted.lead is not None:
         parts.append(f"{wanted.lead[0]} to {wanted.lead[1]} days before")
     if path and lacked:
-        parts += [f"lacked: {one.english}" for one in lacked.obstacles if one.path == path]
+        lacks = "lacked only" if alone else "lacked"
+        parts += [f"{lacks}: {one.english}" for one in lacked.obstacles if one.path == path]
     return ", ".join(parts)
 
 
@@ -160,7 +161,7 @@ def lacking_side(lacked: Lacking, result: Backtest, name: str, side: int, leads:
                 english=capital(one.english),
                 percent=100 * one.lacked / lacked.asked,
                 lacked=Number(f"{one.lacked:,}", leads(side, "lacking", path=one.path)),
-                alone=one.alone,
+                alone=Number(f"{one.alone:,}", leads(side, "lacking", path=one.path, alone=1) if one.alone else {}),
                 short="" if one.short is None else f"{one.short:,.0f} {_unit(one.unit, one.short)}".strip(),
             )
             for one in lacked.obstacles

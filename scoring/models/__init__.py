@@ -1,6 +1,7 @@
 """The scoring floor's tables."""
 
 from .alerts import AlertFact, AlertRule, ClaimLinkUse
+from .crm import CrmActivity, CrmConflict, CrmConnection, CrmLink, CrmOwner
 from .definitions import Definition, DefinitionVersion, Level, Purpose
 from .discoveries import Discovery
 from .handoffs import Handoff, HandoffActivity
@@ -18,6 +19,11 @@ __all__ = [
     "AlertRule",
     "ClaimLinkUse",
     "Assignment",
+    "CrmActivity",
+    "CrmConflict",
+    "CrmConnection",
+    "CrmLink",
+    "CrmOwner",
     "CsTask",
     "Definition",
     "DefinitionVersion",

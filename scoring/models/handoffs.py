@@ -41,6 +41,9 @@ class Handoff(models.Model):
     snoozed_until = models.DateTimeField(null=True, blank=True, help_text="Asleep until then; kept when it is closed.")
     wakes_on_evidence = models.BooleanField(default=True, help_text="Stronger evidence wakes it before.")
     woken_at = models.DateTimeField(null=True, blank=True, help_text="Woke by itself, and nothing was done since.")
+    due_at = models.DateTimeField(
+        null=True, blank=True, help_text="When it must be claimed, or first touched, by its clock (scoring/speed.py)."
+    )
     last_owner = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         null=True,
@@ -99,6 +102,11 @@ class Handoff(models.Model):
             models.Index(fields=["opened_at", "id"], name="handoff_new_waiting", condition=Q(status="new")),
             models.Index(
                 fields=["owner", "-newest_evidence_at", "id"], name="handoff_mine", condition=Q(closed_at__isnull=True)
+            ),
+            # the inbox by what is due first; what has no deadline comes after it, by id
+            models.Index(fields=["due_at", "id"], name="handoff_new_due", condition=Q(status="new")),
+            models.Index(
+                fields=["owner", "due_at", "id"], name="handoff_mine_due", condition=Q(closed_at__isnull=True)
             ),
             models.Index(fields=["snoozed_until", "id"], name="handoff_wakes", condition=Q(status="snoozed")),
             # the sales team's page: what was claimed in a period

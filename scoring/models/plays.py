@@ -25,6 +25,7 @@ class Play(models.Model):
         SALES_HANDOFF = "sales_handoff", "Hand the company to sales"
         PROMPT = "prompt", "Show an upgrade prompt in the product"
         NUDGE = "nudge", "Nudge people in the product"
+        EMAIL_NUDGE = "email_nudge", "Nudge people by e-mail"
         CS_TASK = "cs_task", "Give customer success a task"
         WEBHOOK = "webhook", "Call a webhook only"
 
@@ -42,8 +43,9 @@ class Play(models.Model):
         FEATURE_GATE = "feature_gate", "A feature of a higher plan is opened"
 
     # what a person of the customer meets: of several of these, one at a time
-    FACING = (Action.SALES_HANDOFF, Action.PROMPT, Action.NUDGE, Action.CS_TASK)
+    FACING = (Action.SALES_HANDOFF, Action.PROMPT, Action.NUDGE, Action.EMAIL_NUDGE, Action.CS_TASK)
     IN_PRODUCT = (Action.PROMPT, Action.NUDGE)
+    OUTREACH = (*IN_PRODUCT, Action.EMAIL_NUDGE)  # waits while somebody talks to the company
 
     name = models.CharField(max_length=120)
     slug = models.SlugField(max_length=100, unique=True)
@@ -72,11 +74,12 @@ class Play(models.Model):
     class Meta:
         constraints = [
             models.CheckConstraint(
-                condition=Q(action__in=["sales_handoff", "prompt", "nudge", "cs_task", "webhook"]),
+                condition=Q(action__in=["sales_handoff", "prompt", "nudge", "email_nudge", "cs_task", "webhook"]),
                 name="play_action_known",
             ),
             models.CheckConstraint(
-                condition=Q(trigger="qualifies") | Q(trigger="near_miss", action__in=["nudge", "cs_task", "webhook"]),
+                condition=Q(trigger="qualifies")
+                | Q(trigger="near_miss", action__in=["nudge", "email_nudge", "cs_task", "webhook"]),
                 name="play_trigger_fits_action",
             ),
             models.CheckConstraint(
@@ -170,8 +173,10 @@ class PlayRun(models.Model):
     due_at = models.DateTimeField(null=True, blank=True, help_text="When it is decided, or looked at again.")
     decided_at = models.DateTimeField(null=True, blank=True)
     window_ends_at = models.DateTimeField(null=True, blank=True, help_text="Paid before: credited to the play.")
+    shows_until = models.DateTimeField(null=True, blank=True, help_text="In-product: the end, whoever saw it.")
     ended_at = models.DateTimeField(null=True, blank=True, help_text="In-product: not shown any more.")
     detail = models.JSONField(default=dict, blank=True)
+    error = models.CharField(max_length=300, blank=True, help_text="Why it could not be decided last; put off.")
 
     class Meta:
         constraints = [
@@ -214,13 +219,25 @@ class PlayRun(models.Model):
             ),
         ]
         indexes = [
+            models.Index(fields=["id"], name="play_run_failing", condition=~Q(error="")),
             models.Index(fields=["due_at"], name="play_run_due", condition=Q(due_at__isnull=False)),
             models.Index(fields=["play", "status", "-created_at"], name="play_run_by_play"),
-            # what the product may show this company now; cooldowns and who was first today
+            # what the product may show in this account now, and which of it is over; cooldowns and who was first today
             models.Index(
-                fields=["company", "play"],
-                name="play_run_shown",
+                fields=["account", "play"],
+                name="play_run_shown_in",
                 condition=Q(status="fired", ended_at__isnull=True),
+            ),
+            # by e-mail: what fired and is still to be written
+            models.Index(
+                fields=["id"],
+                name="play_run_to_write",
+                condition=Q(status="fired", ended_at__isnull=True, shows_until__isnull=True),
+            ),
+            models.Index(
+                fields=["shows_until"],
+                name="play_run_shows_until",
+                condition=Q(ended_at__isnull=True, shows_until__isnull=False),
             ),
             models.Index(fields=["company", "-decided_at"], name="play_run_fired", condition=Q(status="fired")),
         ]

@@ -44,6 +44,7 @@ class Qualification(models.Model):
     since_day = models.IntegerField(null=True, blank=True)
     cause = models.CharField(max_length=20, choices=Cause.choices)
     release = models.CharField(max_length=20, choices=Release.choices, default=Release.LIVE)
+    released_at = models.DateTimeField(null=True, blank=True, help_text="When it was let go; none: as it opened.")
     evidence = models.JSONField(default=dict)
     handoff = models.ForeignKey(
         "scoring.Handoff", null=True, blank=True, on_delete=models.PROTECT, related_name="reasons"

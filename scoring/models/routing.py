@@ -113,6 +113,7 @@ class Assignment(models.Model):
         OWNED = "owned", "The account got an owner"
         RETRIED = "retried", "Working hours began"
         REROUTED = "rerouted", "It waited too long"
+        LEFT = "left", "Its owner left"
 
     handoff = models.ForeignKey(Handoff, on_delete=models.CASCADE, related_name="assignments")
     at = models.DateTimeField()

@@ -6,20 +6,18 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Coalesce
 
-from .definitions import Definition
 from .handoffs import Handoff
+from .plays import Play
 
 
 class SpeedPolicy(models.Model):
-    """Targets in business minutes, of one definition or (none) of all that have no policy of their own.
+    """Targets in business minutes, of what one play hands over or (none) of all that has no policy of its own.
 
     Empty target: nothing is promised and nothing happens. Re-route and escalate come so many business minutes after
     the target was missed; empty: never.
     """
 
-    definition = models.ForeignKey(
-        Definition, null=True, blank=True, on_delete=models.CASCADE, related_name="speed_policies"
-    )
+    play = models.ForeignKey(Play, null=True, blank=True, on_delete=models.CASCADE, related_name="speed_policies")
     is_on = models.BooleanField(default=True)
     claim_minutes = models.PositiveIntegerField(null=True, blank=True)
     touch_minutes = models.PositiveIntegerField(null=True, blank=True)
@@ -34,7 +32,7 @@ class SpeedPolicy(models.Model):
     class Meta:
         verbose_name_plural = "speed policies"
         constraints = [
-            models.UniqueConstraint(Coalesce("definition", 0), name="speed_policy_once"),
+            models.UniqueConstraint(Coalesce("play", 0), name="speed_policy_once"),
             models.CheckConstraint(
                 condition=Q(warn_percent__isnull=True) | Q(warn_percent__gte=1, warn_percent__lte=99),
                 name="speed_policy_warns_before",
@@ -48,7 +46,7 @@ class SpeedPolicy(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"speed of {self.definition_id or 'everything else'}"
+        return f"speed of {self.play_id or 'everything else'}"
 
 
 class SpeedClock(models.Model):
@@ -70,9 +68,13 @@ class SpeedClock(models.Model):
     escalate_after = models.PositiveIntegerField(null=True, blank=True)
     started_at = models.DateTimeField()
     next_at = models.DateTimeField(null=True, blank=True, help_text="When something is to be done next.")
+    error = models.CharField(max_length=300, blank=True, help_text="Why that failed last; put off.")
 
     class Meta:
-        indexes = [models.Index(fields=["next_at"], name="speed_clock_next", condition=Q(next_at__isnull=False))]
+        indexes = [
+            models.Index(fields=["next_at"], name="speed_clock_next", condition=Q(next_at__isnull=False)),
+            models.Index(fields=["id"], name="speed_clock_failing", condition=~Q(error="")),
+        ]
 
     def __str__(self) -> str:
         return f"speed of handoff {self.handoff_id}"

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from scoring.rules import describe, tree
-from scoring.rules.phrases import compared
+from scoring.rules.phrases import compared, is_one
 from scoring.rules.stored import rule_json
 from scoring.rules.windows import Subject
 
@@ -110,9 +110,8 @@ def _group(rule: tree.Node, subject: Subject) -> tuple[str, list[Part] | None]:
             return (f"not {word}", parts) if parts is not None else ("", None)
         case tree.UsersWho(compare, inner):
             _, parts = _group(inner, "user")
-            if isinstance(inner, tree.All) and parts is not None:
-                return f"“{compared(compare)} people for whom”", parts
-            return f"“{compared(compare)} people for whom”", [(inner, "user")]
+            word = f"“{compared(compare)} {'person' if is_one(compare) else 'people'} for whom”"
+            return word, parts if isinstance(inner, tree.All) and parts is not None else [(inner, "user")]
     return "", None
 
 

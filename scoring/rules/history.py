@@ -110,7 +110,7 @@ def _early(plan: Plan) -> str:
         return _ever(plan, "user", node, wanted) if node in early else None
 
     able = [could(rule, ever) for rule in plan.people_rules]
-    if None in able:
+    if None in able or not plan.sifts:
         return ""
     rows = " UNION ALL ".join(f"SELECT {KEYS}, {number} AS part, delta FROM user_{number}" for number in early.values())
     some = " OR ".join(dict.fromkeys(part for part in able if part is not None))
@@ -146,7 +146,7 @@ def _worth(plan: Plan, docs: Sequence[tree.DefinitionDoc]) -> None:
         return _ever(plan, "account", node, wanted) if node in dated else None
 
     able = [None if doc.level == "user" else could(doc.rule, ever) for doc in docs]
-    if None in able:
+    if None in able or not plan.sifts:
         return
     rows = " UNION ALL ".join(
         f"SELECT account_id, {number} AS part, delta FROM account_{number}" for number in dated.values()
@@ -172,7 +172,7 @@ def _states(plan: Plan, subject: Subject, rules: Sequence[tree.Node]) -> None:
         there = f"SELECT id AS account_id, 0 AS user_id, signup_day AS day, {_THERE} AS part, 1 AS delta FROM acct"
     rows = f"SELECT {KEYS}, day, part, delta FROM {subject}_changes UNION ALL {there}"
     able = [could(rule, lambda node, wanted: _ever(plan, subject, node, wanted)) for rule in rules]
-    if None not in able:
+    if None not in able and plan.sifts:
         some = " OR ".join(dict.fromkeys(part for part in able if part is not None))
         plan.add(f"{subject}_able", f"SELECT {KEYS} FROM {subject}_changes GROUP BY {KEYS} HAVING {some}")
         rows = f"SELECT {KEYS}, day, part, delta FROM ({rows}) e WHERE ({KEYS}) IN (SELECT {KEYS} FROM {subject}_able)"

@@ -5,6 +5,7 @@ The pages of one destination are the same for both. Who may change it is decided
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -18,7 +19,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounts.models import Destination, OutgoingMessage, StaffUser
-from accounts.team import deliveries, destinations
+from accounts.team import deliveries, destinations, forgetting
 from accounts.team.requests import StaffRequest
 from plgops.lib import access
 from plgops.lib.htmx import page
@@ -31,6 +32,7 @@ Status = OutgoingMessage.Status
 TABS = (("failed", "Given up"), ("waiting", "Waiting"), ("sent", "Sent"))
 LATEST = 5
 MOST_REPLAYED = 200
+SOON = dt.timedelta(minutes=1)  # how long a page asks again for what has just been made
 
 
 @login_required
@@ -161,7 +163,7 @@ def message_list(request: StaffRequest) -> HttpResponse:
     access.require(request.user, "alerts.team")
     tab = request.GET.get("tab", "")
     tab = tab if tab in dict(TABS) else TABS[0][0]
-    rows = OutgoingMessage.objects.filter(status=tab).select_related("destination__owner")
+    rows = OutgoingMessage.objects.filter(status=tab, looked_at=None).select_related("destination__owner")
     order = {"sent": "-sent_at", "waiting": "next_at"}.get(tab, "")
     found = keyset(rows, by=order, tie="-id", cursor=request.GET.get("cursor", ""))
     context = {
@@ -179,13 +181,30 @@ def message_list(request: StaffRequest) -> HttpResponse:
 def replay(request: StaffRequest) -> HttpResponse:
     """Send dead letters again: those that were ticked."""
     access.require(request.user, "alerts.replay")
-    ids = [int(pk) for pk in request.POST.getlist("message")[:MOST_REPLAYED] if pk.isascii() and pk.isdigit()]
-    done = deliveries.replay(message_ids=[pk for pk in ids if pk < 2**63], by=request.user, now=timezone.now())
+    done = deliveries.replay(message_ids=_ticked(request), by=request.user, now=timezone.now())
     if done:
         messages.success(request, f"{done:,} {'message waits' if done == 1 else 'messages wait'} to be sent again")
     else:
         messages.warning(request, "Nothing was sent again: tick messages whose destination is switched on")
     return redirect("alerts_messages")
+
+
+@login_required
+@require_POST
+def put_away(request: StaffRequest) -> HttpResponse:
+    """Take dead letters off the list, those that were ticked: somebody has looked at them."""
+    access.require(request.user, "alerts.replay")
+    done = forgetting.put_away(message_ids=_ticked(request), by=request.user, now=timezone.now())
+    if done:
+        messages.success(request, f"{done:,} {'message is' if done == 1 else 'messages are'} put away")
+    else:
+        messages.warning(request, "Nothing was put away: tick the messages that need nothing more")
+    return redirect("alerts_messages")
+
+
+def _ticked(request: StaffRequest) -> list[int]:
+    ids = [pk for pk in request.POST.getlist("message")[:MOST_REPLAYED] if pk.isascii() and pk.isdigit()]
+    return [int(pk) for pk in ids if len(pk) < 19]
 
 
 # --- what the pages share -----------------------------------------------------------------------------------------
@@ -258,10 +277,8 @@ def _one(
 
 def _latest(found: Destination) -> dict[str, Any]:
     sent = list(found.messages.order_by("-id")[:LATEST])
-    soon = timezone.now()
-    on_its_way = any(
-        m.status == Status.WAITING and m.attempts <= 1 and (soon - m.created_at).seconds < 60 for m in sent
-    )
+    now = timezone.now()
+    on_its_way = any(m.status == Status.WAITING and m.attempts <= 1 and now - m.created_at < SOON for m in sent)
     return {"destination": found, "latest": sent, "on_its_way": on_its_way}
 
 

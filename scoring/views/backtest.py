@@ -45,7 +45,8 @@ def page(request: HttpRequest, slug: str) -> HttpResponse:
 @login_required
 @require_GET
 def result(request: HttpRequest, slug: str) -> Response:
-    """The result, or what the missed lacked (`part=lacking`); the whole page for whoever asks without htmx."""
+    """The result, or a part of it (`said`: in a sentence; `lacking`: what the missed lacked); the whole page for
+    whoever asks without htmx."""
     return _told(request, of_versions(request, slug), _result)
 
 
@@ -160,7 +161,7 @@ def _result(request: HttpRequest, asked: Asked) -> HttpResponse:
     }
     if not request.htmx:  # type: ignore[attr-defined]
         return _page(request, asked, shown_at_once=True, **context)
-    return render(request, RESULT, context)
+    return render(request, f"{RESULT}#said" if request.GET.get("part") == "said" else RESULT, context)
 
 
 def _lacking(request: HttpRequest, asked: Asked, question: run.Question, answer: run.Answer) -> HttpResponse:

@@ -33,7 +33,7 @@ def listed(request: HttpRequest, asked: Asked) -> HttpResponse | StreamingHttpRe
     if side >= len(answer.results):
         raise Http404("There is no such version.")
     mine, theirs = answer.results[side], answer.results[1 - side] if len(answer.results) == 2 else None
-    path = request.GET.get("path", "")
+    path, alone = request.GET.get("path", ""), request.GET.get("alone") == "1"
     wanted = lists.Wanted(
         of=request.GET.get("of", ""),
         week=number(request, "week"),
@@ -48,7 +48,7 @@ def listed(request: HttpRequest, asked: Asked) -> HttpResponse | StreamingHttpRe
     if wanted.of in ("missed", "lacking"):
         lacked = answers.what_was_lacking(question, answer, side)
         if path:
-            rows = [row for row in rows if any(one.path == path for one in lacked.by_account.get(row.account_id, ()))]
+            rows = [row for row in rows if lacked.stands(path, row.account_id, alone=alone)]
     here = f"{place(asked, '_accounts')}?{_without(request.GET, 'cursor', 'format')}"
     if request.GET.get("format") == "csv":
         response = StreamingHttpResponse(told.csv_lines(rows, lacked), content_type="text/csv; charset=utf-8")
@@ -61,7 +61,7 @@ def listed(request: HttpRequest, asked: Asked) -> HttpResponse | StreamingHttpRe
         "name": asked.draft.name if asked.draft else asked.definition.name if asked.definition else "",
         "version": asked.names[side],
         "title": lists.TITLES[wanted.of],
-        "narrowed": told.narrowed(wanted, lacked, path),
+        "narrowed": told.narrowed(wanted, lacked, path, alone=alone),
         "total": len(rows),
         "rows": told.accounts(page.items, lacked),
         "next": f"{here}&cursor={page.next_cursor}" if page.has_next else "",

@@ -16,6 +16,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from accounts.models import EventType, PlanLimit, StaffUser
 from plgops.lib import access
 from scoring import definitions, discover, drafts, names, rule_edits, starts, versions
+from scoring.discovery import drawn
 from scoring.forms import DocumentForm
 from scoring.json_lines import pretty
 from scoring.models import Definition, DefinitionVersion
@@ -123,21 +124,25 @@ def review(request: HttpRequest) -> HttpResponse:
 def _editor(request: HttpRequest, found: Definition | None) -> HttpResponse:
     """Show, check and publish a definition (None: a new one)."""
     live = found.live_version if found else None
+    discovered = _discovered(request) if found is None else None
+    drafted_of: dict[str, Any] = {}
+    if discovered is not None:
+        drafted_of = {"discovery": discovered.asked, "asked": drawn.asked(discover.question(discovered.asked))}
     if request.method == "GET":
         offered = _starts() if found is None else []
         start = next((s for s in offered if s.key == request.GET.get("start")), offered[0] if offered else None)
         document = live.document if live else start.document if start else starts.ACTIVE_TEAM
-        if found is None and (discovered := _discovered(request)) is not None:
-            document, start = discovered, None
+        if discovered is not None:
+            document, start = discovered.document, None
         if found is None:
             document = document | {"slug": definitions.free_slug(document["slug"])}
         elif request.GET.get("keep"):
             document = _with_condition(found, request.GET["keep"])
         form = DocumentForm(initial={"text": pretty(in_order(document)), "replaces": live.number if live else 0})
-        return _page(request, form, found, starts=offered, start=start)
+        return _page(request, form, found, starts=offered, start=start, **drafted_of)
     form = DocumentForm(request.POST, slug=found.slug if found else "", live=live)
     if not form.is_valid():
-        return _page(request, form, found, status=422)
+        return _page(request, form, found, status=422, **drafted_of)
     try:
         version = definitions.publish(
             document=form.document,
@@ -148,7 +153,7 @@ def _editor(request: HttpRequest, found: Definition | None) -> HttpResponse:
         )
     except RuleError as error:
         form.refuse(error)
-        return _page(request, form, found, status=422)
+        return _page(request, form, found, status=422, **drafted_of)
     except definitions.Stale as stale:
         return _page(request, form, found, status=409, **_meanwhile(stale.version, form))
     if live is not None and version.pk == live.pk:
@@ -200,7 +205,7 @@ def _starts() -> list[starts.Start]:
     return starts.offered(events, limited=metered.values_list("name", flat=True).first() or "")
 
 
-def _discovered(request: HttpRequest) -> dict[str, Any] | None:
+def _discovered(request: HttpRequest) -> discover.Drafted | None:
     """The finding of a discovery that the address asks to start from (`?from=discovery:3:0`); 404 if it is gone."""
     try:
         return discover.draft_named(request.GET.get("from", ""))

@@ -8,6 +8,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
@@ -48,6 +49,13 @@ def task_list(request: StaffRequest) -> HttpResponse:
     return page(request, "plays/tasks.html", context)
 
 
+def _back(request: StaffRequest) -> HttpResponse:
+    """To the tab that it was done on."""
+    tab = request.GET.get("tab", "open")
+    here = reverse("cs_tasks")
+    return redirect(f"{here}?tab={tab}" if tab != "open" and tab in dict(TABS) else here)
+
+
 @login_required
 @require_POST
 def take(request: StaffRequest, task_id: int) -> HttpResponse:
@@ -59,7 +67,7 @@ def take(request: StaffRequest, task_id: int) -> HttpResponse:
         messages.success(request, f"“{task.title}” is yours.")
     except cs_tasks.Refused as error:
         messages.error(request, str(error))
-    return redirect("cs_tasks")
+    return _back(request)
 
 
 @login_required
@@ -71,7 +79,7 @@ def close(request: StaffRequest, task_id: int) -> HttpResponse:
     form = TaskForm(request.POST)
     if not form.is_valid():
         messages.error(request, "Choose what came of it.")
-        return redirect("cs_tasks")
+        return _back(request)
     try:
         cs_tasks.close(
             task_id=task.pk,
@@ -84,4 +92,4 @@ def close(request: StaffRequest, task_id: int) -> HttpResponse:
         messages.success(request, f"“{task.title}” is closed.")
     except cs_tasks.Refused as error:
         messages.error(request, str(error))
-    return redirect("cs_tasks")
+    return _back(request)

@@ -84,7 +84,7 @@ def question_list(request: StaffRequest) -> HttpResponse:
     context = {
         "form": form,
         "page": found,
-        "asked": [(row, drawn.asked(_question(row))) for row in found.items],
+        "asked": [(row, drawn.asked(discover.question(row))) for row in found.items],
         "polled": any(row.status in OPEN for row in found.items),
     }
     return page(request, LIST, context, fragments=("questions",), status=status)
@@ -97,7 +97,7 @@ def question(request: HttpRequest, discovery_id: int) -> HttpResponse:
     """One question with its answer, or how far it is."""
     access.require(request.user, "definitions.view")
     row = get_object_or_404(Discovery.objects.select_related("asked_by"), pk=discovery_id)
-    context: dict[str, Any] = {"row": row, "asked": drawn.asked(_question(row)), "open": row.status in OPEN}
+    context: dict[str, Any] = {"row": row, "asked": drawn.asked(discover.question(row)), "open": row.status in OPEN}
     if row.status == Discovery.Status.DONE:
         context |= {
             "answer": row.result,
@@ -133,7 +133,3 @@ def tried(request: HttpRequest, discovery_id: int) -> StreamingHttpResponse:
     response = StreamingHttpResponse(everything.csv_lines(row.result), content_type="text/csv; charset=utf-8")
     response.headers["Content-Disposition"] = f'attachment; filename="discovery-{row.pk}.csv"'
     return response
-
-
-def _question(row: Discovery) -> dict[str, Any]:
-    return {"outcome": row.outcome, "first_days": row.first_days, "within": row.within, "level": row.level}

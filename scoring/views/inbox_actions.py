@@ -52,7 +52,7 @@ def assign(request: HttpRequest, handoff_id: int) -> HttpResponse:
     owner_id = request.POST.get("owner", "")
 
     def act(user: StaffUser, now: dt.datetime) -> str:
-        owner = get_object_or_404(StaffUser, pk=int(owner_id) if owner_id.isdecimal() else 0)
+        owner = get_object_or_404(StaffUser, pk=int(owner_id) if owner_id.isdecimal() and len(owner_id) < 10 else 0)
         done = handoffs.assign(handoff_id=handoff_id, owner=owner, by=user, now=now)
         return f"Assigned {done.company.name} to {owner.label}"
 

@@ -7,6 +7,7 @@ drawn again, with what did not work and why above it.
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Callable
 
 from django.contrib import messages
@@ -115,6 +116,7 @@ def _told(request: HttpRequest, user: StaffUser, result: bulk.Result, did: str) 
     }
     response = render(request, "inbox/bulk.html", context)
     response["HX-Trigger"] = "handoff-changed"  # the open one may be among them
+    response["HX-Trigger-After-Settle"] = json.dumps({"focus-on": "#rows [data-row]"})  # the buttons are gone
     return response
 
 

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET
 from accounts.models import Account
 from accounts.workspace import day_of
 from plgops.lib import access
-from scoring import nearest, next_action, reasons
+from scoring import nearest, next_action, reached_out, reasons
 
 
 @login_required
@@ -52,3 +52,19 @@ def sales(request: HttpRequest, account_id: int) -> HttpResponse:
     access.require(request.user, "accounts.view")
     account = get_object_or_404(Account.objects.only("id", "parent_id"), pk=account_id)
     return render(request, "scoring/talking.html", {"talking": next_action.of_account(account, now=timezone.now())})
+
+
+@login_required
+@require_GET
+def plays(request: HttpRequest, account_id: int) -> HttpResponse:
+    """What the account's company meets in the product now, and what customer success has to do about it."""
+    user = request.user
+    access.require(user, "accounts.view")
+    account = get_object_or_404(Account.objects.only("id", "parent_id"), pk=account_id)
+    now = timezone.now()
+    context = {
+        "out": reached_out.of_account(account, now=now),
+        "today": timezone.localdate(now),
+        "may_work": access.may(user, "plays.tasks"),
+    }
+    return render(request, "scoring/reached_out.html", context)

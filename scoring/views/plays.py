@@ -73,7 +73,7 @@ def play_page(request: StaffRequest, slug: str) -> HttpResponse:
         context |= {
             "lift": holdout.lift(play, now=now),
             "least": holdout.LEAST_EACH,
-            "met": play_numbers.met(play) if play.action in Play.IN_PRODUCT else None,
+            "met": play_numbers.met(play) if play.action in Play.OUTREACH else None,
             "history": play_numbers.history(play),
             "verbs": playbook.allowed(play) if may_edit else [],
         }

@@ -140,12 +140,15 @@ def _vouched(request: HttpRequest, user: str, body: dict[str, Any]) -> None:
     scheme, _, bearer = request.headers.get("Authorization", "").strip().partition(" ")
     key = bearer.strip() if scheme.lower() == "bearer" else request.headers.get("X-Write-Key", "")
     key = key or str(body.get("writeKey", "")) or request.GET.get("writeKey", "")
-    source = sources.authenticate(key, now=timezone.now())
+    now = timezone.now()
+    source = sources.authenticate(key, now=now)
     if source is None:
         raise Problem(401, "invalid_write_key", "No write key, or one that is unknown or revoked.")
     token = request.headers.get("X-User-Token", "") or str(body.get("token", ""))
-    if not user or len(user) > MAX_USER or "\x00" in user or not sources.vouches_for(source, user, token):
-        raise Problem(401, "invalid_user_token", "No token for this user that the source’s signing secret made.")
+    if not user or len(user) > MAX_USER or "\x00" in user or not sources.vouches_for(source, user, token, now=now):
+        raise Problem(
+            401, "invalid_user_token", "No token for this user that the source’s signing secret made, or old."
+        )
 
 
 def _json(value: dict[str, Any], status: int) -> HttpResponse:

@@ -165,6 +165,11 @@ def _draft(
         "kinds": ladder.KINDS,
         **_words(),
     }
+    if htmx.wants(request, "simulation"):  # there is none: what is wrong stands at its step, not in the simulation
+        response = render(request, "routing/edit.html#draft", context, status=status)
+        response.headers["HX-Retarget"] = "#draft"
+        response.headers["HX-Reswap"] = "outerHTML show:none"
+        return response
     return htmx.page(request, "routing/edit.html", context, fragments=("draft",), status=status)
 
 

@@ -27,10 +27,11 @@ FIELDS = ("is_on", "claim_minutes", "touch_minutes", "warn_percent", "reroute_af
 def index(request: StaffRequest) -> HttpResponse:
     """What is promised, and what was kept in the last 90 days."""
     access.require(request.user, "handoffs.view")
-    policies = SpeedPolicy.objects.select_related("definition", "calendar").order_by("definition__name", "pk")
+    policies = SpeedPolicy.objects.select_related("play", "calendar").order_by("play__name", "pk")
+    told = speed_numbers.measured(now=timezone.now())
     context = {
         "policies": list(policies),
-        "lines": speed_numbers.lines(now=timezone.now()),
+        "measured": [("Person", told.people), ("Play", told.plays)],
         "days": speed_numbers.DAYS,
         "may_edit": access.may(request.user, "routing.edit"),
         "tab": "speed",
@@ -46,9 +47,9 @@ def policy(request: StaffRequest, policy_id: int | None = None) -> HttpResponse:
     found = get_object_or_404(SpeedPolicy, pk=policy_id) if policy_id else None
     start: dict[str, Any] = {"is_on": True, "warn_percent": 80, "edition": 0}
     if found:
-        start = {name: getattr(found, name) for name in (*FIELDS, "definition", "edition")}
+        start = {name: getattr(found, name) for name in (*FIELDS, "play", "edition")}
     form = PolicyForm(request.POST or None, initial=start)
-    form.fields["definition"].disabled = found is not None
+    form.fields["play"].disabled = found is not None
     status, stale = 200, ""
     if request.method == "POST":
         status = 422
@@ -57,7 +58,7 @@ def policy(request: StaffRequest, policy_id: int | None = None) -> HttpResponse:
             try:
                 routing_desk.save_policy(
                     policy_id=policy_id,
-                    definition=data["definition"],
+                    play=data["play"],
                     fields={name: data[name] for name in FIELDS},
                     edition=data["edition"],
                     by=request.user,
@@ -68,7 +69,7 @@ def policy(request: StaffRequest, policy_id: int | None = None) -> HttpResponse:
             except routing_desk.Stale:
                 status, stale = 409, STALE
                 form = PolicyForm(initial=data | {"edition": SpeedPolicy.objects.get(pk=policy_id or 0).edition})
-                form.fields["definition"].disabled = True
+                form.fields["play"].disabled = True
             else:
                 messages.success(request, "Speed policy saved")
                 return redirect("routing_speed")

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET, require_POST
 from accounts import data_quality
 from accounts.models import StaffUser
 from plgops.lib import access
-from scoring import definition_health, digest, export, freshness
+from scoring import definition_health, digest, export, freshness, undecided
 from scoring.models import Definition
 
 
@@ -82,6 +82,14 @@ def definition_health_panel(request: HttpRequest) -> HttpResponse:
         "lines": freshness.lines(fresh),
     }
     return render(request, "data_quality/definitions.html", context)
+
+
+@login_required
+@require_GET
+def undecided_panel(request: HttpRequest) -> HttpResponse:
+    """What plays and speed could not decide: a part of the page on data quality."""
+    access.require(request.user, "data.quality")
+    return render(request, "data_quality/undecided.html", {"rows": undecided.rows(), "count": undecided.count()})
 
 
 def _moment(text: str) -> dt.datetime | None:

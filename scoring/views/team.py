@@ -24,6 +24,10 @@ HEADS = {
     "open": "Open",
     "claimed": "Claimed",
     "closed": "Ended by people",
+    "to_claim": "Claimed by hand",
+    "to_touch": "Claimed and touched",
+    "given": "Given by the pool",
+    "given_back": "Given by the pool, and given back",
     "won": "Won",
     "lost": "Lost",
     "disqualified": "Disqualified",
@@ -40,9 +44,9 @@ def page(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
     access.require(request.user, "handoffs.manage")
     by, days, now = _by(request), _days(request), timezone.now()
     since = now - dt.timedelta(days=int(days))
-    lines = team_numbers.lines(by=by, since=since)
     if request.GET.get("format") == "csv":
-        return _file(f"team-by-{by}.csv", _lines_csv(lines))
+        return _table(request.GET.get("table", ""), by, since)
+    lines = team_numbers.lines(by=by, since=since)
     context = {
         "by": by,
         "days": days,
@@ -62,10 +66,12 @@ def page(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
 def handoffs(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
     """The handoffs behind a number of the team's page, newest first; `?format=csv` gives all of them as a file."""
     access.require(request.user, "handoffs.manage")
-    what, by, key, now = request.GET.get("what", ""), _by(request), request.GET.get("key", ""), timezone.now()
+    what, key, now = request.GET.get("what", ""), request.GET.get("key", ""), timezone.now()
+    by = "pool" if request.GET.get("by") == "pool" else _by(request)
     since = now - dt.timedelta(days=int(_days(request)))
     try:
         rows = team_numbers.rows_of(what, now=now, since=since, by=by, key=key)
+        of = team_numbers.label_of(by, key) if key else ""
     except (KeyError, ValueError):
         raise Http404("There is no such number.") from None
     rows = rows.select_related("company", "owner")
@@ -78,13 +84,13 @@ def handoffs(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
     context = {
         "page": page,
         "head": head,
-        "of": team_numbers.label_of(by, key) if key else "",
+        "of": of,
         "proposed": _proposed(outcome, code, since) if code and not request.GET.get("cursor") else [],
         "may_edit": access.may(request.user, "definitions.edit"),
         "rows": _rows_with_words(page.items),
         "more": f"?{urlencode({**asked, 'cursor': page.next_cursor})}",
         "csv": f"?{urlencode({**asked, 'format': 'csv'})}",
-        "back": f"/team/?{urlencode({'by': by, 'days': _days(request)})}",
+        "back": f"/team/?{urlencode({'by': _by(request), 'days': _days(request)})}",
     }
     return htmx.page(request, "team/handoffs.html", context, fragments=("more",))
 
@@ -128,6 +134,31 @@ def _reason_words(outcome: str, code: str, known: dict[tuple[str, str], str], *,
     """A reason as people chose it, with its outcome unless `alone`; `known`: what reasons are called."""
     words = known.get((outcome, code), code)
     return words if alone or not words else f"{HEADS[outcome]}: {words[:1].lower()}{words[1:]}"
+
+
+def _table(table: str, by: str, since: dt.datetime) -> StreamingHttpResponse:
+    """One of the page's tables as a file: the lines, unless `turns` or `reasons` are asked for."""
+    if table == "turns":
+        return _file("turns.csv", _turns_csv(team_turns.turns(since)))
+    if table == "reasons":
+        return _file("reasons.csv", _reasons_csv(_with_words(team_numbers.reasons(since))))
+    return _file(f"team-by-{by}.csv", _lines_csv(team_numbers.lines(by=by, since=since)))
+
+
+def _turns_csv(turns: list[team_turns.Turns]) -> Iterator[str]:
+    yield export.line(["pool", "person", "weight", "given", "given_back", "by_weight", "off_by"])
+    for one in turns:
+        numbers = (one.weight, one.given, one.given_back, round(one.expected, 2), round(one.off, 2))
+        yield export.line([one.pool, one.person, *numbers])
+
+
+def _reasons_csv(reasons: list[tuple[team_numbers.Reason, str]]) -> Iterator[str]:
+    """A line for each reason and rule behind it; what no rule is behind has a line of its own."""
+    yield export.line(["outcome", "reason", "words", "handoffs", "definition", "version", "of_them"])
+    for reason, words in reasons:
+        for rule in reason.versions or (None,):
+            behind = [rule.slug, rule.number, rule.count] if rule else ["", None, None]
+            yield export.line([reason.outcome, reason.code, words, reason.count, *behind])
 
 
 def _lines_csv(lines: list[team_numbers.Line]) -> Iterator[str]:

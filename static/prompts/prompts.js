@@ -2,7 +2,8 @@
  *
  * <script async src="//your-plgops.example/v1/prompts.js" data-key="plg_…" data-user="u1" data-token="…"></script>
  *
- * data-token is the HMAC-SHA256 of the user's id in hex, made by your backend with the source's signing secret.
+ * data-token is made by your backend with the source's signing secret (docs/plays.md); set it anew when it expires.
+ * data-dismiss: the words of the button that closes, if not "Not now".
  * data-manual: nothing is asked for by itself. plgopsPrompts.show("feature_gate") asks at a moment,
  * plgopsPrompts.converted(id) says that the user did what the prompt asked. On window: plgops:prompt with what happened.
  * Colours and shape: --plgops-accent, -on-accent, -surface, -ink, -muted, -line, -radius, -font, -z on :root.
@@ -35,6 +36,7 @@ dialog .f{margin-top:20px}
 @media (prefers-reduced-motion:reduce){.box{animation:none}}
 @media (forced-colors:active){.b{border-color:ButtonText}}`;
   let open = null;
+  let before = null; // what had the focus before a banner took it
 
   const tell = (prompt, event) => {
     window.dispatchEvent(new CustomEvent("plgops:prompt", { detail: { event, prompt } }));
@@ -84,10 +86,12 @@ dialog .f{margin-top:20px}
       if (open !== outer) return;
       open = null;
       if (modal && box.open) box.close();
+      const had = document.activeElement === outer;
       outer.remove();
+      if (had && before && before.isConnected) before.focus();
       tell(prompt, event);
     };
-    const no = make("button", "b no", "Not now");
+    const no = make("button", "b no", data.dismiss || "Not now");
     no.type = "button";
     no.addEventListener("click", () => close("dismissed"));
     const to = prompt.url && address(prompt.url);
@@ -101,10 +105,14 @@ dialog .f{margin-top:20px}
       event.preventDefault();
       close("dismissed");
     });
+    box.addEventListener("focusin", (event) => {
+      if (!modal && event.relatedTarget && !box.contains(event.relatedTarget)) before = event.relatedTarget;
+    });
     box.addEventListener("keydown", (event) => {
       if (event.key === "Escape" && !modal) close("dismissed");
     });
     open = outer;
+    before = null;
     if (modal) {
       root.append(box);
       document.body.append(outer);

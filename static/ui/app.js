@@ -105,8 +105,30 @@ document.addEventListener(
   true,
 );
 
-/** A shortcut writes into a text and clicks anything else. */
-const press = (element) => (element.matches("input, textarea, select") ? element.focus() : element.click());
+/** A shortcut writes into a text, over what a line of it says already, and clicks anything else. */
+function press(element) {
+  if (!element.matches("input, textarea, select")) return element.click();
+  element.focus();
+  if (element.matches("input")) element.select();
+}
+
+/** Out of a text that a shortcut led into, back to the row, so that the shortcuts work again. */
+function leave(text) {
+  text.blur();
+  ($("[data-row][aria-current]") ?? $("[data-row]"))?.focus({ preventScroll: true });
+}
+const LED_INTO = "main :is(input, textarea)[data-key], main [data-submit], main [type=search]";
+
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && event.target.matches?.(LED_INTO)) leave(event.target);
+});
+
+// What was written and kept is done with: the next key is a shortcut again (a problem that is told keeps one in the text).
+document.addEventListener("htmx:afterSettle", ({ detail: { requestConfig } }) => {
+  const text = document.activeElement;
+  if (requestConfig?.verb !== "post" || !text?.matches(LED_INTO) || text.form?.getAttribute("hx-post") !== requestConfig.path) return;
+  if (!$("[role=alert]", text.closest("section") ?? text.form)) leave(text);
+});
 
 /* ---- keymap: elements declare data-key, so there is no registry to keep */
 

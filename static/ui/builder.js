@@ -23,7 +23,7 @@ const page = {
   current: "/rule", // the node that the keyboard is on
   open: "", // the node whose form is open
   names: (kind, of) => (q) => names(kind, q, of?.()),
-  change, typed, edit, menu, add, remove, fits, tooDeep,
+  change, typed, edit, menu, add, remove, refused,
 };
 const undone = { past: [], future: [] };
 let before = text.value; // when the JSON was shown: what is written there is one step of undo
@@ -51,21 +51,22 @@ function write(value) {
   ask();
 }
 
-function tooDeep() {
-  return `Groups stand at most ${page.grammar.limits.levels} deep.`;
-}
-
-/** Whether a change keeps the rule within its levels; what is too deep already may become no deeper. */
-function fits(how) {
+/** Why a change cannot be made, in words; "" if the definition keeps within its levels and conditions. What is beyond
+ * them already may become no deeper and no longer. */
+function refused(how) {
   const copy = structuredClone(page.document);
   how(copy);
-  return tree.deepest(copy) <= Math.max(page.grammar.limits.levels, tree.deepest(page.document));
+  const { levels, conditions } = page.grammar.limits;
+  if (tree.deepest(copy) > Math.max(levels, tree.deepest(page.document))) return `Groups stand at most ${levels} deep.`;
+  if (tree.conditions(copy) > Math.max(conditions, tree.conditions(page.document))) return `A definition has at most ${conditions} conditions.`;
+  return "";
 }
 
 /** Change the tree: `how` gets a copy of the document, changes it, and gives the path to go to. False if it does not fit. */
 function change(words, how, { keep = false, focus = true } = {}) {
-  if (!fits(how)) {
-    tell(tooDeep());
+  const no = refused(how);
+  if (no) {
+    tell(no);
     return false;
   }
   const copy = structuredClone(page.document);
@@ -217,14 +218,17 @@ function head() {
   const worth = tree.isObject(draft.motion);
   const hands = draft.purpose === "pql";
   $("#worth").hidden = !hands && !worth;
+  const narrow = (copy) => {
+    copy.motion = { rule: { all: [{ trait: { name: "employees", at_least: 20 } }] } };
+    return "/motion/rule/all/0";
+  };
+  const no = worth ? "" : refused(narrow);
   $("#worth").replaceChildren(
     el("button", {
-      class: "btn", type: "button",
-      onclick: () => worth ? change("Every account is worth a person", (copy) => { delete copy.motion; return "/rule"; }, { focus: false }) : change("Added which accounts are worth a person", (copy) => {
-        copy.motion = { rule: { all: [{ trait: { name: "employees", at_least: 20 } }] } };
-        return "/motion/rule/all/0";
-      }),
+      class: "btn", type: "button", disabled: Boolean(no),
+      onclick: () => worth ? change("Every account is worth a person", (copy) => { delete copy.motion; return "/rule"; }, { focus: false }) : change("Added which accounts are worth a person", narrow),
     }, icon(worth ? "x" : "plus"), worth ? "Hand over every account" : "Only accounts that …"),
+    no ? el("span", { class: "mut t12" }, no) : "",
   );
   const goes = worth ? "Goes to sales only when" : "Goes to sales whatever its size";
   $("#worth-words").textContent = hands ? goes : `It ${purpose ? purpose.words : "…"}; nothing is handed to sales${worth ? ", though it says who would be" : ""}.`;
@@ -278,8 +282,10 @@ function edit(path, focus, again = false) {
   stopAt(path).setAttribute("aria-expanded", "true");
   show();
   if (again) return;
-  const wanted = focus && $(`[data-k="${focus}"], [data-k="${focus}-0"]`, fields);
+  const compared = focus === "compare" ? $('.pair:has([data-k="compare"]) input', fields) : null; // “at least 3”: mostly the 3
+  const wanted = focus && (compared ?? $(`[data-k="${focus}"], [data-k="${focus}-0"]`, fields));
   (wanted ?? $("input, select", fields))?.focus();
+  compared?.select();
 }
 
 function close() {
@@ -303,17 +309,16 @@ function add(path, what, button, how = tree.insertInto) {
   if (what === "group") return put({ all: [] }, "Added a group");
   if (what === "per" || what === "when") {
     const signal = what === "per" ? { part: "usage", points: 5, per: { count: { event: "*", window: { last_days: 28 } } } } : { part: "fit", points: 20, when: { trait: { name: "employees", at_least: 50 } } };
-    const added = change("Added a signal", (copy) => {
-      const list = `${tree.read(copy, path).inside}/score/signals`;
-      return tree.insert(copy, list, tree.get(copy, list).length, signal);
-    });
-    return added && edit(page.current);
+    return change("Added a signal", (copy) => tree.insertSignal(copy, path, signal)) && edit(page.current);
   }
   const inner = how === tree.insertInto ? tree.read(page.document, path).inside + (tree.read(page.document, path).kind === "users_who" ? "/users_who/rule" : "") : path;
-  openMenu(button, "Add a condition", offered(inner).map((kind) => ({
-    icon: kind.icon, label: kind.label, words: kind.words,
-    run: () => put({ [kind.kind]: structuredClone(kind.start) }, `Added ${kind.label}`),
-  })));
+  const items = offered(inner).map((kind) => {
+    const node = { [kind.kind]: structuredClone(kind.start) };
+    const no = refused((copy) => how(copy, path, node));
+    return { icon: kind.icon, label: kind.label, words: no || kind.words, disabled: Boolean(no), run: () => put(node, `Added ${kind.label}`) };
+  });
+  if (items.every(({ disabled }) => disabled)) return tell(items[0].words); // by the key: the button is disabled
+  openMenu(button, "Add a condition", items);
 }
 
 function remove(path) {
@@ -333,7 +338,8 @@ const MOVES = { up: ["Move up", "arrow-up", "Alt ↑"], down: ["Move down", "arr
 
 function move(path, step) {
   if (!tree.canMove(page.document, path, step)) return say("It cannot go further there.");
-  if (!fits((copy) => tree.move(copy, path, step))) return tell(tooDeep());
+  const no = refused((copy) => tree.move(copy, path, step));
+  if (no) return tell(no);
   change(`${MOVES[step][0]}: done`, (copy) => tree.move(copy, path, step));
   const list = tree.parent(page.current);
   const parts = tree.get(page.document, list);
@@ -345,8 +351,8 @@ function menu(path, button) {
   const signal = tree.isSignal(path);
   const group = tree.isGroup(kind);
   const make = (label, image, words, how, keys) => {
-    const fitting = fits((copy) => how(copy, path));
-    return { label, icon: image, keys, disabled: !fitting, words: fitting ? "" : tooDeep(), run: () => change(words, (copy) => how(copy, path)) };
+    const no = refused((copy) => how(copy, path));
+    return { label, icon: image, keys, disabled: Boolean(no), words: no, run: () => change(words, (copy) => how(copy, path)) };
   };
   const root = path === "/rule";
   const items = [
@@ -357,7 +363,7 @@ function menu(path, button) {
     signal ? undefined : make("Put into a group: any of", "group", "Put into a group", (copy) => tree.wrap(copy, path, "any")),
     tree.canUnwrap(page.document, path) ? make("Take the group away, keep its parts", "ungroup", "Group taken away", tree.unwrap) : undefined,
     null,
-    ...Object.entries(MOVES).map(([step, [label, image, keys]]) => ({ label, icon: image, keys, disabled: !tree.canMove(page.document, path, step) || !fits((copy) => tree.move(copy, path, step)), run: () => move(path, step) })),
+    ...Object.entries(MOVES).map(([step, [label, image, keys]]) => ({ label, icon: image, keys, disabled: !tree.canMove(page.document, path, step) || Boolean(refused((copy) => tree.move(copy, path, step))), run: () => move(path, step) })),
     null,
     root && group ? { label: "Remove everything", icon: "trash-2", run: () => remove(path) } : { label: "Remove", icon: "trash-2", keys: "Del", run: () => remove(path) },
   ].filter((item) => item !== undefined);
@@ -445,7 +451,7 @@ drag($("#tree"), {
     const target = tree.parent(`${list}/0`);
     if (target.startsWith(`${path}/`)) return false;
     if (tree.isSignal(path)) return list === tree.parent(path);
-    return !list.endsWith("/signals") && fits((copy) => tree.moveTo(copy, path, tree.get(copy, list), tree.get(copy, list).length));
+    return !list.endsWith("/signals") && !refused((copy) => tree.moveTo(copy, path, tree.get(copy, list), tree.get(copy, list).length));
   },
   drop: (path, list, index) => change("Moved", (copy) => tree.moveTo(copy, path, tree.get(copy, list), index)),
 });

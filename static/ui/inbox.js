@@ -17,14 +17,6 @@ document.addEventListener("keydown", (event) => {
   else target.click();
 });
 
-/* ---- Escape leaves a text or the search, so that the keys work again */
-
-document.addEventListener("keydown", (event) => {
-  if (event.key !== "Escape" || !event.target.matches?.("[data-submit], [type=search]")) return;
-  event.target.blur();
-  ($("[data-row][aria-current]") ?? $("[data-row]"))?.focus();
-});
-
 /* ---- a key that comes while the selected account is still loading waits for it: it is not meant for the one before */
 
 const loading = () => {
@@ -95,9 +87,25 @@ document.addEventListener("before-key", (event) => {
   own?.click();
 });
 
-/* ---- the server says that a row has left (it may not be drawn here: then nothing happens) */
+/* ---- the server says that a row has left (it may not be drawn here: then nothing happens). An answer that was asked
+   for before the queue was drawn again tells of the queue before: what was undone since is there again. */
+
+let drawn = 0; // how often the queue was drawn again
+let asked = 0; // the same, when the answer that is being read was asked for
+
+document.addEventListener("htmx:beforeRequest", ({ detail }) => (detail.xhr.drawn = drawn));
+document.addEventListener("htmx:beforeOnLoad", ({ detail }) => (asked = detail.xhr.drawn));
+for (const swapped of ["htmx:afterSwap", "htmx:oobAfterSwap"]) {
+  document.addEventListener(swapped, ({ detail }) => detail.target?.id === "queue" && (drawn += 1));
+}
+
+document.addEventListener("htmx:afterSettle", ({ detail }) => {
+  if (detail.target.id !== "detail" || detail.xhr?.drawn === drawn) return;
+  document.body.dispatchEvent(new CustomEvent("handoff-changed")); // the pane fetches itself again
+});
 
 document.body.addEventListener("row-gone", ({ detail }) => {
+  if (asked !== drawn) return;
   const row = $(detail.value);
   const next = row?.contains(document.activeElement) && (row.nextElementSibling ?? row.previousElementSibling);
   row?.remove();

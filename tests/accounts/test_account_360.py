@@ -56,12 +56,12 @@ def test_all_tables_are_on_one_line_of_time(acme, rep):
     reached(theirs, "paid")
     assert everything(acme) == [
         "Priya Invite Sent",
-        f"{rep.label} handoff claimed",
+        f"{rep.label} claimed the company",
         "New revenue",
         "Activated",
         "Priya Report Opened",
     ]
-    assert everything(acme, kind="desk") == [f"{rep.label} handoff claimed"]
+    assert everything(acme, kind="desk") == [f"{rep.label} claimed the company"]
     assert everything(acme, kind="milestones") == ["New revenue", "Activated"]
     assert everything(acme, kind="signals") == ["Priya Invite Sent"]
 

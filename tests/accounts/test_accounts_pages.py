@@ -22,10 +22,10 @@ LIST_QUERIES = 7
 FRAME_QUERIES = 9
 TAB_QUERIES = {
     # stages, people a day, different people; persons (seen, never seen), memberships, usage; champion; the way;
-    # limits; then the timeline's: events, stages, revenue, audit
-    "overview": FRAME_QUERIES + 14,
-    "timeline": FRAME_QUERIES + 4,
-    "people": FRAME_QUERIES + 4,  # persons (seen, never seen), memberships, usage
+    # limits; then the timeline's: events, stages, revenue, audit; touches, tasks, prompts, clicks, conversions
+    "overview": FRAME_QUERIES + 19,
+    "timeline": FRAME_QUERIES + 9,
+    "people": FRAME_QUERIES + 5,  # persons (seen, never seen), memberships, usage; champion
     "events": FRAME_QUERIES + 1,
     "revenue": FRAME_QUERIES + 1,
     "history": FRAME_QUERIES + 3,  # audit, stages, traits
@@ -300,7 +300,7 @@ def test_internal_is_marked_by_admins_and_is_a_change(client_of, manager, admin)
     client_of(admin).post(path, {"internal": "1"})
     account.refresh_from_db()
     assert account.is_internal
-    assert sorted(account.due.values_list("consumer", flat=True)) == ["evaluation", "tiers"]
+    assert sorted(account.due.values_list("consumer", flat=True)) == ["crm", "evaluation", "tiers"]
     assert AuditEntry.objects.get().action == "account.marked_internal"
 
 

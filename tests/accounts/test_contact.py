@@ -50,6 +50,18 @@ def test_what_a_person_refused_stands_whatever_the_trait_says_later(admin):
     ]
 
 
+def test_who_turns_out_to_be_somebody_else_is_still_not_to_be_contacted(admin):
+    source = make_source()
+    send(source, identify(email="kim@acme.test"))
+    send(source, identify(2) | {"userId": "kim-old"})
+    old = ProductUser.objects.get(external_id="kim-old")
+    stewardship.set_contact_refused(user_id=old.pk, refused=True, by=admin, now=NOW)
+    send(source, {"type": "alias", "previousId": "kim-old", "userId": "kim", "timestamp": at(3)})
+    old.refresh_from_db()
+    assert old.merged_into == kim()
+    assert kim().contact_refused_at == NOW
+
+
 def test_the_desk_sets_it_with_an_audit_row(admin, client_of):
     send(make_source(), identify())
     admin.is_superuser = True
@@ -62,14 +74,14 @@ def test_the_desk_sets_it_with_an_audit_row(admin, client_of):
 def test_a_token_is_good_for_its_user_and_its_source_only(admin):
     source, _ = sources.create_source(name="App", by=admin, now=NOW)
     other, _ = sources.create_source(name="Other", by=admin, now=NOW)
-    assert not sources.vouches_for(source, "kim", sources.user_token("", "kim"))
+    assert not sources.vouches_for(source, "kim", sources.user_token("", "kim"), now=NOW)
     source, secret = sources.new_signing_secret(source_id=source.pk, by=admin, now=NOW)
     other, _ = sources.new_signing_secret(source_id=other.pk, by=admin, now=NOW)
     token = sources.user_token(secret, "kim")
-    assert sources.vouches_for(source, "kim", token)
-    assert not sources.vouches_for(source, "lee", token)
-    assert not sources.vouches_for(other, "kim", token)
-    assert not sources.vouches_for(source, "kim", token[:-1] + "é")
+    assert sources.vouches_for(source, "kim", token, now=NOW)
+    assert not sources.vouches_for(source, "lee", token, now=NOW)
+    assert not sources.vouches_for(other, "kim", token, now=NOW)
+    assert not sources.vouches_for(source, "kim", token[:-1] + "é", now=NOW)
     assert secret not in str(Source.objects.filter(pk=source.pk).values())
 
 
@@ -78,10 +90,10 @@ def test_a_new_secret_ends_the_tokens_of_the_one_before_and_the_servers_key_may_
     source, first = sources.new_signing_secret(source_id=source.pk, by=admin, now=NOW)
     settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
     settings.SECRET_KEY = "another key of the server, long enough"
-    assert sources.vouches_for(source, "kim", sources.user_token(first, "kim"))
+    assert sources.vouches_for(source, "kim", sources.user_token(first, "kim"), now=NOW)
     source, second = sources.new_signing_secret(source_id=source.pk, by=admin, now=NOW)
-    assert not sources.vouches_for(source, "kim", sources.user_token(first, "kim"))
-    assert sources.vouches_for(source, "kim", sources.user_token(second, "kim"))
+    assert not sources.vouches_for(source, "kim", sources.user_token(first, "kim"), now=NOW)
+    assert sources.vouches_for(source, "kim", sources.user_token(second, "kim"), now=NOW)
 
 
 def test_only_a_source_with_a_key_that_stands_gets_a_secret(admin):

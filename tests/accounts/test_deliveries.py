@@ -8,7 +8,7 @@ from django.db import IntegrityError, connection, transaction
 from standardwebhooks import Webhook
 
 from accounts.models import AuditEntry, Delivery, Destination, OutgoingMessage
-from accounts.team import channels, deliveries, destinations, sealed
+from accounts.team import channels, deliveries, destinations
 from accounts.team.deliveries import Offer, backoff, offer, pack, replay, send_due
 from accounts.team.messages import Item
 from tests.conftest import NOW
@@ -374,15 +374,17 @@ def test_what_the_libraries_did_not_foresee_is_a_failure_like_any_other(receiver
 
 
 @committed
-def test_another_secret_key_switches_off_what_it_sealed(settings, receiver, manager):
+def test_another_secret_key_only_holds_up_what_it_sealed(settings, receiver, manager):
     destination = make(Channel.WEBHOOK, receiver.url, manager)
     offered(destination, 1)
     former, settings.SECRET_KEY = settings.SECRET_KEY, "another key, long enough to be one, for this test only"
     sweep()
     destination.refresh_from_db()
-    assert "SECRET_KEY has changed" in destination.disabled_reason
+    assert destination.takes_messages and "SECRET_KEY has changed" in destination.last_error
+    assert not receiver.got
     settings.SECRET_KEY_FALLBACKS = [former]
-    assert sealed.unseal(destination.sealed) == {"url": receiver.url}
+    sweep(NOW + dt.timedelta(days=1))
+    assert len(receiver.got) == 1
 
 
 @pytest.mark.django_db

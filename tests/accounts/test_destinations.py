@@ -34,12 +34,14 @@ def test_a_secret_is_shown_once_and_can_be_replaced(manager):
         destination_id=made.pk, name="CRM", address="", by=manager, now=NOW, new_secret=True
     )
     assert other not in ("", secret)
-    assert sealed.unseal(changed.sealed) == {"url": HOOK, "secret": other}
+    until = (NOW + destinations.FORMER_SIGNS).isoformat()
+    both = {"secret": other, "former": secret, "former_until": until}
+    assert sealed.unseal(changed.sealed) == {"url": HOOK, **both}
     moved, kept = destinations.change(
         destination_id=made.pk, name="CRM", address="https://other.example.com/x", by=manager, now=NOW
     )
     assert kept == ""
-    assert sealed.unseal(moved.sealed) == {"url": "https://other.example.com/x", "secret": other}
+    assert sealed.unseal(moved.sealed) == {"url": "https://other.example.com/x", **both}
 
 
 def test_a_persons_mail_goes_to_their_own_address_only(rep):

@@ -61,6 +61,7 @@ def test_a_batch_leaves_people_accounts_events_usage_and_due_rows(accept):
     assert (row.account_id, row.user_id, row.count) == (account.pk, person.pk, 2)
     assert Receipt.objects.count() == 4
     assert set(AccountDue.objects.values_list("account_id", "consumer")) == {
+        (account.pk, "crm"),
         (account.pk, "evaluation"),
         (account.pk, "tiers"),
     }
@@ -197,7 +198,7 @@ def test_signup_is_the_earliest_explicit_time_else_the_earliest_message(accept):
 
 def test_an_import_is_told_from_live_changes(accept):
     accept(message("group", at(1), userId="u1", groupId="g1"), importing=True)
-    assert [row.import_seq for row in AccountDue.objects.all()] == [1, 1]
+    assert [row.import_seq for row in AccountDue.objects.all()] == [1, 1, 1]
     assert [row.origin for row in Membership.objects.all()] == ["import"]
 
 
@@ -236,6 +237,7 @@ def test_a_batch_marks_its_accounts_in_one_statement(accept):
     raised = AccountDue.objects.filter(changed_seq__gt=0)
     assert {(r.account.external_id, r.consumer) for r in raised if r.changed_seq > before[r.pk]} == {
         ("g1", "evaluation"),
+        ("g2", "crm"),
         ("g2", "evaluation"),
         ("g2", "tiers"),
     }

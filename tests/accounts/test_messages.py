@@ -28,6 +28,22 @@ def test_an_accounts_name_is_never_markup():
     assert "&lt;b&gt;bold&lt;/b&gt;" in messages.mail_html(content)
 
 
+def test_nothing_that_is_said_calls_or_links_anybody():
+    """Also where it is not the account's name: in the title that a notification shows, in what happened, in who has it.
+
+    Slack calls `@channel` and links `#general` in plain text unless it is told to take the text as it stands."""
+    nasty = "<!channel> @channel #general [x](https://evil.test)"
+    two = [item(n, subject=nasty, headline=nasty, owner=nasty, url="") for n in range(2)]
+    for items in (two, two[:1]):
+        content = Content(title=nasty, items=items, lead=nasty)
+        told = messages.slack(content)
+        marked = [block for block in told["blocks"] if block.get("text", {}).get("type") != "plain_text"]
+        assert "<!channel>" not in json.dumps([told["text"], marked])
+        texts = [block["text"] for block in told["blocks"] if block["type"] == "section"]
+        assert texts and all(text["type"] == "mrkdwn" and text["verbatim"] is True for text in texts)
+        assert "[x](https" not in json.dumps(messages.teams(content))
+
+
 def test_a_bundle_tells_less_of_each_and_counts_the_rest():
     many = Content(title="30 alerts", items=[item(n, why=["one", "two", "three", "four", "five"]) for n in range(30)])
     body = messages.slack(many)

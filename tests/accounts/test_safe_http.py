@@ -35,6 +35,9 @@ from tests.receivers import receiving
         "::ffff:169.254.169.254",
         "2002:7f00:1::",
         "64:ff9b::a00:1",
+        "64:ff9b:1::a00:1",
+        "fec0::1",
+        "::127.0.0.1",
         "2001:0:4136:e378:8000:63bf:3fff:fdd2",
     ],
 )
@@ -64,6 +67,7 @@ def test_these_are(address):
         "https://db.internal/",
         "https://printer.local/",
         "https://user:password@hooks.example.com/",
+        "https://@hooks.example.com/",
         "ftp://hooks.example.com/",
         "file:///etc/passwd",
         "https://",

@@ -34,6 +34,14 @@ ENDPOINTS = {
     ("api_handoff", "GET"): ("handoffs/1/", "handoffs:read", EVERYBODY),
     ("api_plays", "GET"): ("plays/", "plays:read", EVERYBODY),
     ("api_play", "GET"): ("plays/one/", "plays:read", EVERYBODY),
+    ("api_plays", "POST"): ("plays/", "plays:write", ADMINS),
+    ("api_person", "GET"): ("people/acme-ann/", "accounts:read", EVERYBODY),
+    ("api_person_contact", "POST"): ("people/acme-ann/contact/", "people:write", ADMINS),
+    ("api_definition_archive", "POST"): ("definitions/team-expansion/archive/", "definitions:write", ADMINS),
+    **{
+        (f"api_play_{verb}", "POST"): (f"plays/one/{verb}/", "plays:write", ADMINS)
+        for verb in ("change", "start", "pause", "archive", "restore")
+    },
     **{
         (f"api_handoff_{verb}", "POST"): (f"handoffs/1/{verb}/", "handoffs:write", SALES)
         for verb in ("claim", "unclaim", "assign", "touch", "note", "close", "snooze", "wake", "reopen")

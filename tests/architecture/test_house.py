@@ -60,6 +60,8 @@ PAIRS = {
     ("ApiToken", "revoked"),
     ("Article", "updated"),
     ("ClaimLinkUse", "used"),
+    ("CrmConflict", "resolved"),
+    ("CrmConnection", "connected"),
     ("CsTask", "closed"),
     ("DefinitionVersion", "published"),
     ("Destination", "created"),
@@ -209,9 +211,9 @@ def test_nothing_comes_from_another_host():
 
 # --- the doors ------------------------------------------------------------------------------------------------
 
-# Open without a log-in: the log-in itself, what monitors ask, claim links, which are signed, and the APIs, which ask
-# for keys.
-OPEN = re.compile(r"^(login/|claim/|health/|v1/|api/|admin/)")
+# Open without a log-in: the log-in itself, what monitors ask, claim links and the way out of letters, which are signed,
+# and the APIs, which ask for keys.
+OPEN = re.compile(r"^(login/|claim/|unsubscribe/|health/|v1/|api/|admin/)")
 
 
 def patterns(resolver=None, prefix=""):

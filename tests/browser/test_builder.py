@@ -280,8 +280,11 @@ def test_a_tree_by_mouse(open_page, admin, two):
     assert rule(page) == {"not": {"any": before}}
     page.get_by_role("button", name="All of", exact=True).first.click()
 
-    page.locator("[data-stop='/rule/all/2'] [data-f=compare]").click()  # the word that is to change
-    expect(page.get_by_label("How many", exact=True)).to_be_focused()
+    page.locator("[data-stop='/rule/all/2'] [data-f=compare]").click()  # “at least 5”: what is typed replaces the 5
+    expect(page.get_by_role("textbox", name="Number", exact=True)).to_be_focused()
+    page.keyboard.type("7")
+    assert rule(page)["all"][2]["count"]["at_least"] == 7
+    page.get_by_role("textbox", name="Number", exact=True).fill("5")
     page.get_by_label("How many", exact=True).select_option("between")
     page.get_by_role("textbox", name="And", exact=True).fill("9")
     assert rule(page)["all"][2]["count"] == {
@@ -532,6 +535,65 @@ def test_nothing_is_offered_that_would_stand_too_deep(open_page, admin, two, vio
     expect(page.get_by_role("menuitem", name="Put into a group: any of")).to_contain_text("at most 8 deep")
     page.keyboard.press("Escape")
     assert violations_by_theme(page) == {"light": [], "dark": []}
+
+
+def test_conditions_are_counted_as_the_language_counts_them(open_page, admin, two):
+    page = open_page(admin, EDIT)
+    counted = "async (doc) => (await import('/static/ui/builder/tree.js')).conditions(doc)"
+    for room in (-1, 0, 1):  # everything that the language has, filled up to its limit, to one less and to one more
+        document = json.loads(json.dumps(EVERYTHING))
+        del document["rule"]["all"][12]  # a nested definition has conditions of its own, which do not count here
+        have = page.evaluate(counted, document)
+        document["rule"]["all"].append({"any": [{"count": {"event": "*", "at_least": 1}}] * (64 + room - have)})
+        assert page.evaluate(counted, document) == 64 + room
+        if room < 1:
+            parse_definition(document)
+        else:
+            with pytest.raises(RuleError, match="at most 64 conditions, found 65"):
+                parse_definition(document)
+
+
+def test_nothing_is_offered_beyond_as_many_conditions_as_a_definition_may_have(
+    open_page, admin, two, violations_by_theme
+):
+    page = open_page(admin, EDIT)
+    page.get_by_role("tab", name="JSON").click()
+    signed_in = {"count": {"event": "Signed In", "at_least": 1}}
+    score = {"score": {"signals": [{"part": "usage", "points": 1, "per": {"count": {"event": "*"}}}], "at_least": 1}}
+    document = {"slug": "steady-use", "name": "Steady use", "purpose": "pql"}
+    document["rule"] = {"all": [score, {"any": [signed_in] * 61}]}  # 63: one more fits, two do not
+    page.get_by_label("The definition as JSON").fill(json.dumps(document))
+    page.get_by_role("tab", name="Builder").click()
+    root = page.locator('[data-node="/rule"] > fieldset > .add')
+    root.get_by_role("button", name="Condition").click()
+    menu = page.get_by_role("menu", name="Add a condition")
+    expect(menu.get_by_role("menuitem", name="Event count")).to_be_enabled()
+    expect(menu.locator("[role=menuitem]:disabled")).to_have_text(
+        ["People for whom …A definition has at most 64 conditions.", "ScoreA definition has at most 64 conditions."]
+    )
+    menu.get_by_role("menuitem", name="Event count").click()
+    page.keyboard.press("Escape")
+    for button in ("Condition", "Points for each …", "Points if …", "Only accounts that …"):
+        found = page.get_by_role("button", name=button, exact=True)
+        assert found.count() > 0
+        for one in found.all():
+            expect(one).to_be_disabled()
+    expect(root).to_contain_text("A definition has at most 64 conditions.")
+    expect(root.get_by_role("button", name="Group")).to_be_enabled()  # what is there can still be grouped
+    path = "/rule/all/2"
+    for key in ("a", "d"):
+        node(page, path).press(key)
+        expect(page.locator("#toasts .toast").last).to_contain_text("A definition has at most 64 conditions.")
+        page.locator("#toasts .toast").last.get_by_role("button", name="Close this message").click()
+    node(page, path).press("m")
+    expect(page.get_by_role("menuitem", name="Duplicate")).to_be_disabled()
+    expect(page.get_by_role("menuitem", name="Duplicate")).to_contain_text("at most 64 conditions")
+    page.keyboard.press("Escape")
+    expect(page.locator("#pv-near")).to_contain_text("Counted")  # what still loads is dimmed
+    assert violations_by_theme(page) == {"light": [], "dark": []}
+    node(page, path).press("Delete")
+    expect(root.get_by_role("button", name="Condition")).to_be_enabled()
+    expect(root).not_to_contain_text("at most 64")
 
 
 @pytest.mark.parametrize("seed", [1, 7, 2026])

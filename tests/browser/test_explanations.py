@@ -103,7 +103,9 @@ def test_too_few_people_today_and_what_is_one_condition_short(open_page, violati
     sweep(now - 2 * DAY)
     page = open_page(rep, f"/accounts/{account.pk}/", phone=phone)
     crowd = page.get_by_role("region", name="Crowd")
-    expect(crowd.get_by_text("At least 2 people for whom all of this holds")).to_be_visible()
+    rule = crowd.get_by_text("At least 2 people for whom all of this holds")
+    expect(rule).to_be_visible()
+    rule.scroll_into_view_if_needed()  # today's numbers are asked for once somebody sees them
     expect(crowd.get_by_text("No longer holds today")).to_be_visible()
     expect(crowd.get_by_text("now 1 person")).to_be_visible()
     nearly = page.get_by_role("region", name="Nearly")

@@ -64,6 +64,25 @@ def test_snooze_by_keyboard_and_undo(open_page, rep, mine):
     assert status(mine[2]) == "claimed"
 
 
+def test_an_answer_from_before_an_undo_takes_nothing_out_of_the_queue(open_page, rep, queue):
+    """The open account is claimed, its pane is asked for again, the claim is taken back; then the answer comes."""
+    page, held = open_page(rep, "/inbox/"), []
+    address = re.compile(rf"/inbox/{queue[0].pk}/")
+    page.route(address, lambda route: route.continue_() if held else held.append(route))
+    page.keyboard.press("x")
+    page.keyboard.press("c")
+    expect(page.locator("#toasts")).to_contain_text("Claimed 1 account")
+    expect(page.locator("[data-row]")).to_have_count(3)
+    late = held[0].fetch()
+    assert "row-gone" in late.headers["hx-trigger"]
+    page.keyboard.press("z")
+    expect(page.locator("#toasts")).to_contain_text("Taken back: 1 account")
+    expect(page.locator("[data-row]")).to_have_count(4)
+    held[0].fulfill(response=late)
+    expect(page.locator("#act-claim")).to_be_visible()  # fetched again: what came late said that it is taken
+    expect(page.locator("[data-row]")).to_have_count(4)
+
+
 def test_several_by_keyboard(open_page, rep, queue):
     page = open_page(rep, "/inbox/")
     expect(page.locator("#bulk")).not_to_be_visible()

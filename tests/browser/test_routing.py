@@ -66,6 +66,21 @@ def test_enter_in_a_field_tries_the_draft_and_never_puts_it_in_force(open_page, 
     assert RoutingLadder.objects.count() == 2
 
 
+def test_a_draft_with_a_mistake_is_not_tried_and_says_where_it_is(open_page, admin, floor):
+    page = open_page(admin, "/routing/edit/")
+    page.get_by_role("button", name="Pool", exact=True).click()  # a step that leads to nobody yet
+    page.locator("#step-3").wait_for(state="attached")
+    page.get_by_role("button", name="Simulate on the last 90 days").click()
+    page.locator("#step-3").get_by_text("A step leads to one person or to one pool.").wait_for()
+    assert (
+        page.locator("#draft").count() == page.get_by_role("navigation", name="Main", exact=True).count() == 1
+    )  # the page once
+    page.locator("#step-3").get_by_role("button", name="Remove step 4").click()
+    page.locator("#step-3").wait_for(state="detached")
+    page.get_by_role("button", name="Simulate on the last 90 days").click()
+    page.get_by_role("heading", name="The last 90 days through this draft").wait_for()
+
+
 def test_the_panel_beside_a_handoff_says_why(open_page, admin, floor):
     handoff = Handoff.objects.filter(owner__isnull=False).order_by("-pk")[0]
     page = open_page(admin, f"/inbox/{handoff.pk}/")

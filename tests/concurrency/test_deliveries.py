@@ -9,7 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import Delivery, OutgoingMessage
-from accounts.team import deliveries, destinations
+from accounts.team import deliveries, destinations, sealed
 from plgops.lib import access
 from scoring import alert_fan_out, alert_rules, claim_links
 from scoring.alerts import tell
@@ -102,3 +102,22 @@ def test_a_destination_switched_off_while_it_is_packed_gets_nothing(world):
     assert receivers[first].got == []
     assert not OutgoingMessage.objects.filter(destination_id=first, status__in=["waiting", "sent"]).exists()
     assert AlertRule.objects.count() == 3
+
+
+def test_two_who_save_the_same_destination_at_once_both_count(settings):
+    settings.ALLOW_PRIVATE_WEBHOOKS = True
+    now, boss = timezone.now(), make_staff("boss", access.ADMIN)
+    made, _ = destinations.add(owner=None, channel="signed", name="A", address="http://old.test/", by=boss, now=now)
+    save = {"destination_id": made.pk, "wanted": wanted(), "by": boss, "now": now}
+    saved = at_once(*[lambda: alert_rules.save(**save).pk] * 4)
+    assert saved == [AlertRule.objects.get().pk] * 4  # the first time, too: one row, and nobody's request breaks
+    change = {"destination_id": made.pk, "name": "A", "by": boss, "now": now}
+    for number in range(10):
+        url = f"http://new.test/{number}"
+        _, (_, secret) = at_once(
+            lambda url=url: destinations.change(address=url, **change),
+            lambda: destinations.change(address="", new_secret=True, **change),
+        )
+        made.refresh_from_db()
+        kept = sealed.unseal(made.sealed)
+        assert (kept["url"], kept["secret"]) == (url, secret)

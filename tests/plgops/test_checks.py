@@ -41,6 +41,12 @@ def test_broker_that_loses_messages_is_refused(settings, url):
     assert ids(checks.broker_url(None)) == ["plgops.E003"]
 
 
+@pytest.mark.parametrize(("days", "found"), [(0, []), (29, ["plgops.E010"]), (30, []), (90, [])])
+def test_alerts_are_kept_as_long_as_the_forecast_looks_back(settings, days, found):
+    settings.ALERTS_KEPT_DAYS = days
+    assert ids(checks.alerts_kept(None)) == found
+
+
 def test_secret_key_must_be_set_in_production(settings):
     settings.SECRET_KEY_IS_SET = False
     assert ids(checks.secret_key_is_shared(None)) == ["plgops.E004"]

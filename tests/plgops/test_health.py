@@ -36,11 +36,12 @@ def make_due(*, waited, attempts=0):
 
 
 def test_health_is_ok_when_nothing_waits(client, broker, django_assert_num_queries):
-    with django_assert_num_queries(6):  # the database, per consumer: oldest change, poison accounts; recounts
+    with django_assert_num_queries(8):  # the database, per consumer: oldest change, poison accounts; recounts
         response = client.get("/health/")
     assert response.status_code == 200
     assert response.json()["status"] == "ok"
     assert response.json()["due"] == {
+        "crm": {"oldest_due_seconds": 0, "poison_accounts": 0},
         "evaluation": {"oldest_due_seconds": 0, "poison_accounts": 0},
         "tiers": {"oldest_due_seconds": 0, "poison_accounts": 0},
     }

@@ -9,8 +9,12 @@ from django.utils import timezone
 from accounts.models import Account, Event, EventType, QuarantinedMessage, Source, StaffUser, StageEntry
 from accounts.workspace import day_of
 from plgops import today
-from scoring.models import Definition, DefinitionVersion, Handoff, Qualification
+from plgops.lib import access
+from scoring import firing, playbook
+from scoring.models import CsTask, Definition, DefinitionVersion, Handoff, NextTask, Qualification
 from support.models import Ticket
+from tests.conftest import NOW, make_staff
+from tests.scoring.test_plays import live_world, other_play, qualify, sales
 
 pytestmark = pytest.mark.django_db
 
@@ -144,13 +148,17 @@ def test_a_rep_sees_what_waits_and_what_is_theirs_first_what_needs_them(client_o
     make_handoff(3, status="claimed", owner=rep, claimed_at=now)
     make_handoff(4, status="working", owner=rep, claimed_at=now, first_touch_at=now, paid_at=now)
     make_handoff(5, status="claimed", owner=other_rep, claimed_at=now)
+    make_handoff(6, status="claimed", owner=rep, claimed_at=now, due_at=now - dt.timedelta(hours=1))
+    make_handoff(7, status="snoozed", owner=rep, claimed_at=now, snoozed_until=now + dt.timedelta(days=1))
     unclaimed, mine = client_of(rep).get("/").context["cards"]
     assert [(line.text, line.note) for line in unclaimed.lines] == [("Acme 1", "")]
     assert [(line.text, line.note) for line in mine.lines] == [
         ("Acme 4", "Paid: confirm the outcome"),
+        ("Acme 6", "First touch is late"),
         ("Acme 3", "Not contacted yet"),
         ("Acme 2", "Working"),
     ]
+    assert mine.count == 4
 
 
 def test_a_manager_sees_the_team_instead_of_an_empty_list(client_of, manager, rep, other_rep):
@@ -195,8 +203,8 @@ def test_home_query_count_for_a_manager(client_of, manager, item_count, django_a
         owner = StaffUser.objects.create(username=f"rep{number}")
         make_handoff(number, status="claimed", owner=owner, claimed_at=timezone.now())
     browser = client_of(manager)
-    # as a rep, and the team: its people, their handoffs
-    with django_assert_num_queries(10):
+    # as a rep, and the team: its people, their handoffs; what is due for customer success
+    with django_assert_num_queries(12):
         browser.get("/")
 
 
@@ -245,8 +253,8 @@ def test_home_query_count(client_of, rep, item_count, django_assert_num_queries)
         make_handoff(number)
         make_handoff(10 + number, status="claimed", owner=rep, claimed_at=timezone.now())
     browser = client_of(rep)
-    # session, user, roles, steps, the week, unclaimed (count, rows), mine, and the frame's workspace name
-    with django_assert_num_queries(8):
+    # session, user, roles, steps, the week, what is due, unclaimed (count, rows), mine, and the frame's workspace name
+    with django_assert_num_queries(9):
         browser.get("/")
 
 
@@ -255,6 +263,59 @@ def test_home_query_count_for_an_admin(client_of, admin, item_count, django_asse
     for number in range(item_count):
         make_handoff(number)
     browser = client_of(admin)
-    # as a manager, then tickets: late (count, rows), mine; the house: quarantine, waiting, two consumers' two
-    with django_assert_num_queries(19):
+    # as a manager, then tickets: late (count, rows), mine; the house: quarantine, waiting, three consumers' two,
+    # what plays and speed could not decide
+    with django_assert_num_queries(25):
         browser.get("/")
+
+
+def test_what_is_due_today_comes_first(client_of, rep, manager):
+    now = timezone.now()
+    for number, (text, owner, day, done_by) in enumerate(
+        [
+            ("Send the quote", rep, -2, None),
+            ("Call them", rep, 0, None),
+            ("Another's", manager, -2, None),
+            ("For later", rep, 2, None),
+            ("It was done", rep, -3, rep),
+        ]
+    ):
+        NextTask.objects.create(
+            handoff=make_handoff(number, status="claimed", owner=owner, claimed_at=now),
+            text=text,
+            owner=owner,
+            due_at=now + dt.timedelta(days=day),
+            set_at=now,
+            done_at=now if done_by else None,
+            done_by=done_by,
+        )
+    due = client_of(rep).get("/").context["cards"][0]
+    assert (due.title, due.count) == ("Due", 2)
+    assert [(line.text, line.note) for line in due.lines] == [
+        ("Send the quote · Acme 0", "Overdue"),
+        ("Call them · Acme 1", "Today"),
+    ]
+
+
+def test_customer_success_sees_the_tasks_that_are_due(client_of, admin, rep):
+    world = live_world()
+    playbook.move(play_id=sales().pk, verb="pause", by=admin, now=NOW - dt.timedelta(days=1))
+    other_play(admin, "cs_task", content={"headline": "Call them", "due_days": 2})
+    qualify(world)
+    firing.decide_due(now=NOW + dt.timedelta(seconds=2))
+    task = CsTask.objects.get()
+    cs = make_staff("cleo", access.CS)
+
+    def shown(user):
+        cards = client_of(user).get("/").context["cards"]
+        return [(line.text, line.href, line.note) for card in cards if "CS" in card.title for line in card.lines]
+
+    told = (f"{world.name}: Call them", f"/cs-tasks/#task-{task.pk}")
+    CsTask.objects.update(due_on=timezone.localdate())
+    assert (shown(cs), shown(rep)) == ([(*told, "Today")], [])
+    CsTask.objects.update(due_on=timezone.localdate() - dt.timedelta(days=1))
+    assert shown(cs) == [(*told, "Overdue")]
+    CsTask.objects.update(owner=admin)
+    assert shown(cs) == []
+    CsTask.objects.update(owner=cs, due_on=timezone.localdate() + dt.timedelta(days=1))
+    assert shown(cs) == []

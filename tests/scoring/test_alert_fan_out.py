@@ -206,3 +206,22 @@ def test_a_rule_that_the_database_refuses(manager, values):
     destination = listener(manager)
     with pytest.raises(IntegrityError), transaction.atomic():
         AlertRule.objects.filter(destination=destination).update(**values)
+
+
+def test_one_fact_that_cannot_be_told_keeps_no_other(company, defined, manager):
+    team = listener(manager)
+    for key in ("1", "poison", "3"):
+        tell(Kind.TASK_CREATED, handoff=None, account_id=company.pk, now=NOW, detail={}, key=key)
+    AlertFact.objects.filter(key="poison").update(detail=["no object"])
+    assert fan_out(now=NOW) == 2
+    assert len(heard(team)) == 2
+    assert fan_out(now=NOW) == 0
+    assert fan_out(now=NOW + STALE) == 1  # by then it is no news
+
+
+def test_a_zone_that_this_machine_does_not_know_keeps_nobody(company, defined, manager, rep):
+    lost, team = listener(rep, owner=rep, channel="email", name="Mail", scope="all"), listener(manager)
+    AlertRule.objects.filter(destination=lost).update(time_zone="Atlantis/Capital")
+    open_handoff(company, defined[1])
+    fan_out(now=NOW)
+    assert heard(team) == heard(lost) == [Kind.HANDOFF_OPENED]

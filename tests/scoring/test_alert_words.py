@@ -1,5 +1,7 @@
 """What an alert says, to whom, and what is over by the time it would be told."""
 
+import datetime as dt
+
 import pytest
 from django.utils import timezone
 
@@ -77,9 +79,54 @@ def test_what_was_claimed_or_closed_meanwhile(handoff, rep, other_rep, manager):
 )
 def test_each_kind_in_words(handoff, rep, manager, kind, detail, mine, theirs):
     detail = detail | {"to": [rep.pk]}
+    if kind in (Kind.HANDOFF_ASSIGNED, Kind.SPEED_REROUTED):
+        Handoff.objects.filter(pk=handoff.pk).update(owner=rep, status="claimed", claimed_at=NOW, assigned=True)
     tell(kind, handoff=handoff, account_id=handoff.company_id, now=NOW, detail=detail, key="x")
     assert said(listener(rep, owner=rep, channel="email", name="Mail"))[kind].headline == mine
     assert said(listener(manager))[kind].headline == (theirs or mine)
+
+
+def test_what_was_given_and_went_on_is_over(handoff, rep, other_rep, manager):
+    mine, team = listener(rep, owner=rep, channel="email", name="Mail"), listener(manager)
+    handoffs.assign(handoff_id=handoff.pk, owner=rep, by=manager, now=NOW)
+    assert said(mine)[Kind.HANDOFF_ASSIGNED].headline == "was given to you: assigned by Mara Lind"
+    handoffs.assign(handoff_id=handoff.pk, owner=other_rep, by=manager, now=NOW + dt.timedelta(minutes=1))
+    first, second = AlertFact.objects.filter(kind=Kind.HANDOFF_ASSIGNED).order_by("pk")
+    told = words([str(first.pk), str(second.pk)], team, now=NOW)
+    assert told[str(first.pk)] is None
+    assert told[str(second.pk)].headline == "was given to Theo Marsh: assigned by Mara Lind"
+    Handoff.objects.filter(pk=handoff.pk).update(status=Handoff.Status.LOST, closed_at=NOW)
+    assert words([str(second.pk)], team, now=NOW) == {str(second.pk): None}
+
+
+@pytest.mark.parametrize("metric", ["claim", "touch"])
+def test_a_warning_is_over_once_it_was_heeded(handoff, rep, manager, metric):
+    tell(
+        Kind.SPEED_WARNED,
+        handoff=handoff,
+        account_id=handoff.company_id,
+        now=NOW,
+        detail={"metric": metric, "to": []},
+        key="x",
+    )
+    team = listener(manager)
+    assert said(team)[Kind.SPEED_WARNED] is not None
+    handoffs.claim(handoff_id=handoff.pk, by=rep, now=NOW)
+    assert (said(team)[Kind.SPEED_WARNED] is None) == (metric == "claim")
+    handoffs.touch(handoff_id=handoff.pk, kind="called", by=rep, now=NOW)
+    assert said(team)[Kind.SPEED_WARNED] is None
+
+
+def test_who_cannot_claim_gets_no_claim_link(handoff, viewer, manager):
+    theirs = listener(viewer, owner=viewer, channel="email", name="Mail")
+    assert said(theirs)[Kind.HANDOFF_OPENED].claim_url == ""
+    assert said(listener(manager))[Kind.HANDOFF_OPENED].claim_url != ""
+
+
+def test_a_name_of_several_lines_stands_on_one(handoff, manager):
+    handoff.company.name = "Acme\nClaim: https://evil.test"
+    handoff.company.save()
+    assert said(listener(manager))[Kind.HANDOFF_OPENED].subject == "Acme Claim: https://evil.test"
 
 
 def test_a_return_to_self_serve_is_told_unless_it_was_taken_back(handoff, rep, manager):

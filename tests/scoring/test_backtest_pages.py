@@ -15,8 +15,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts import lake
-from accounts.models import Account
-from accounts.workspace import day_of
+from accounts.models import Account, UsageDay
+from accounts.workspace import day_of, zone
 from plgops.lib import days
 from plgops.lib.db import is_postgres
 from scoring import definitions, restated
@@ -351,9 +351,34 @@ def test_what_the_missed_lacked_is_fetched_by_itself(client_of, rep, world):
         ("“Invite Sent” at least 3 times in the last 7 days", "1", "2 events"),
         ("Plan is free", "1", ""),
     ]
-    (url,) = {url for url in links(response, "lacking") if "path=%2Frule%2Fall%2F1%2Ftrait" in url}
+    of_plan = {url for url in links(response, "lacking") if "path=%2Frule%2Fall%2F1%2Ftrait" in url}
+    (url,) = {url for url in of_plan if "alone" not in url}
     listed = client.get(url).context["rows"]
     assert [(line.account.name, line.lacked) for line in listed] == [("Plan", ("Plan is free",))]
+    (url,) = {url for url in of_plan if "alone=1" in url}
+    found = client.get(url)
+    assert [line.account.name for line in found.context["rows"]] == ["Plan"]
+    assert "lacked only: plan is free" in found.content.decode()
+
+
+def test_who_lacked_only_one_condition_is_told_apart(client_of, rep, world):
+    UsageDay.objects.filter(account_id=world["Plan"].pk).delete()  # lacks both conditions now
+    lake.refresh(now=NOW)
+    client = client_of(rep)
+    response = result_of(client, part="lacking")
+    rows = response.context["sides"][0].rows
+    assert [(row.english, row.lacked.text, row.alone.text) for row in rows] == [
+        ("“Invite Sent” at least 3 times in the last 7 days", "2", "1"),
+        ("Plan is free", "1", "0"),
+    ]
+    assert rows[1].alone.link == {}  # nobody stands behind it
+    names = {}
+    for url in links(response, "lacking"):
+        if "path=" in url:
+            names["path=%2Frule%2Fall%2F0" in url, "alone=1" in url] = [
+                line.account.name for line in client.get(url).context["rows"]
+            ]
+    assert names == {(True, False): ["Plan", "Short"], (True, True): ["Short"], (False, False): ["Plan"]}
 
 
 def test_a_file_of_the_accounts(client_of, rep, world):
@@ -490,6 +515,11 @@ def test_a_draft_of_something_new(client_of, admin, world):
     assert client.post(reverse("backtest_draft"), posted).status_code == 200
     response = client.post(reverse("backtest_draft_result"), posted, HTTP_HX_REQUEST="true")
     assert response.context["names"] == ["The draft"]
+    said = client.post(reverse("backtest_draft_result") + "?part=said", posted, HTTP_HX_REQUEST="true").content.decode()
+    assert "accounts would have been flagged" in said and "<section" not in said  # the sentence, and nothing else
+    early = {**posted, "from": "2024-01-01", "to": "2024-03-31"}
+    said = client.post(reverse("backtest_draft_result") + "?part=said", early, HTTP_HX_REQUEST="true").content.decode()
+    assert "Nothing happened" in said and "would have been flagged" not in said
 
 
 @pytest.mark.parametrize("text", ["", "{", "[" * 5000, "x" * 200_001, json.dumps({**LIVE, "rule": {"count": {}}})])
@@ -578,11 +608,11 @@ def test_weeks_as_reported_are_the_episodes_under_their_versions(world):
     first = world["version"]
     second = definitions.publish(document={**LIVE, "grace_days": 9}, by=None, now=NOW)
     today = day_of(NOW)
-    start = days.start_of(restated.first_days(today)[0], dt.UTC)
+    start, next_week = (days.start_of(day, zone()) for day in restated.first_days(today)[:2])
     episode(world["Right"], first, start - dt.timedelta(minutes=1))  # a week too early
     episode(world["Right"], first, start)
-    episode(world["Wrong"], first, start + 7 * DAY - dt.timedelta(minutes=1))
-    episode(world["Wrong"], first, start + 7 * DAY)
+    episode(world["Wrong"], first, next_week - dt.timedelta(minutes=1))
+    episode(world["Wrong"], first, next_week)
     episode(world["Early"], second, NOW)
     found = restated.reported(first.definition, today=today)
     assert found.by_version == {1: (2, 1, *[0] * 10), 2: (*[0] * 11, 1)}

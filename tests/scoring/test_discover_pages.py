@@ -247,6 +247,19 @@ def test_a_finding_starts_a_new_definition(client_of, admin):
     assert document["rule"]["all"][0] == {
         "count": {"event": "Invite Sent", "at_least": 3, "window": {"first_days": 14, "of": "account"}}
     }
+    page = response.content.decode()
+    assert f'<a class="link" href="/discover/{one.pk}/">Paid within 60 days after the first 14</a>' in page
+    assert 'hx-post="/definitions/backtest/result/?part=said"' in page
+
+
+def test_a_finding_keeps_its_backtest_when_its_draft_is_refused(client_of, admin):
+    one = finished(result=answer())
+    client = client_of(admin)
+    place = f"/definitions/new/?from=discovery:{one.pk}:0"
+    response = client.post(place, {"text": "{", "reason": "", "replaces": 0})
+    assert response.status_code == 422
+    assert '<input type="hidden" name="within" value="60">' in response.content.decode()
+    assert "?part=said" not in client.get("/definitions/new/").content.decode()
 
 
 @pytest.mark.parametrize("place", ["discovery:1:0", "discovery:x:0", "discovery:1", "discovery:9999999999999999999:0"])
@@ -258,6 +271,7 @@ def test_a_draft_goes_to_its_backtest(client_of, admin):
     one = finished(result=answer())
     client = client_of(admin)
     best = client.get(f"/discover/{one.pk}/").context["drawn"].best
-    response = client.post("/definitions/backtest/", {"text": best.draft, "outcome": "paid", "within": 60})
+    asks = {"text": best.draft, "outcome": "paid", "within": 60}
+    response = client.post("/definitions/backtest/", asks)
     assert response.status_code == 200
     assert "Early Invite Sent ×3" in response.content.decode()

@@ -48,7 +48,9 @@ def test_a_question_waits_and_is_answered(admin):
     assert (row.status, row.step, row.lease_until, row.error) == ("done", "", None, "")
     assert row.seconds > 0 and row.finished_at == at(1)
     assert row.result["findings"][0]["confirmed"]
-    draft = discover.draft_of(row.pk, 0)
+    drafted = discover.draft_of(row.pk, 0)
+    draft = drafted.document
+    assert drafted.asked == row
     doc = parse_definition(draft)
     assert doc.name == "Early Invite Sent ×3"
     assert draft["rule"]["all"][1] == {"not": {"stage": {"reached": "paid"}}}

@@ -110,7 +110,7 @@ def test_where_it_is_shown(client_of, rep, admin, stranger):
     assert "2 accounts still to follow v1" in client.get("/definitions/").content.decode()
     page = client.get("/definitions/team-expansion/").content.decode()
     assert "2 accounts still have to be looked at" in page
-    assert ", 2 accounts still to follow version 1</dd>" in page
+    assert ", 2 accounts still to follow version 1</span></dd>" in page
     sweep(timezone.now())
     head = client.get("/inbox/freshness/").content.decode()
     assert "nothing waits" in head and "still to follow" not in head

@@ -115,5 +115,5 @@ def test_the_strip_costs_the_same_for_any_number_of_rows(acme, handoff, client_o
         with CaptureQueriesContext(connection) as made:
             assert client.get(f"/accounts/{acme.pk}/panels/{panel}/").status_code == 200
         costs.append(len(made))
-    # session, user, roles; account, handoff, touches, company, holds, champion; merges, tickets
-    assert costs == [9, 5]
+    # session, user, roles; account, handoff, touches, company, holds, champion, deals; merges, tickets
+    assert costs == [10, 5]

@@ -53,7 +53,7 @@ def test_only_an_admin_edits(client_of, request, who, page):
 
 @pytest.mark.parametrize(
     ("page", "queries"),
-    [("routing", 7), ("routing_people", 12), ("routing_speed", 5), ("routing_assignments", 6)],
+    [("routing", 7), ("routing_people", 12), ("routing_speed", 6), ("routing_assignments", 6)],
 )
 @pytest.mark.parametrize("size", [1, 3])
 def test_a_page_asks_the_same_whatever_it_shows(client_of, viewer, django_assert_num_queries, page, queries, size):
@@ -151,6 +151,11 @@ def test_a_draft_is_tried_on_the_past_before_it_is_in_force(client_of, admin):
     headers = {"HX-Request": "true", "HX-Target": "simulation"}
     answer = client_of(admin).post(reverse("routing_edit"), draft(steps, do="simulate"), headers=headers)
     assert answer.status_code == 200 and b"<html" not in answer.content and b"Really" in answer.content
+    wrong = client_of(admin).post(
+        reverse("routing_edit"), draft([{**steps[0], "to": ""}], do="simulate"), headers=headers
+    )
+    assert (wrong.status_code, wrong.headers["HX-Retarget"]) == (422, "#draft")  # never a page within the page
+    assert b"<html" not in wrong.content and b"A step leads to one person or to one pool." in wrong.content
     whole = client_of(admin).post(reverse("routing_edit"), draft(steps, do="simulate"))
     found = whole.context["found"]
     assert (found.openings, found.queue) == (3, 0) and b"<html" in whole.content

@@ -276,6 +276,12 @@ def test_every_change_is_audited_with_what_was_and_what_is(admin):
         ({"name": " "}, "needs a name"),
         ({"starts_on": dt.date(2026, 2, 2), "ends_on": dt.date(2026, 2, 1)}, "ends before"),
         ({"definition": 1}, "has no definition"),
+        ({"cooldown_days": -1}, "from 0 to 3650"),
+        ({"content": {"url": "javascript:alert(1)"}}, "begins with"),
+        ({"content": {"url": "//elsewhere.test/"}}, "begins with"),
+        ({"content": {"url": "/\\elsewhere.test/"}}, "begins with"),
+        ({"content": {"url": "/\t/elsewhere.test/"}}, "begins with"),
+        ({"content": {"url": "http://elsewhere.test/"}}, "begins with"),
     ],
 )
 def test_what_makes_no_sense_is_refused_and_changes_nothing(admin, values, words):
@@ -284,6 +290,13 @@ def test_what_makes_no_sense_is_refused_and_changes_nothing(admin, values, words
     with pytest.raises(playbook.Refused, match=words):
         change(admin, **values)
     assert Play.objects.values().get() == before
+
+
+def test_an_end_before_the_first_day_that_stands_is_refused(admin):
+    publish(NOW - 10 * DAY)
+    change(admin, starts_on=dt.date(2026, 2, 2))
+    with pytest.raises(playbook.Refused, match="ends before"):
+        change(admin, ends_on=dt.date(2026, 2, 1))
 
 
 def test_only_who_may_edit_plays_does(rep, manager):

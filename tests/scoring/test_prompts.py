@@ -109,7 +109,9 @@ def test_the_cap_holds_over_all_plays_and_leaves_notices_alone(admin, world):
     old = [PlayRun.objects.create(**_run(run, number), near_day=number) for number in (1, 2)]
     for number, other in enumerate(old):
         met = LATER - 2 * DAY - number * HOUR
-        PromptView.objects.create(run=other, user=kim, promotional=True, first_seen_at=met, last_seen_at=met)
+        PromptView.objects.create(
+            run=other, user=kim, promotional=True, offered_at=met, first_seen_at=met, last_seen_at=met
+        )
     assert due() is None  # two in seven days, as it is set from the start
     assert due(at=NOW + 4 * DAY) is None
     assert due(at=LATER + 5 * DAY) == "Upgrade"
@@ -120,8 +122,38 @@ def test_the_cap_holds_over_all_plays_and_leaves_notices_alone(admin, world):
     assert due() == "Upgrade"
 
 
+def test_two_devices_that_ask_at_once_do_not_get_past_the_cap(admin, world):
+    """Neither has said yet that anything was seen."""
+    PromptRules.objects.update(cap=1)
+    prompt_play(admin, "Anywhere")
+    prompt_play(admin, "Gate", moment="feature_gate")
+    prompt_play(admin, "Limit", moment="limit_reached", promotional=False)
+    fire(world)
+    assert (due(), due(moment="feature_gate"), due()) == ("Anywhere", None, "Anywhere")
+    assert due(moment="limit_reached") == "Limit"
+    view = PromptView.objects.get()
+    assert (view.offered_at, view.first_seen_at, view.last_seen_at) == (LATER, None, None)
+    assert prompts.record("kim", view.run_id, "seen", now=LATER + HOUR)
+    assert not prompts.record("kim", view.run_id, "seen", now=LATER + 2 * HOUR)
+    view.refresh_from_db()
+    assert (view.offered_at, view.first_seen_at, view.last_seen_at) == (LATER, LATER + HOUR, LATER + 2 * HOUR)
+
+
+def test_what_is_shown_again_counts_in_the_days_in_which_it_is_shown(admin, world):
+    PromptRules.objects.update(cap=1, cap_days=7)
+    prompt_play(admin, "Old", priority=90)
+    prompt_play(admin, "New")
+    fire(world)
+    run = PlayRun.objects.get(play__name="Old", status="fired")
+    prompts.record("kim", run.pk, "seen", now=LATER)
+    assert due(at=LATER + 6 * DAY) == "Old"
+    prompts.record("kim", run.pk, "seen", now=LATER + 6 * DAY)
+    assert due(at=LATER + 6 * DAY + HOUR) is None  # New would be a second one within seven days
+    assert due(at=LATER + 12 * DAY) == "Old"
+
+
 def _run(like: PlayRun, number: int) -> dict:
-    names = ("play", "account", "company", "status", "created_at", "decided_at", "window_ends_at")
+    names = ("play", "account", "company", "status", "created_at", "decided_at", "window_ends_at", "shows_until")
     return {name: getattr(like, name) for name in names} | {"ended_at": LATER}
 
 
@@ -167,7 +199,6 @@ def test_what_no_longer_qualifies_and_what_is_old_leaves_the_product(admin, worl
     run.qualification.closed_at, run.qualification.close_cause = LATER, "converted"
     run.qualification.save()
     assert due() is None
-    assert firing.end_shown(now=LATER) == 1
 
 
 def test_internal_accounts_and_ended_memberships_meet_nothing(admin, world):
@@ -248,7 +279,7 @@ def shown(admin, world):
     """A prompt that is due now."""
     prompt_play(admin, "Upgrade <b>now</b>")
     fire(world)
-    PlayRun.objects.filter(status="fired").update(decided_at=timezone.now())
+    PlayRun.objects.filter(status="fired").update(shows_until=timezone.now() + DAY)
     return PlayRun.objects.get(status="fired")
 
 
@@ -290,6 +321,20 @@ def test_without_a_key_and_a_token_for_the_user_nothing_is_said(door, shown, cli
     assert door.tell(told | {"user": "kim", "token": lee}).status_code == 401
     assert door.tell(told | {"user": "kim", "writeKey": ""}).status_code == 401
     assert not PromptView.objects.exists()
+
+
+def test_a_token_may_expire_and_nobody_moves_its_end(door, shown):
+    now = int(timezone.now().timestamp())
+    good = sources.user_token(door.signing, "kim", expires=now + 60)
+    old = sources.user_token(door.signing, "kim", expires=now - 1)
+    later = f"{now + 3600}.{old.partition('.')[2]}"
+    plain = f"{now + 60}.{sources.user_token(door.signing, 'kim')}"
+    other = sources.user_token(door.signing, "lee", expires=now + 60)
+    statuses = [door(token=token).status_code for token in (good, old, later, plain, other)]
+    assert statuses == [200, 401, 401, 401, 401]
+    # neither kind is made of the other by choosing the user
+    assert door(f"{now + 60}\nkim", token=good.partition(".")[2]).status_code == 401
+    assert door(f"{now + 60}.kim", token=good.partition(".")[2]).status_code == 401
 
 
 def test_a_source_whose_key_was_revoked_vouches_for_nobody(door, shown, admin):

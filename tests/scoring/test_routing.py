@@ -14,6 +14,7 @@ from scoring.models import (
     Assignment,
     Handoff,
     Leave,
+    Play,
     PoolMember,
     RoutingLadder,
     RoutingPool,
@@ -273,13 +274,17 @@ def test_a_manager_does_not_decide_about_the_ladder(manager, rep, verb):
         "publish": {"steps": [], "replaces": 1, "reason": ""},
         "save_pool": {"pool_id": None, "name": "x", "weights": {}, "edition": 0},
         "retire_pool": {"pool_id": 1},
-        "save_policy": {"policy_id": None, "definition": None, "fields": {"claim_minutes": 5}, "edition": 0},
+        "save_policy": {"policy_id": None, "play": None, "fields": {"claim_minutes": 5}, "edition": 0},
     }
     with pytest.raises(NotAllowed):
         getattr(routing_desk, verb)(**asked[verb], by=manager, now=NOW)
 
 
 # --- what the database does not let through ----------------------------------------------------------------------
+
+
+def play_of(version):
+    return Play.objects.get(definition=version.definition, action="sales_handoff")
 
 
 def test_every_constraint_refuses_its_row(rep):
@@ -301,9 +306,9 @@ def test_every_constraint_refuses_its_row(rep):
         (Assignment, walk | {"given_back_at": NOW}),
         (Assignment, walk | {"person": rep, "step": 0, "retry_at": NOW}),
         (SpeedPolicy, {"claim_minutes": 9}),
-        (SpeedPolicy, {"definition": publish(NOW).definition, "warn_percent": 100}),
-        (SpeedPolicy, {"definition": publish(NOW, slug="b").definition, "claim_minutes": 0}),
-        (SpeedPolicy, {"definition": publish(NOW, slug="c").definition, "touch_minutes": 0}),
+        (SpeedPolicy, {"play": play_of(publish(NOW)), "warn_percent": 100}),
+        (SpeedPolicy, {"play": play_of(publish(NOW, slug="b")), "claim_minutes": 0}),
+        (SpeedPolicy, {"play": play_of(publish(NOW, slug="c")), "touch_minutes": 0}),
         (SpeedStep, step | {"metric": "claim", "kind": "warned"}),
         (SpeedStep, step | {"metric": "tea", "kind": "warned"}),
         (SpeedStep, step | {"metric": "touch", "kind": "sung"}),

@@ -10,6 +10,8 @@ import pytest
 from django.utils import timezone
 
 from scoring import rule_edits
+from scoring.models import Qualification
+from tests.factories.pages import an_account
 from tests.factories.scoring import make_trait, publish
 from tests.scoring.test_team_page import a_handoff, because
 
@@ -70,6 +72,39 @@ def test_traits_are_those_of_the_day_it_was_handed_over(world, now):
         make_trait(made.company, "industry", "Retail", at=now - 3 * DAY)
     ((_, edits),) = told(now)
     assert (NOT_EDU, 4, 4, 1, 3) in edits
+
+
+def test_traits_are_those_of_the_account_that_qualified(world, now):
+    """A company of two workspaces stays in as long as one of those that qualified does."""
+    lost = world[0]
+    child = an_account(parent=lost.company)
+    make_trait(child, "industry", "Retail", at=now - 50 * DAY)
+    episode = lost.reasons.get()
+    Qualification.objects.filter(pk=episode.pk).update(account=child)
+    ((_, edits),) = told(now)
+    assert (NOT_EDU, 3, 4, 1, 3) in edits
+    Qualification.objects.filter(pk=episode.pk).update(account=lost.company)
+    because_of(child, lost, episode.version, now)
+    ((_, edits),) = told(now)
+    assert (NOT_EDU, 3, 4, 1, 3) in edits
+
+
+def because_of(account, handoff, version, now):
+    Qualification.objects.create(
+        account=account,
+        definition=version.definition,
+        version=version,
+        opened_at=now,
+        cause="event",
+        handoff=handoff,
+    )
+
+
+def test_internal_accounts_propose_nothing(world, now):
+    for made in world[:2]:
+        made.company.is_internal = True
+        made.company.save()
+    assert told(now) == []
 
 
 def test_nothing_is_proposed_from_too_few_or_where_nothing_sets_them_apart(world, now):

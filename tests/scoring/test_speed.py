@@ -5,14 +5,15 @@ import datetime as dt
 import pytest
 
 from accounts.models import AuditEntry
-from scoring import handoffs, openings, routing_desk, snooze, speed
+from scoring import handoffs, openings, routing_desk, snooze, speed, speed_numbers
 from scoring.handoff_states import Refused
-from scoring.models import AlertFact, Handoff, SpeedClock, SpeedPolicy
+from scoring.models import AlertFact, Handoff, Play, SpeedClock, SpeedPolicy
 from tests.conftest import NOW
 from tests.factories.routing import go, ladder_of, office, pool_of, sellers, waiting
 from tests.factories.scoring import make_account, publish, sweep, use
 
 pytestmark = pytest.mark.django_db
+NINE = {"count": {"event": "Invite Sent", "at_least": 9, "window": "ever"}}
 MINUTE, HOUR, DAY = dt.timedelta(minutes=1), dt.timedelta(hours=1), dt.timedelta(days=1)
 
 
@@ -48,17 +49,38 @@ def test_a_handoff_that_opens_gets_its_clock_and_keeps_what_was_promised(policy,
     clock = SpeedClock.objects.get()
     assert (clock.claim_minutes, clock.next_at) == (60, NOW + 48 * MINUTE)
     fields = {"is_on": True, "claim_minutes": 600, "touch_minutes": None, "calendar": None}
-    routing_desk.save_policy(policy_id=policy.pk, definition=None, fields=fields, edition=1, by=admin, now=NOW)
+    routing_desk.save_policy(policy_id=policy.pk, play=None, fields=fields, edition=1, by=admin, now=NOW)
     clock.refresh_from_db()
     assert (clock.claim_minutes, clock.touch_minutes) == (60, 240)
 
 
-def test_the_policy_of_the_definition_goes_before_the_one_for_everything(policy):
+def test_the_policy_of_the_play_goes_before_the_one_for_everything(policy):
     definition = publish(NOW - DAY).definition
-    SpeedPolicy.objects.create(definition=definition, claim_minutes=10)
+    play = Play.objects.get(definition=definition)
+    SpeedPolicy.objects.create(play=play, claim_minutes=10)
+    other = Play.objects.get(definition=publish(NOW - DAY, slug="other", rule=NINE).definition)
+    SpeedPolicy.objects.create(play=other, claim_minutes=20)
     use(make_account("Acme", recorded_at=NOW), "Invite Sent", at=NOW, count=3)
     sweep(NOW)
     assert SpeedClock.objects.get().claim_minutes == 10
+
+
+def test_times_are_measured_by_play_too(policy, rep):
+    definition = publish(NOW - DAY).definition
+    use(make_account("Acme", recorded_at=NOW), "Invite Sent", at=NOW, count=3)
+    sweep(NOW)
+    handoff = Handoff.objects.get()
+    handoffs.claim(handoff_id=handoff.pk, by=rep, now=NOW + 20 * MINUTE)
+    handoffs.touch(handoff_id=handoff.pk, kind="emailed", by=rep, now=NOW + DAY)
+    told = speed_numbers.measured(now=NOW + DAY)
+    name = Play.objects.get(definition=definition).name
+    assert [(line.name, line.claim, line.touch, line.late) for line in (*told.people, *told.plays)] == [
+        (rep.label, (20 * 60, 20 * 60), (8 * 3600, 8 * 3600), 1),
+        (name, (20 * 60, 20 * 60), (8 * 3600, 8 * 3600), 1),
+    ]
+    handoff.company.is_internal = True
+    handoff.company.save()
+    assert speed_numbers.measured(now=NOW + DAY) == speed_numbers.Measured([], [])  # in no figure
 
 
 def test_without_a_policy_or_with_one_that_is_off_nothing_is_promised(policy):
@@ -203,8 +225,8 @@ def test_what_was_closed_is_left_alone(policy, rep):
 def test_a_policy_needs_a_target_and_there_is_one_of_each(admin, policy):
     for fields, message in (({}, "at least one"), ({"claim_minutes": 5}, "already")):
         with pytest.raises(Refused, match=message):
-            routing_desk.save_policy(policy_id=None, definition=None, fields=fields, edition=0, by=admin, now=NOW)
+            routing_desk.save_policy(policy_id=None, play=None, fields=fields, edition=0, by=admin, now=NOW)
     with pytest.raises(routing_desk.Stale):
         routing_desk.save_policy(
-            policy_id=policy.pk, definition=None, fields={"claim_minutes": 5}, edition=7, by=admin, now=NOW
+            policy_id=policy.pk, play=None, fields={"claim_minutes": 5}, edition=7, by=admin, now=NOW
         )

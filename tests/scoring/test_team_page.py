@@ -10,9 +10,22 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from scoring import team_numbers, team_turns
-from scoring.models import Assignment, Handoff, Play, PlayRun, PoolMember, Qualification, RoutingLadder, RoutingPool
+from scoring import handoffs, snooze, speed, team_numbers, team_turns
+from scoring.models import (
+    Assignment,
+    Handoff,
+    Leave,
+    Play,
+    PlayRun,
+    PoolMember,
+    Qualification,
+    RoutingLadder,
+    RoutingPool,
+    SpeedPolicy,
+)
+from scoring.team_numbers import OfRule
 from tests.factories.pages import an_account
+from tests.factories.routing import office, waiting
 from tests.factories.scoring import publish
 
 pytestmark = pytest.mark.django_db
@@ -90,6 +103,30 @@ def test_each_person_has_what_they_did_in_the_period(world, since, rep, other_re
     assert (nobody.outcomes["disqualified"], nobody.closed, nobody.open) == (1, 1, 0)
 
 
+def test_times_are_business_hours_without_what_it_slept(since, rep):
+    """Friday 16:00 to Monday 10:00 are two hours of an office; a promise around the clock counts them all."""
+    friday, monday = (dt.datetime(2026, 11, day, hour, tzinfo=dt.UTC) for day, hour in ((20, 16), (23, 10)))
+    made = [waiting(at=friday) for _ in range(2)]
+    office()
+    SpeedPolicy.objects.create(claim_minutes=60)
+    speed.start(made[1], now=friday)
+    for handoff in made:
+        handoffs.claim(handoff_id=handoff.pk, by=rep, now=monday)
+    snooze.snooze(handoff_id=made[0].pk, until=monday + DAY, by=rep, now=monday + HOUR)
+    snooze.wake_due(now=monday + DAY)
+    handoffs.touch(handoff_id=made[0].pk, kind="called", by=rep, now=monday + DAY)
+    (line,) = team_numbers.lines(by="person", since=friday)
+    assert (sorted(line.hours_to_claim), line.hours_to_touch) == ([2, 66], [1])
+
+
+def test_a_touch_of_who_had_it_before_is_nobody_s_time_to_touch(now, since, rep, other_rep, manager):
+    handoff = a_handoff(now, owner=rep, status="working", opened=9, claimed=8, touched=7)
+    handoffs.assign(handoff_id=handoff.pk, owner=other_rep, by=manager, now=now)
+    (line,) = team_numbers.lines(by="person", since=since)
+    assert (line.label, line.to_touch) == (other_rep.label, None)
+    assert not team_numbers.rows_of("to_touch", now=now, since=since).exists()
+
+
 def test_rules_and_their_versions_have_what_they_found(world, since):
     (rule,) = team_numbers.lines(by="definition", since=since)
     assert (rule.label, rule.open, rule.claimed, rule.closed) == ("Team expansion", 1, 3, 3)
@@ -108,8 +145,8 @@ def test_a_handoff_with_two_episodes_of_a_rule_counts_once(world, since, now):
 
 def test_reasons_are_counted_with_the_versions_behind_them(world, since):
     assert [(r.outcome, r.code, r.count, r.versions) for r in team_numbers.reasons(since)] == [
-        ("disqualified", "student", 1, [("Team expansion", 1, 1)]),
-        ("lost", "timing", 1, [("Team expansion", 2, 1)]),
+        ("disqualified", "student", 1, [OfRule("team-expansion", "Team expansion", 1, 1)]),
+        ("lost", "timing", 1, [OfRule("team-expansion", "Team expansion", 2, 1)]),
     ]
 
 
@@ -130,7 +167,51 @@ def test_plays_have_what_they_handed_over(world, since, now):
     assert (line.label, line.open, line.claimed, line.closed) == (play.name, 1, 2, 1)
 
 
-def test_turns_of_a_pool_beside_what_the_weights_say(since, now, rep, other_rep, manager):
+def test_internal_accounts_are_out_of_every_number(world, since, now, rep):
+    def everything():
+        lines = [team_numbers.lines(by=by, since=since) for by in team_numbers.WAYS]
+        waits = team_numbers.now_numbers(now)
+        numbers = [waits.waiting, waits.oldest_at, waits.stuck, team_numbers.reasons(since), *lines]
+        whats = ("open", "claimed", "closed", "won", "lost:timing", "fresh", "untouched")
+        behind = [team_numbers.rows_of(what, now=now, since=since).count() for what in whats]
+        return repr([*numbers, behind])
+
+    before = everything()
+    version = world["won"].reasons.get().version
+    for extra in (
+        {"status": "new", "opened": 50},
+        {"owner": rep, "status": "claimed", "opened": 9, "claimed": 8, "paid_at": now, "rule_lapsed_at": now},
+        {"owner": rep, "status": "won", "opened": 9, "claimed": 8, "touched": 7, "closed": 1},
+        {"owner": rep, "status": "lost", "opened": 9, "claimed": 8, "closed": 1, "outcome_reason": "timing"},
+    ):
+        made = a_handoff(now, **extra)
+        because(made, version, now)
+        made.company.is_internal = True
+        made.company.save()
+    assert everything() == before
+
+
+@pytest.fixture
+def turned(now, rep, other_rep, manager):
+    """A pool of two, whose turns were given; one came back; somebody left it since."""
+    return _turns_of_a_pool(now, rep, other_rep, manager)
+
+
+def test_each_turn_opens_what_was_given(turned, now, since, rep, client_of, manager):
+    for one in team_turns.turns(since):
+        for what, count in (("given", one.given), ("given_back", one.given_back)):
+            rows = team_numbers.rows_of(what, now=now, since=since, by="pool", key=one.key)
+            assert rows.count() == count, (one, what)
+        assert team_numbers.label_of("pool", one.key) == f"{one.person} · {one.pool}"
+    client = client_of(manager)
+    link = f"/team/handoffs/?by=pool&days=90&key={turned.pk}:{rep.pk}&what=given"
+    assert link.replace("&", "&amp;") in client.get("/team/").content.decode()
+    assert f'Given by the pool <span class="mut">{rep.label} · EMEA</span>' in client.get(link).content.decode()
+    file = b"".join(client.get("/team/?format=csv&table=turns").streaming_content).decode().splitlines()
+    assert file[1] == f"EMEA,{rep.label},2,2,1,1.33,-0.33"
+
+
+def _turns_of_a_pool(now, rep, other_rep, manager):
     pool = RoutingPool.objects.create(name="EMEA")
     for person, weight in ((rep, 2), (other_rep, 1)):
         PoolMember.objects.create(pool=pool, person=person, weight=weight)
@@ -153,6 +234,10 @@ def test_turns_of_a_pool_beside_what_the_weights_say(since, now, rep, other_rep,
             pool=pool,
             given_back_at=back,
         )
+    return pool
+
+
+def test_turns_of_a_pool_beside_what_the_weights_say(turned, since, rep, other_rep, manager):
     found = {one.person: one for one in team_turns.turns(since)}
     mine, theirs = found[rep.label], found[other_rep.label]
     assert (mine.given, mine.given_back, mine.expected) == (2, 1, pytest.approx(4 / 3))
@@ -160,17 +245,22 @@ def test_turns_of_a_pool_beside_what_the_weights_say(since, now, rep, other_rep,
     assert manager.label not in found  # not in the pool any more
 
 
-def test_what_waits_and_what_is_stuck(now, rep):
+def test_what_waits_and_what_is_stuck(now, rep, other_rep):
     for days in (0.5, 1, 2.9, 3, 6.9, 7, 40):
         a_handoff(now, opened=days)
     a_handoff(now, owner=rep, status="claimed", opened=9, claimed=3)
     a_handoff(now, owner=rep, status="claimed", opened=9, claimed=2.9)
     a_handoff(now, owner=rep, status="working", opened=9, claimed=8, touched=7, paid_at=now, rule_lapsed_at=now)
     a_handoff(now, owner=rep, status="working", opened=9, claimed=8, touched=7, rule_lapsed_at=now)
+    a_handoff(now, owner=other_rep, status="claimed", opened=2, claimed=1)
+    a_handoff(now, owner=other_rep, status="working", opened=2, claimed=2, touched=1)
+    a_handoff(now, owner=other_rep, status="snoozed", opened=2, claimed=2, snoozed_until=now + DAY)
+    for days in (0, 3):  # noted twice: both days of leave cover today
+        Leave.objects.create(person=other_rep, first_day=now.date() - days * DAY, last_day=now.date() + DAY)
     found = team_numbers.now_numbers(now)
     assert [(age.what, age.count) for age in found.waiting] == [("fresh", 1), ("days", 2), ("week", 2), ("old", 2)]
     assert found.total == 7 and found.oldest_at == now - 40 * DAY
-    assert {one.what: one.count for one in found.stuck} == {"untouched": 1, "paid": 1, "lapsed": 1}
+    assert {one.what: one.count for one in found.stuck} == {"untouched": 1, "paid": 1, "lapsed": 1, "away": 2}
     for number in [*found.waiting, *found.stuck]:
         assert team_numbers.rows_of(number.what, now=now, since=now).count() == number.count, number.what
 
@@ -178,7 +268,8 @@ def test_what_waits_and_what_is_stuck(now, rep):
 @pytest.mark.parametrize("by", list(team_numbers.WAYS))
 def test_the_list_behind_a_number_is_as_long_as_it_says(world, now, since, by):
     for line in team_numbers.lines(by=by, since=since):
-        numbers = {"open": line.open, "claimed": line.claimed, "closed": line.closed, **line.outcomes}
+        medians = {"to_claim": len(line.hours_to_claim), "to_touch": len(line.hours_to_touch)}
+        numbers = {"open": line.open, "claimed": line.claimed, "closed": line.closed, **line.outcomes, **medians}
         for what, count in numbers.items():
             rows = team_numbers.rows_of(what, now=now, since=since, by=by, key=line.key)
             assert rows.count() == count, (line.label, what)
@@ -189,6 +280,12 @@ def test_the_page_links_each_number_to_its_handoffs(world, client_of, manager, r
     client = client_of(manager)
     html = client.get("/team/").content.decode()
     assert "50%" in html and "9.5% to 91%" in html
+    for what, words in (("to_claim", "48 h"), ("to_touch", "18 h"), ("closed", "50%")):
+        href = f"/team/handoffs/?by=person&amp;days=90&amp;key={rep.pk}&amp;what={what}"
+        assert re.search(rf'href="{re.escape(href)}">{words}</a>', html), what
+    of_rule = "/team/handoffs/?by=version&days=90&key=team-expansion:2&what=lost:timing"
+    assert of_rule.replace("&", "&amp;") in html
+    assert f"/inbox/{world['lost'].pk}/" in client.get(of_rule).content.decode()
     assert "Disqualified: student or hobby" in html and "Lost: bad timing" in html
     link = re.search(rf'href="(/team/handoffs/\?by=person&amp;days=90&amp;key={rep.pk}&amp;what=won)"', html).group(1)
     behind = client.get(link.replace("&amp;", "&")).content.decode()
@@ -213,10 +310,29 @@ def test_files(world, client_of, manager, rep):
     rows = b"".join(client.get("/team/handoffs/?what=closed&format=csv").streaming_content).decode().splitlines()
     assert len(rows) == 1 + 4
     assert sum(",timing" in row for row in rows) == 1
+    why = b"".join(client.get("/team/?format=csv&table=reasons").streaming_content).decode().splitlines()
+    assert why[2] == "lost,timing,Lost: bad timing,1,team-expansion,2,1"
 
 
 @pytest.mark.parametrize(
-    "query", ["", "what=nonsense", "what=won&by=person&key=x", "what=won&by=version&key=a:b", "what=won&key=9x"]
+    "query",
+    [
+        "",
+        "what=nonsense",
+        "what=won&by=person&key=x",
+        "what=won&by=version&key=a:b",
+        "what=won&key=9x",
+        "what=won&by=pool&key=1:1",
+        "what=given&by=pool&key=x",
+        "what=given&by=pool&key=1:x",
+        "what=given",
+        "what=fresh&by=play&key=x",
+        f"what=won&by=person&key={'9' * 25}",
+        f"what=won&by=play&key={'9' * 25}",
+        f"what=won&by=version&key=a:{'9' * 25}",
+        f"what=given&by=pool&key=1:{'9' * 25}",
+        f"what=won&by=person&key={'9' * 5000}",
+    ],
 )
 def test_a_number_that_does_not_exist_is_a_404(client_of, manager, query):
     assert client_of(manager).get(f"/team/handoffs/?{query}").status_code == 404
@@ -245,11 +361,11 @@ def test_it_costs_the_same_for_any_number_of_rows(client_of, manager, rep, now, 
         with CaptureQueriesContext(connection) as made_queries:
             assert client.get(path).status_code == 200
         costs[path] = len(made_queries) - SESSION
-    # claimed, closed, open, names or reasons; turns, seats; reasons, their rules; waiting, stuck
+    # claimed, closed, open, names or reasons; hours, sleep; turns, seats; reasons, their rules; waiting, stuck
     assert costs == {
-        "/team/?by=person": 11,
-        "/team/?by=definition": 11,
-        "/team/?by=version": 11,
-        "/team/?by=play": 11,
+        "/team/?by=person": 13,
+        "/team/?by=definition": 13,
+        "/team/?by=version": 13,
+        "/team/?by=play": 13,
         "/team/handoffs/?what=lost": 2,
     }

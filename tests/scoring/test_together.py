@@ -14,7 +14,7 @@ from tests.factories.scoring import make_account, publish, sweep, use
 
 pytestmark = pytest.mark.django_db
 DAY = dt.timedelta(days=1)
-QUERIES = 49  # claim, the plays, judge with the evidence and the beginning under each of two rules, settle
+QUERIES = 50  # claim, the plays, judge with the evidence and the beginning under each of two rules, settle, the CRM
 
 
 def published_over(number: int) -> list[Account]:

@@ -34,6 +34,9 @@ class Plan:
         self.dialect = dialect
         self.loners = loners
         self.only_whether = False  # whether conditions hold is all that is told, and not what they measured
+        # Whether those who can never come to hold are left out first, which makes questions about everybody twice as
+        # fast. PostgreSQL takes a sieve to let one row through and loops over what follows: minutes for 500 accounts.
+        self.sifts = dialect == "duckdb"
         self.worth = ""  # the accounts (id) whose usage is worth looking at, once that is known; "": all
         self.holders_only = holders_only  # nothing is told of those for whom nothing holds
         self.params: dict[str, str] = {}

@@ -55,7 +55,7 @@ def _within_reach(plan: Plan, node: Leafy, subject: Subject, table: str) -> str:
     total = _TOTALS.get(type(node))
     least = least_of(node.compare) if isinstance(node, tree.Users | tree.Distinct) else 0
     short = isinstance(window_of(node), windows.FirstDays | windows.Dates)  # there is little in it to sort
-    if total is None or least < 2 or short:
+    if total is None or least < 2 or short or not plan.sifts:
         return ""
     keys = "account_id" if subject == "account" else KEYS
     mine = ", ".join(f"u.{key}" for key in keys.split(", "))

@@ -71,7 +71,7 @@ def levels(plan: Plan, node: Leafy, subject: Subject) -> tuple[str, str]:
             least.append((columns[-1], _least(other)))
         columns = list(dict.fromkeys(columns))
         length = LENGTH[subject]
-        source = _worth_a_look(table, least, length) if len(ages) > 1 else table
+        source = _worth_a_look(table, least, length) if len(ages) > 1 and plan.sifts else table
         taken = {age: {column: (weight, column) for column in columns} for age, weight in ages.items()}
         plan.add(name, running(moved(source, taken, plan.day, length), columns, length, plan.dialect))
     return name, column

@@ -116,11 +116,16 @@ function actions(page, path, group = false) {
   return el("span", { class: "cond-a" }, menu, path === "/rule" && group ? null : gone);
 }
 
+/** What the language counts as one more condition, or one more signal: the least that a button adds. */
+const LEAST = { condition: { count: {} }, group: { all: [] }, per: { per: { count: {} } }, when: { when: { trait: {} } } };
+
 function adders(page, path, kinds) {
-  const full = kinds.some(([what]) => what === "group") && !page.fits((copy) => tree.insertInto(copy, path, { all: [] }));
-  const buttons = kinds.map(([what, label]) =>
-    el("button", { class: "btn", "data-kind": "ghost", type: "button", "data-add": what, disabled: full && what === "group", "aria-haspopup": what === "condition" ? "menu" : false, onclick: (event) => page.add(path, what, event.currentTarget) }, icon(what === "group" ? "git-branch" : "plus"), label));
-  return el("div", { class: "add" }, buttons, full ? el("span", { class: "mut t12" }, page.tooDeep()) : null);
+  const why = (what) => page.refused((copy) => (what in { per: 1, when: 1 } ? tree.insertSignal : tree.insertInto)(copy, path, structuredClone(LEAST[what])));
+  const reasons = kinds.map(([what]) => why(what));
+  const buttons = kinds.map(([what, label], i) =>
+    el("button", { class: "btn", "data-kind": "ghost", type: "button", "data-add": what, disabled: Boolean(reasons[i]), "aria-haspopup": what === "condition" ? "menu" : false, onclick: (event) => page.add(path, what, event.currentTarget) }, icon(what === "group" ? "git-branch" : "plus"), label));
+  const said = [...new Set(reasons.filter(Boolean))].map((words) => el("span", { class: "mut t12" }, words));
+  return el("div", { class: "add" }, buttons, said);
 }
 
 /** A menu at a button: arrows move in it, Escape and a choice give the focus back. */

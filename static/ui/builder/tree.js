@@ -75,6 +75,14 @@ export function levels(document, path) {
 export const deepest = (document) =>
   Math.max(...["/rule", "/motion/rule"].map((path) => (isObject(get(document, path)) ? levels(document, path) : 0)));
 
+/** How many conditions a document has, as the language counts them: people for whom …, a score and each of its "points for
+ * each" are one, and so is what stands below them. */
+export const conditions = (document) =>
+  ["/rule", "/motion/rule"]
+    .filter((root) => get(document, root) !== undefined)
+    .flatMap((root) => walk(document, root))
+    .filter((path) => (isSignal(path) ? get(document, path)?.per !== undefined : !isGroup(read(document, path).kind))).length;
+
 /** The node that a path (of a problem, a number) belongs to: the deepest one above it. */
 export function nodeOf(paths, path) {
   let best = "";
@@ -125,6 +133,12 @@ export function insertInto(document, path, node) {
     return isGroup(read(document, rule).kind) ? insertInto(document, rule, node) : insertAfter(document, rule, node);
   }
   return insertAfter(document, path, node);
+}
+
+/** Put a signal at the end of the score at `path`. */
+export function insertSignal(document, path, signal) {
+  const list = `${read(document, path).inside}/score/signals`;
+  return insert(document, list, get(document, list).length, signal);
 }
 
 export function remove(document, path) {

@@ -76,7 +76,7 @@ def test_people_for_whom():
     new = {"users_who": {"at_least": 3, "rule": {"all": [seen, {"count": {"event": "A", "at_least": 1}}]}}}
     changes = between(definition(old), definition(new))
     assert [(c.kind, c.swaps) for c in changes] == [
-        ("changed", (("“at least 1 people for whom”", "“at least 3 people for whom”"),)),
+        ("changed", (("“at least 1 person for whom”", "“at least 3 people for whom”"),)),
         ("added", ()),
     ]
     assert changes[1].after == "“A” at least once"

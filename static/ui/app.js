@@ -21,8 +21,9 @@ const phone = matchMedia("(max-width: 820px)");
 const TICK_SECONDS = 20;
 
 const visible = (element) => Boolean(element) && element.checkVisibility() && !element.disabled;
+// A field of a dialog that was closed just now has the focus until the next frame: a key in it is not typing.
 const typing = (event) =>
-  event.target.closest?.("input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]");
+  visible(event.target.closest?.("input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]"));
 
 /* ---- shortcuts are written for a Mac; elsewhere the key is called Ctrl */
 
@@ -123,11 +124,35 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "Escape" && event.target.matches?.(LED_INTO)) leave(event.target);
 });
 
-// What was written and kept is done with: the next key is a shortcut again (a problem that is told keeps one in the text).
-document.addEventListener("htmx:afterSettle", ({ detail: { requestConfig } }) => {
+// What was sent is done with at once: the next key is a shortcut again, also before the answer. What went wrong leads back.
+document.addEventListener("htmx:beforeRequest", ({ detail: { requestConfig, xhr } }) => {
   const text = document.activeElement;
-  if (requestConfig?.verb !== "post" || !text?.matches(LED_INTO) || text.form?.getAttribute("hx-post") !== requestConfig.path) return;
-  if (!$("[role=alert]", text.closest("section") ?? text.form)) leave(text);
+  if (requestConfig.verb !== "post" || !text?.matches(LED_INTO) || text.form !== requestConfig.elt) return;
+  xhr.sent = { id: text.id, value: text.value };
+  leave(text);
+  if (text.matches("textarea")) text.value = "";
+});
+document.addEventListener("htmx:afterOnLoad", unsent);
+document.addEventListener("htmx:sendError", unsent);
+
+function unsent({ detail: { xhr, successful } }) {
+  const text = xhr.sent && document.getElementById(xhr.sent.id);
+  if (!text || (successful && !$("[role=alert]", text.closest("section")))) return;
+  if (text.value === text.defaultValue) text.value = xhr.sent.value;
+  if (!document.activeElement?.matches(LED_INTO)) text.focus();
+}
+
+// A part that is drawn again while somebody writes in it keeps what is not sent yet, and the place in it.
+document.addEventListener("htmx:beforeOnLoad", ({ detail: { xhr } }) => {
+  const text = document.activeElement;
+  if (text?.matches(LED_INTO) && text.id && text.form && text.value !== text.defaultValue) xhr.kept = text;
+});
+document.addEventListener("htmx:afterOnLoad", ({ detail: { xhr: { kept } } }) => {
+  const text = kept && document.getElementById(kept.id);
+  if (!text || text === kept || text.form?.getAttribute("hx-post") !== kept.form.getAttribute("hx-post")) return;
+  text.value = kept.value;
+  text.focus({ preventScroll: true });
+  text.setSelectionRange(kept.selectionStart, kept.selectionEnd);
 });
 
 /* ---- keymap: elements declare data-key, so there is no registry to keep */

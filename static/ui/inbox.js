@@ -112,9 +112,11 @@ document.body.addEventListener("row-gone", ({ detail }) => {
   if (next) $("[data-row]", next)?.focus({ preventScroll: true }); // somebody else took it: the keyboard goes on here
 });
 
-/* ---- the server says where the focus belongs after it has redrawn the queue */
+/* ---- the server says where the focus belongs after it has redrawn the queue, unless somebody is writing by then */
 
-document.body.addEventListener("focus-on", ({ detail }) => $(detail.value)?.focus());
+document.body.addEventListener("focus-on", ({ detail }) => {
+  if (!document.activeElement?.matches("textarea, input:not([type=checkbox])")) $(detail.value)?.focus();
+});
 
 // A row that left takes the focus with it; when it was the last one, the detail's heading gets it.
 document.addEventListener("htmx:afterRequest", ({ detail }) => {

@@ -5,7 +5,7 @@ priority among those of the person's accounts. What is promotional waits while a
 ticket is open, is left out for who must not be contacted, is not shown again within AGAIN, and counts for one cap
 over all plays; a notice that is not promotional is always due. The first time that a person is given a promotion is
 written down under the person's lock, so that two devices that ask at once do not get past the cap. Reads are few and
-by index: three where nothing is due.
+by index: two where nothing is due.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from scoring.models import Play, PlayRun, PromptRules, PromptView, Qualification
 
 AGAIN = dt.timedelta(hours=24)  # a promotion that was seen and neither taken nor dismissed is not shown before
 EVENTS = ("seen", "clicked", "dismissed", "converted")
+_LEFT_ALONE = ("do_not_contact", "contact_refused_at")  # what of a person says whether to leave them alone
 AT_ITS_PLACE = (Play.Moment.TEAMMATE_WALL, Play.Moment.FEATURE_GATE)  # shown only where the product asks for them
 
 
@@ -53,21 +54,19 @@ def due_for(user_key: str, *, moment: str, now: dt.datetime) -> Prompt | None:
 
     An unknown person is nobody: None.
     """
-    user = _person(user_key)
-    if user is None:
-        return None
-    companies = _companies(user)
+    user, companies = _at_home(user_key)
     shown = _shown(companies, moment=moment, now=now)
-    if not shown:
+    if user is None or not shown:
         return None
-    views = {view.run_id: view for view in PromptView.objects.filter(user=user, run__in=shown)}
-    open_runs = [run for run in shown if not _is_done(views.get(run.pk))]
-    promotions = [run for run in open_runs if run.play.promotional]
-    if promotions:
-        barred = _barred(user, promotions, views, companies, now=now)
+    rules = _rules() if any(run.play.promotional for run in shown) else None
+    views = _views(user, rules, among=shown, now=now)
+    by_run = {view.run_id: view for view in views}
+    open_runs = [run for run in shown if not _is_done(by_run.get(run.pk))]
+    if promotions := [run for run in open_runs if run.play.promotional]:
+        barred = _barred(user, promotions, by_run, _met(views, rules, now=now), companies, now=now)
         open_runs = [run for run in open_runs if run.pk not in barred]
     for run in sorted(open_runs, key=lambda run: (-run.play.priority, run.play_id, run.pk)):
-        if not run.play.promotional or run.pk in views or offer(run, user.pk, now=now):
+        if not run.play.promotional or run.pk in by_run or _offer(run, user.pk, rules, now=now):
             return as_prompt(run)
     return None
 
@@ -77,11 +76,14 @@ def offer(run: PlayRun, user_id: int, *, now: dt.datetime) -> bool:
 
     Under the person's lock, taken after no other but in a transaction of its own.
     """
+    return _offer(run, user_id, _rules(), now=now)
 
+
+def _offer(run: PlayRun, user_id: int, rules: PromptRules | None, *, now: dt.datetime) -> bool:
     def write() -> bool:
-        user = ProductUser.objects.select_for_update(no_key=True).get(pk=user_id)
-        met = _met(user, now=now)
-        if user.is_left_alone or (met is not None and met.is_full and run.pk not in met.runs):
+        user = ProductUser.objects.select_for_update(no_key=True).only(*_LEFT_ALONE).get(pk=user_id)
+        met = _met(_views(user, rules, among=(), now=now), rules, now=now)
+        if user.is_left_alone or (met.is_full and run.pk not in met.runs):
             return False
         # one statement; whose first offer is written already keeps it
         view = PromptView(run=run, user=user, promotional=run.play.promotional, offered_at=now)
@@ -183,10 +185,20 @@ def _person(user_key: str) -> ProductUser | None:
     return row.user if row is not None else None
 
 
-def _companies(user: ProductUser) -> dict[int, int]:
-    """The accounts that the person is in now, each with its company; one query."""
-    rows = Membership.objects.filter(user=user, valid_to=None, account__merged_into=None, account__is_internal=False)
-    return {account: parent or account for account, parent in rows.values_list("account_id", "account__parent_id")}
+def _at_home(user_key: str) -> tuple[ProductUser | None, dict[int, int]]:
+    """The person, as far as it says whether they are left alone, and the accounts that they are in now, each with its
+    company; None who is in none. One query."""
+    rows = (
+        Membership.objects.filter(user__keys__key=f"u:{user_key}", valid_to=None)
+        .filter(account__merged_into=None, account__is_internal=False)
+        .select_related("user", "account")
+        .only("account__parent_id", *(f"user__{name}" for name in _LEFT_ALONE))
+    )
+    user, companies = None, {}
+    for row in rows:
+        user = row.user
+        companies[row.account_id] = row.account.parent_id or row.account_id
+    return user, companies
 
 
 def _shown(companies: dict[int, int], *, moment: str, now: dt.datetime) -> list[PlayRun]:
@@ -235,14 +247,32 @@ class Met:
     is_full: bool
 
 
-def _met(user: ProductUser, *, now: dt.datetime) -> Met | None:
-    """None: there is no cap. Two queries."""
-    rules = PromptRules.objects.filter(pk=1).first()
-    if rules is None or not rules.enabled:
-        return None
-    since = now - dt.timedelta(days=rules.cap_days)
-    lately = PromptView.objects.filter(Q(offered_at__gt=since) | Q(last_seen_at__gt=since), user=user, promotional=True)
-    runs = frozenset(lately.values_list("run_id", flat=True))
+def _rules() -> PromptRules | None:
+    """How often one person meets a promotion; None: there is no cap."""
+    return PromptRules.objects.filter(pk=1, enabled=True).first()
+
+
+def _views(
+    user: ProductUser, rules: PromptRules | None, *, among: Collection[PlayRun], now: dt.datetime
+) -> list[PromptView]:
+    """What the person was given of these runs, and every promotion in the days of the cap. One query."""
+    wanted = Q(run__in=[run.pk for run in among])
+    if rules is not None:
+        since = _since(rules, now)
+        wanted |= Q(promotional=True) & (Q(offered_at__gt=since) | Q(last_seen_at__gt=since))
+    return list(PromptView.objects.filter(wanted, user=user))
+
+
+def _since(rules: PromptRules, now: dt.datetime) -> dt.datetime:
+    return now - dt.timedelta(days=rules.cap_days)
+
+
+def _met(views: Collection[PromptView], rules: PromptRules | None, *, now: dt.datetime) -> Met:
+    if rules is None:
+        return Met(frozenset(), is_full=False)
+    since = _since(rules, now)
+    lately = (view for view in views if view.promotional and max(view.offered_at, view.last_seen_at or since) > since)
+    runs = frozenset(view.run_id for view in lately)
     return Met(runs, len(runs) >= rules.cap)
 
 
@@ -250,6 +280,7 @@ def _barred(
     user: ProductUser,
     promotions: Sequence[PlayRun],
     views: dict[int, PromptView],
+    met: Met,
     companies: dict[int, int],
     *,
     now: dt.datetime,
@@ -262,8 +293,7 @@ def _barred(
         seen_at = views[run.pk].last_seen_at if run.pk in views else None
         if seen_at is not None and seen_at > now - AGAIN:
             barred.add(run.pk)
-    met = _met(user, now=now)
-    if met is not None and met.is_full:  # one that was met already is no further one
+    if met.is_full:  # one that was met already is no further one
         barred |= {run.pk for run in promotions if run.pk not in met.runs}
     left = {companies[run.account_id] for run in promotions if run.pk not in barred}
     mutes = muting.muted(left, now=now) if left else {}

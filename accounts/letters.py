@@ -26,7 +26,7 @@ from django.utils.module_loading import import_string
 
 from accounts import stewardship, workspace
 from accounts.models import Letter, Membership, ProductUser, StaffUser
-from accounts.team import audit, destinations
+from accounts.team import audit, destinations, mail_turn
 from accounts.team.channels import Gone, Outcome, Retry, Sent, mail
 from accounts.team.deliveries import AT_ONCE, LEASE, MOST_ATTEMPTS, POISON_WAIT, Passed, backoff, one_line
 from plgops.lib import access
@@ -101,13 +101,19 @@ class _Ready:
 
 
 def send_due(*, clock: Clock, limit: int = AT_ONCE, lease: dt.timedelta = LEASE) -> Passed:
-    """Claim letters that are due, send them, and note what came of each. Refused within a transaction.
+    """Claim letters that are due, send them, and note what came of each. Refused within a transaction; nothing while
+    another worker of this machine talks to the mail server.
 
     No more at once than are tried at once: talking to a mail server has a dozen steps that may all be slow, and a
     second round of that could outlast the lease.
     """
     if connection.in_atomic_block:
         raise RuntimeError("Letters are never sent inside a transaction.")
+    with mail_turn.taken() as is_ours:
+        return _send_due(clock=clock, limit=limit, lease=lease) if is_ours else Passed()
+
+
+def _send_due(*, clock: Clock, limit: int, lease: dt.timedelta) -> Passed:
     claimed = _claim(now=clock(), limit=limit, lease=lease)
     ready = _ready(claimed, now=clock())
     sent = 0

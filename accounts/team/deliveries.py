@@ -8,6 +8,7 @@ the lease to run out and the message is sent again under the same id, which tell
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import logging
 import random
@@ -23,7 +24,7 @@ from django.db.models import OuterRef, Q, Subquery
 from django.utils.module_loading import import_string
 
 from accounts.models import Delivery, Destination, OutgoingMessage, StaffUser
-from accounts.team import audit, destinations, sealed
+from accounts.team import audit, destinations, mail_turn, sealed
 from accounts.team.channels import Gone, Outcome, Retry, Sent, send
 from accounts.team.messages import MOST_ITEMS, Content, Item
 from plgops.lib import access
@@ -218,9 +219,17 @@ def _content(items: Sequence[Item]) -> Content:
 def send_due(*, clock: Clock, limit: int = BATCH, lease: dt.timedelta = LEASE) -> Passed:
     """Claim messages that are due, send them, and note what came of each.
 
-    Nothing is locked and no transaction is open while the network is used: refused otherwise.
+    Nothing is locked and no transaction is open while the network is used: refused otherwise. E-mail waits while
+    another worker of this machine talks to the mail server.
     """
-    claimed = _claim(now=clock(), limit=limit, lease=lease)
+    with contextlib.ExitStack() as turn:
+        claimed = _claim(now=clock(), limit=limit, lease=lease, mail=turn.enter_context(mail_turn.taken()))
+        if all(message.destination.channel != Destination.Channel.EMAIL for message in claimed):
+            turn.close()  # slow webhooks keep nobody from the mail server
+        return _sent(claimed, clock=clock)
+
+
+def _sent(claimed: Sequence[OutgoingMessage], *, clock: Clock) -> Passed:
     if not claimed:
         return Passed()
     if connection.in_atomic_block:
@@ -242,10 +251,10 @@ def backoff(attempts: int) -> dt.timedelta:
     return wait * random.uniform(0.75, 1.25)  # noqa: S311 - no secret
 
 
-def _claim(*, now: dt.datetime, limit: int, lease: dt.timedelta) -> list[OutgoingMessage]:
+def _claim(*, now: dt.datetime, limit: int, lease: dt.timedelta, mail: bool = True) -> list[OutgoingMessage]:
     """Messages that are this worker's until the lease ends: the first of each destination, who waited longest first.
 
-    One destination with thousands of them has a turn like any other.
+    One destination with thousands of them has a turn like any other. `mail`: e-mail too.
     """
     with transaction.atomic():
         waiting = OutgoingMessage.objects.filter(status=Status.WAITING, next_at__lte=now)
@@ -254,6 +263,8 @@ def _claim(*, now: dt.datetime, limit: int, lease: dt.timedelta) -> list[Outgoin
         turns = Destination.objects.filter(free).annotate(
             since=Subquery(first.values("next_at")[:1]), first=Subquery(first.values("pk")[:1])
         )
+        if not mail:
+            turns = turns.exclude(channel=Destination.Channel.EMAIL)
         ids = list(turns.filter(since__isnull=False).order_by("since", "pk").values_list("first", flat=True)[:limit])
         rows = lock_free_rows(waiting.filter(pk__in=ids).select_related("destination__owner")).order_by("next_at", "id")
         claimed = []

@@ -135,6 +135,7 @@ def _decide(company_ids: Sequence[int], *, now: dt.datetime) -> Counter[str]:
         ["status", "reason", "winner", "due_at", "decided_at", "window_ends_at", "shows_until", "ended_at", "error"],
     )
     cs_tasks.open_for(tasks, now=now)
+    plays.give_back([run for run in runs if run.status != Status.FIRED], now=now)
     return done
 
 

@@ -12,20 +12,16 @@ import datetime as dt
 import logging
 from collections.abc import Sequence
 
-from django.db.models import F
-
 from accounts import letters
-from accounts.models import ProductUser
 from accounts.workspace import day_of
 from plgops.lib.db import in_one_transaction, lock_free_rows
-from scoring import muting, plays, prompts
+from scoring import addressees, muting, plays, prompts
 from scoring.models import Play, PlayRun, Qualification
 
 logger = logging.getLogger(__name__)
 KIND = "nudge"  # of these letters: settings.LETTER_WORDS
 PEOPLE = 3  # of an account, unless the play says otherwise: those who were seen last
 MOST_PEOPLE = 20
-LOOKED_AT = 100  # people of an account of whom some had enough promotions already
 Status = PlayRun.Status
 
 
@@ -99,7 +95,7 @@ def _write(run_id: int, *, now: dt.datetime) -> int:
     most = run.play.content.get("people")
     wanted = most if isinstance(most, int) and 1 <= most <= MOST_PEOPLE else PEOPLE
     chosen: list[int] = []
-    for user_id in _people(run):
+    for user_id in addressees.of(run.account_id, only=run.detail.get("user") or None):  # who is closest, of a near miss
         if len(chosen) == wanted:
             break
         if prompts.offer(run, user_id, now=now):
@@ -112,22 +108,6 @@ def _write(run_id: int, *, now: dt.datetime) -> int:
         run.status, run.window_ends_at = Status.NOBODY, None
         run.reason = "Nobody with an e-mail address may be written to, or all of them had enough lately."
     run.save(update_fields=["status", "reason", "ended_at", "window_ends_at"])
+    if not chosen:
+        plays.give_back([run], now=now)
     return 1
-
-
-def _people(run: PlayRun) -> list[int]:
-    """Whom it may be written to: who is closest, of a near miss about people; else those who were seen last."""
-    people = ProductUser.objects.filter(
-        memberships__account=run.account_id,
-        memberships__valid_to=None,
-        merged_into=None,
-        do_not_contact=False,
-        contact_refused_at=None,
-    ).exclude(email="")
-    if closest := run.detail.get("user"):
-        people = people.filter(pk=closest)
-    found = people.order_by(F("last_seen_at").desc(nulls_last=True), "pk").values_list("email", "pk")
-    first: dict[str, int] = {}  # who has two ids in the product has one mailbox
-    for address, pk in found[:LOOKED_AT]:
-        first.setdefault(address, pk)
-    return list(first.values())

@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 
 from django.db.models import Exists, F, OuterRef
 
+from accounts import due
 from accounts.models import Account, Membership
 from accounts.workspace import zone
-from scoring import audience, holdout, muting
+from scoring import addressees, audience, holdout, muting
 from scoring.models import Handoff, Play, PlayArm, PlayRun, Qualification
 
 Action = Play.Action
@@ -151,6 +152,29 @@ def resume(handoff: Handoff, *, now: dt.datetime) -> None:
     PlayRun.objects.filter(pk__in=list(gave_way.values_list("pk", flat=True))).update(
         status=Status.DUE, reason="", winner=None, due_at=now, decided_at=None
     )
+
+
+def give_back(runs: Collection[PlayRun], *, now: dt.datetime) -> None:
+    """These will not face their companies now, after all: sales plays that gave way to them are asked again, by the
+    next evaluation. One query where none did."""
+    facing = [run for run in runs if faces(run.play)]
+    if not facing:
+        return
+    gave_way = PlayRun.objects.filter(
+        company_id__in={run.company_id for run in facing},
+        winner__in={run.play_id for run in facing},
+        status=Status.OUTRANKED,
+        play__action=Action.SALES_HANDOFF,
+        qualification__closed_at=None,
+        decided_at__gte=min(run.created_at for run in facing),
+    )
+    pairs = {(run.company_id, run.play_id) for run in facing}
+    found = {run.qualification_id: run.account_id for run in gave_way if (run.company_id, run.winner_id or 0) in pairs}
+    if found:
+        # the account's row first: evaluation, which holds it, never waits for what is deleted here
+        due.mark_changed(set(found.values()), now=now, consumers=["evaluation"])
+        decided = PlayRun.objects.filter(qualification_id__in=found, play__action=Action.SALES_HANDOFF)
+        decided.exclude(status=Status.FIRED).delete()
 
 
 def left_alone(account_ids: Collection[int]) -> frozenset[int]:
@@ -297,13 +321,6 @@ def _against(
     return "", "", None
 
 
-def _has_address(account_id: int) -> bool:
-    """Whether anybody of the account can be written to."""
-    people = Membership.objects.filter(account=account_id, valid_to=None, user__merged_into=None)
-    may = people.filter(user__do_not_contact=False, user__contact_refused_at=None)
-    return may.exclude(user__email="").exists()
-
-
 def _goes_first(
     found: Desk,
     play: Play,
@@ -332,7 +349,7 @@ def _goes_first(
     for other in higher:
         if other.pk not in due or (is_muted and other.action in Play.OUTREACH):
             continue
-        if other.action == Play.Action.EMAIL_NUDGE and not _has_address(episode.account_id):
+        if other.action == Play.Action.EMAIL_NUDGE and not addressees.has_any(episode.account_id, now=now):
             continue
         if audience.outside(audience.parse(other.audience), own, firms):
             continue

@@ -264,6 +264,100 @@ def test_a_letter_that_reaches_nobody_takes_nothing_from_sales(admin, rep, addre
     assert Handoff.objects.count() == with_sales
 
 
+def met_another(admin, user: ProductUser) -> None:
+    """The person is given another promotion, as many as the cap allows."""
+    PromptRules.objects.update(cap=1)
+    other = make_account("Elsewhere")
+    play = prompt_play(admin, "Elsewhere", moment="feature_gate", promotional=True)
+    run = PlayRun.objects.create(
+        play=play,
+        account=other,
+        company=other,
+        near_day=1,
+        status="fired",
+        created_at=NOW - DAY,
+        decided_at=NOW - DAY,
+        window_ends_at=NOW + DAY,
+    )
+    Play.objects.filter(pk=play.pk).update(status="paused")
+    PromptView.objects.create(run=run, user=user, promotional=True, offered_at=NOW - DAY)
+
+
+@pytest.mark.parametrize("who", ["everybody", "one of two"])
+def test_a_letter_to_people_who_had_enough_takes_nothing_from_sales(admin, who):
+    account = live_world()
+    met_another(admin, person(account, "kim", seen=NOW))
+    if who == "one of two":
+        person(account, "lee", seen=NOW - DAY)
+    mail_play(admin, priority=200)
+    qualify(account)
+    assert Handoff.objects.count() == (who == "everybody")
+
+
+def test_an_old_promotion_is_not_enough_to_hand_over_for(admin):
+    account = live_world()
+    met_another(admin, person(account, "kim", seen=NOW))
+    PromptView.objects.update(offered_at=NOW - 8 * DAY)
+    mail_play(admin, priority=200)
+    qualify(account)
+    assert Handoff.objects.count() == 0
+
+
+def test_who_wants_no_more_under_another_id_is_nobody_to_write_to(admin):
+    account = live_world()
+    person(account, "kim", seen=NOW)
+    person(make_account("Other"), "kim2", email="kim@acme.test", contact_refused_at=NOW)
+    play = mail_play(admin, priority=200)
+    qualify(account)
+    assert Handoff.objects.count() == 1
+    assert PlayRun.objects.get(play=play).status == "due"
+    PlayRun.objects.filter(play=play).update(
+        status="fired", due_at=None, decided_at=NOW, window_ends_at=NOW + DAY, reason="as if it had fired"
+    )
+    nudge_mail.write_due(now=LATER)
+    assert (PlayRun.objects.get(play=play).status, Letter.objects.count()) == ("nobody", 0)
+
+
+def test_sales_gets_it_where_nobody_can_be_written_to_after_all(admin):
+    account = live_world()
+    kim = person(account, "kim", seen=NOW)
+    play = mail_play(admin, priority=200)
+    episode = qualify(account)
+    assert decide() == {"fired": 1}
+    assert (run_of(episode).status, run_of(episode).winner, Handoff.objects.count()) == ("outranked", play, 0)
+    met_another(admin, kim)  # between the decision and the letter
+    nudge_mail.write_due(now=LATER)
+    assert run_of(episode, play).status == "nobody"
+    sweep(LATER + SECOND)
+    assert (Handoff.objects.count(), run_of(episode).status) == (1, "fired")
+
+
+def test_sales_gets_it_where_what_went_before_it_would_only_wait(admin):
+    account = live_world()
+    person(account, "kim", seen=NOW)
+    play = mail_play(admin, priority=200)
+    episode = qualify(account)
+    hold(account)  # an urgent ticket, between the verdict and the decision
+    assert decide() == {"muted": 1}
+    sweep(LATER)
+    assert (Handoff.objects.count(), run_of(episode).status) == (1, "fired")
+    sweep(LATER + SECOND)
+    assert (Handoff.objects.count(), run_of(episode, play).status) == (1, "muted")
+
+
+def test_what_another_play_took_from_sales_stays_taken(admin):
+    account = live_world()
+    kim = person(account, "kim", seen=NOW)
+    other_play(admin, "prompt", priority=300)
+    mail_play(admin, priority=200)
+    episode = qualify(account)
+    assert decide() == {"fired": 1, "outranked": 1}
+    met_another(admin, kim)
+    nudge_mail.write_due(now=LATER)
+    sweep(LATER + SECOND)
+    assert (Handoff.objects.count(), run_of(episode).status) == (0, "outranked")
+
+
 @pytest.mark.parametrize(
     ("left", "words"),
     [(None, "1 more time"), (0, "1 more time, today is the last day"), (1, "1 more time, 1 day left")],

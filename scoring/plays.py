@@ -169,11 +169,12 @@ def give_back(runs: Collection[PlayRun], *, now: dt.datetime) -> None:
         decided_at__gte=min(run.created_at for run in facing),
     )
     pairs = {(run.company_id, run.play_id) for run in facing}
-    found = {run.qualification_id: run.account_id for run in gave_way if (run.company_id, run.winner_id or 0) in pairs}
-    if found:
+    asked = [run for run in gave_way if (run.company_id, run.winner_id or 0) in pairs]
+    if asked:
         # the account's row first: evaluation, which holds it, never waits for what is deleted here
-        due.mark_changed(set(found.values()), now=now, consumers=["evaluation"])
-        decided = PlayRun.objects.filter(qualification_id__in=found, play__action=Action.SALES_HANDOFF)
+        due.mark_changed({run.account_id for run in asked}, now=now, consumers=["evaluation"])
+        episodes = [run.qualification_id for run in asked if run.qualification_id is not None]
+        decided = PlayRun.objects.filter(qualification_id__in=episodes, play__action=Action.SALES_HANDOFF)
         decided.exclude(status=Status.FIRED).delete()
 
 

@@ -20,7 +20,7 @@ from typing import Protocol
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import OuterRef, Q, Subquery
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.utils.module_loading import import_string
 
 from accounts.models import Delivery, Destination, OutgoingMessage, StaffUser
@@ -41,6 +41,7 @@ MOST_ATTEMPTS = 10  # then it is a dead letter: after about a day
 FIRST_WAIT, LONGEST_WAIT = dt.timedelta(seconds=10), dt.timedelta(hours=6)
 LONGEST_PAUSE = dt.timedelta(minutes=5)  # of a destination that fails, between two messages
 POISON_WAIT, POISON_FOR = dt.timedelta(minutes=5), dt.timedelta(days=1)  # between two tries to word it, and in all
+OFF_FOR = dt.timedelta(days=3)  # so long what is due waits for a destination that is switched off
 AT_ONCE_WORDED = 200  # facts whose words are asked for together
 MOST_PACKED = 200  # deliveries to a program packed in one go
 MOST_TOGETHER = 2_000  # deliveries that are due to people at the same moment, and one message: a digest comes once
@@ -101,7 +102,7 @@ def offer(offers: Iterable[Offer], *, now: dt.datetime) -> None:
 
 def pack(*, now: dt.datetime, limit: int = 50) -> int:
     """Make messages of what is due, for up to `limit` destinations; how many messages."""
-    due = Delivery.objects.filter(status=Delivery.Status.WAITING, due_at__lte=now)
+    due = _due(now)
     found = due.order_by("destination_id").values_list("destination_id", flat=True).distinct()[:limit]
     made = 0
     for destination_id in list(found):
@@ -113,8 +114,15 @@ def pack(*, now: dt.datetime, limit: int = 50) -> int:
     return made
 
 
+def _due(now: dt.datetime) -> QuerySet[Delivery]:
+    """What goes into messages now. While a destination is switched off it waits, so that nothing is missing once it is
+    on again; up to OFF_FOR, then it is left out."""
+    is_off = Q(destination__disabled_at__isnull=False, destination__removed_at=None, due_at__gt=now - OFF_FOR)
+    return Delivery.objects.filter(~is_off, status=Delivery.Status.WAITING, due_at__lte=now)
+
+
 def _pack(destination_id: int, *, now: dt.datetime) -> int:
-    waiting = Delivery.objects.filter(destination_id=destination_id, status=Delivery.Status.WAITING, due_at__lte=now)
+    waiting = _due(now).filter(destination_id=destination_id)
     destination = Destination.objects.select_related("owner").get(pk=destination_id)
     most = MOST_PACKED if destination.channel in ONE_EACH else MOST_TOGETHER
     found = list(waiting.order_by("due_at", "id")[:most])
@@ -131,8 +139,11 @@ def _pack(destination_id: int, *, now: dt.datetime) -> int:
         still = set(waiting.filter(pk__in=[row.pk for row in found]).values_list("pk", flat=True))
         found = [row for row in found if row.pk in still]
         told: list[tuple[int, Item]] = []
-        if not locked.takes_messages or left:  # perhaps switched off while it was worded
+        if left or locked.removed_at is not None:
             _leave_out(found, why=LEFT if left else "Its destination takes nothing.")
+        elif locked.disabled_at is not None:  # perhaps while it was worded
+            late = [row for row in found if row.due_at is not None and row.due_at <= now - OFF_FOR]
+            _leave_out(late, why="Its destination was switched off for too long.")
         else:
             told = [(row.pk, item) for row in found if (item := said.get(row.fact))]
             _leave_out([row for row in found if row.fact in said and not said[row.fact]], why="It was over by then.")

@@ -214,14 +214,45 @@ def test_gone_switches_the_destination_off_with_its_reason(receiver, manager, ad
     assert [m.status for m in OutgoingMessage.objects.all()] == ["failed", "failed"]
     assert AuditEntry.objects.filter(action="destination.switched_off", object_id=destination.pk).count() == 1
     sweep(NOW + MINUTE)
-    assert Delivery.objects.get(fact="test:3").skipped_because == "Its destination takes nothing."
+    assert Delivery.objects.get(fact="test:3").status == "waiting"  # not packed, so nobody had to give it up
     ids = list(OutgoingMessage.objects.values_list("pk", flat=True))
     assert replay(message_ids=ids, by=admin, now=NOW) == 0  # nothing is taken there yet
     receiver.answer = lambda got: (200, {}, b"")
     destinations.enable(destination_id=destination.pk, by=manager, now=NOW)
     assert replay(message_ids=ids, by=admin, now=NOW) == 2
-    sweep(NOW + MINUTE), sweep(NOW + MINUTE)
-    assert {m.status for m in OutgoingMessage.objects.all()} == {"sent"}
+    sweep(NOW + MINUTE), sweep(NOW + MINUTE), sweep(NOW + MINUTE)
+    assert [m.status for m in OutgoingMessage.objects.all()] == ["sent"] * 3
+
+
+@pytest.mark.parametrize(("days", "told"), [(2, 2), (3, 0)])
+@committed
+def test_a_bundle_that_was_due_while_its_destination_was_off_is_told_when_it_is_on_again(receiver, manager, days, told):
+    destination = make(Channel.SLACK, receiver.url, manager)
+    offered(destination, 1, 2, at=NOW + MINUTE)
+    with transaction.atomic():
+        destinations.switch_off(destinations.locked(destination.pk), why="Answered 410", now=NOW)
+    later = NOW + MINUTE + dt.timedelta(days=days)
+    assert (sweep(NOW + MINUTE), sweep(later)) == (0, 0)
+    destinations.enable(destination_id=destination.pk, by=manager, now=later)
+    sweep(later)
+    assert len(receiver.got) == bool(told)
+    assert set(Delivery.objects.values_list("status", flat=True)) == {"packed" if told else "skipped"}
+    if told:
+        assert OutgoingMessage.objects.get().content["title"] == "2 alerts: Acme 1, Acme 2"
+    else:
+        why = set(Delivery.objects.values_list("skipped_because", flat=True))
+        assert why == {"Its destination was switched off for too long."}
+
+
+@committed
+def test_what_waited_for_a_destination_that_is_removed_is_left_out(receiver, manager):
+    destination = make(Channel.SLACK, receiver.url, manager)
+    offered(destination, 1, at=NOW + MINUTE)
+    with transaction.atomic():
+        destinations.switch_off(destinations.locked(destination.pk), why="Answered 410", now=NOW)
+    destinations.remove(destination_id=destination.pk, by=manager, now=NOW)
+    assert sweep(NOW + MINUTE) == 0
+    assert Delivery.objects.get().skipped_because == "Its destination takes nothing."
 
 
 @committed

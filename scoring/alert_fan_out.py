@@ -1,7 +1,7 @@
 """Facts become deliveries: one row for each destination that wants to hear, with the moment at which it is told.
 
 A sweep. Facts are claimed and marked told in the transaction that writes their deliveries; a fact that two sweeps saw
-would still make each delivery once, by its constraint.
+would still make each delivery once, by its constraint. Where a cap is counted, sweeps take turns.
 """
 
 from __future__ import annotations
@@ -65,9 +65,17 @@ def _tell(waiting: QuerySet[AlertFact], listening: Sequence[Hearer], *, now: dt.
             return 0
         fresh = [fact for fact in facts if fact.at > now - STALE]
         if listening and fresh:
+            _alone([hearer.destination_id for hearer in listening if hearer.per_account])
             offer(_offers(fresh, about(fresh), listening, now=now), now=now)
         AlertFact.objects.filter(pk__in=[fact.pk for fact in facts]).update(told_at=now)
     return len(facts)
+
+
+def _alone(destination_ids: Sequence[int]) -> None:
+    """Until the end of the transaction no other sweep counts what these were told: both would find room."""
+    if destination_ids:
+        rows = Destination.objects.select_for_update(no_key=True).filter(pk__in=destination_ids)
+        list(rows.order_by("pk").values_list("pk", flat=True))
 
 
 def _hearers() -> list[Hearer]:

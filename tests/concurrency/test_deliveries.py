@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 
 import pytest
 from django.db import transaction
@@ -72,6 +73,25 @@ def test_sweeps_at_once_deliver_each_fact_once(world):
     for receiver in receivers.values():
         assert set(receiver.ids.values()) == {1}
         assert len(receiver.got) == 40
+
+
+@pytest.mark.parametrize("cap", [1, 3])
+def test_sweeps_at_once_keep_to_the_cap_of_alerts_about_an_account(world, cap):
+    _, company = world
+    AlertRule.objects.update(per_account=cap)
+    for number in range(24):
+        tell(
+            AlertFact.Kind.TASK_CREATED,
+            handoff=None,
+            account_id=company.pk,
+            now=timezone.now(),
+            detail={},
+            key=f"{number}",
+        )
+    at_once(*[lambda: [alert_fan_out.fan_out(now=timezone.now(), limit=1) for _ in range(8)]] * 4)
+    told = Counter(Delivery.objects.filter(status="waiting").values_list("destination_id", flat=True))
+    assert set(told.values()) == {cap}
+    assert Delivery.objects.count() == 3 * 24
 
 
 def test_a_claim_link_pressed_twice_at_once_claims_once():

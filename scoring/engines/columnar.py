@@ -74,7 +74,8 @@ def history(
     about: dict[str, Any] = {"types": reading.event_types(), "dialect": "duckdb"}
     about |= {"since_day": since_day, "until_day": until_day}
     with lake.connection() as db:
-        for part in parts(db) if account_ids is None else [account_ids]:
+        at_once = all(map(_is_short, asked.values()))
+        for part in parts(db, at_once=at_once) if account_ids is None else [account_ids]:
             for key, spans in ask_history(asked, account_ids=part, rows=partial(_rows, db), **about).items():
                 found[key] += spans
     return found
@@ -98,6 +99,12 @@ def _sorts(doc: tree.DefinitionDoc) -> bool:
     """Whether the verdict lays usage out along time, where others only add it up."""
     nodes = [leaf.node for leaf in tree.leaves(doc.rule, subject=doc.level)]
     return any(isinstance(node, tree.Sequence) or isinstance(window_of(node), windows.AnyDays) for node in nodes)
+
+
+def _is_short(doc: tree.DefinitionDoc) -> bool:
+    """Whether a history lays out only the first days of each account or person, which fit into memory together."""
+    nodes = [leaf.node for leaf in tree.leaves(doc.rule, subject=doc.level)]
+    return all(isinstance(window_of(node), windows.FirstDays) for node in nodes if not isinstance(node, tree.UsersWho))
 
 
 def parts(db: DuckDBPyConnection, *, at_once: bool = False) -> list[range | None]:

@@ -16,6 +16,7 @@ from scoring.rules.sql.booleans import answered
 from scoring.rules.sql.changes import flips
 from scoring.rules.sql.outset import could
 from scoring.rules.sql.plan import Plan
+from scoring.rules.sql.rising import first_days, rises, spans_of_people
 from scoring.rules.sql.steps import KEYS, running
 from scoring.rules.sql.terms import FAR, Dialect, EventTypes, Leafy, Statement, truth, window_of
 from scoring.rules.sql.totals import states_of
@@ -57,7 +58,11 @@ def tables(plan: Plan, docs: Sequence[tree.DefinitionDoc], also: Sequence[Leafy]
     if any(isinstance(window, windows.BillingMonth) for window in _windows(plan)):
         _months(plan)
     _worth(plan, docs)
-    if plan.people_rules:
+    if plan.people_rules and all(rises(plan, rule) for rule in plan.people_rules):
+        first_days(plan)
+        _members(plan, f"SELECT {KEYS} FROM user_first" if plan.sifts else "")
+        spans_of_people(plan)
+    elif plan.people_rules:
         _members(plan, _early(plan))
         _states(plan, "user", list(plan.people_rules))
         _people(plan)

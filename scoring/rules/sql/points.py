@@ -94,8 +94,8 @@ def _sequence_points(plan: Plan, node: tree.Sequence, subject: Subject) -> str:
         leaves, month = f"s.day + {node.window.days}", ""
     else:
         leaves, month = "next_month", MONTH_OF.format("s")
-    spans = f"SELECT {KEYS}, ended, {leaves} AS leaves FROM ({done}) s{month}"
-    return _spans(f"SELECT {KEYS}, ended AS from_day, leaves AS to_day FROM ({spans}) l")
+    spans = f"SELECT {KEYS}, ended AS from_day, {leaves} AS to_day FROM ({done}) s{month}"
+    return _joined_up(plan.named("sequence_spans", f"SELECT * FROM ({spans}) l WHERE from_day < to_day"))
 
 
 def _trait_points(plan: Plan, node: tree.Trait, subject: Subject) -> str:
@@ -152,6 +152,20 @@ def _spans(rows: str) -> str:
     ends = " CROSS JOIN (SELECT 1 AS delta UNION ALL SELECT -1) t"
     day = "CASE WHEN delta = 1 THEN from_day ELSE to_day END"
     return f"SELECT {KEYS}, {day} AS day, delta FROM ({rows}) s{ends} WHERE from_day < to_day"
+
+
+def _joined_up(table: str) -> str:
+    """The spans of a table (account_id, user_id, from_day, to_day) as what begins and what ends, those that touch as
+    one. None that begins later may end earlier."""
+    along = f"OVER (PARTITION BY {KEYS} ORDER BY from_day)"
+    near = f"LAG(to_day, 1, {-FAR}) {along} AS last_end, LEAD(from_day, 1, {FAR}) {along} AS next_begin"
+    begins, ends = "last_end < from_day", "next_begin > to_day"
+    edges = f"SELECT * FROM (SELECT {KEYS}, from_day, to_day, {near} FROM {table} r) n WHERE {begins} OR {ends}"
+    day = "CASE WHEN delta = 1 THEN from_day ELSE to_day END"
+    return (
+        f"SELECT {KEYS}, {day} AS day, delta FROM ({edges}) e CROSS JOIN (SELECT 1 AS delta UNION ALL SELECT -1) t"
+        f" WHERE (delta = 1 AND {begins}) OR (delta = -1 AND {ends})"
+    )
 
 
 def _for_people(rows: str, subject: Subject) -> str:

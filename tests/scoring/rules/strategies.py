@@ -303,6 +303,45 @@ def single(subject):
     return either(found, found, who)
 
 
+@st.composite
+def rising(draw, subject):
+    """A rule about people that stays true once it is: conditions in anchored windows, by any and all."""
+    if subject == "account":
+        bound = {"at_least": draw(st.integers(1, 2))}
+        return {"users_who": bound | {"rule": draw(rising("user"))}}
+    anchored = either(
+        st.builds(lambda length, of: {"first_days": length, "of": of}, lengths, st.sampled_from(["user", "account"])),
+        st.builds(lambda day: {"from": day}, days),
+        st.just("ever"),
+        st.builds(lambda length: {"any_days": length}, lengths),
+    )
+    seen = st.sampled_from(["*", "A", ["A", "B", "C", "D"]])
+    counted = st.builds(
+        lambda kind, low, window, event: {kind: {"event": event, "at_least": low, "window": window}},
+        st.sampled_from(["count", "days"]),
+        st.integers(1, 3),
+        anchored,
+        seen,
+    )
+    first = st.builds(lambda event, of: {"first": {"event": event, "window": of}}, seen, anchored.filter(_not_any))
+    steps = st.builds(
+        lambda within: {"sequence": {"steps": ["A", "B"], "within_days": within}}, st.sampled_from([1, 8])
+    )
+    leaf = either(counted, counted, first, steps)
+    of = draw(
+        st.lists(
+            either(leaf, st.builds(lambda parts: {"any": parts}, st.lists(leaf, min_size=2, max_size=2))),
+            min_size=1,
+            max_size=3,
+        )
+    )
+    return of[0] if len(of) == 1 else {draw(st.sampled_from(["all", "any"])): of}
+
+
+def _not_any(window):
+    return window != "ever" and "any_days" not in window
+
+
 def dated(subject):
     """One condition that reads no usage: only what is dated in the future can change it."""
     anybody = st.just({"trait": {"name": "nobody has this", "is_set": False}})  # whoever is asked

@@ -109,6 +109,30 @@ def test_history_of_each_condition(facts, documents):
         assert from_history(history, HORIZON) == from_verdicts(docs, HORIZON)
 
 
+@settings(quick, max_examples=40)
+@given(
+    facts=strategies.histories(),
+    documents=st.lists(strategies.documents(strategies.rising), min_size=2, max_size=3),
+    since=st.integers(min_value=1, max_value=HORIZON),
+)
+def test_history_of_people_for_whom_it_stays_true(facts, documents, since):
+    """Told by a shorter way, which these take wholly."""
+    docs = parsed(documents)
+    for number, doc in docs.items():
+        told = compile_history([doc], types=EventTypes({}, ()), until_day=HORIZON, account_ids=None, dialect="sqlite")
+        assert "user_first" in told.sql and "user_states" not in told.sql, number
+    with stored(facts):
+        lake.refresh(now=NOW, whole=True)
+        history = appdb.history(docs, account_ids=None, until_day=HORIZON)
+        assert from_history(history, HORIZON) == from_verdicts(docs, HORIZON)
+        assert columnar.history(docs, until_day=HORIZON) == history
+        later = appdb.history(docs, account_ids=None, since_day=since, until_day=HORIZON)
+        assert later == {
+            key: [(account_id, max(first, since), end) for account_id, first, end in spans if end > since]
+            for key, spans in history.items()
+        }
+
+
 def scored(level):
     return strategies.scores(level)
 

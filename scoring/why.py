@@ -108,6 +108,8 @@ def measured(condition: Mapping[str, Any]) -> str:
     number, kind = condition.get("measured"), condition.get("kind")
     if number is None or kind in ("stage", "definition"):
         return ""
+    if _is_number(number):
+        number = _exact(number)
     if kind == "trait" and not _is_ago(condition):
         return f"{number:,}" if isinstance(number, int | float) and not isinstance(number, bool) else str(number)
     if _is_ago(condition):

@@ -15,6 +15,7 @@ from scoring import reasons, serializers
 from scoring.crm import mapping
 from scoring.models import CrmOwner, Handoff, Purpose, Qualification
 
+CENT = Decimal("0.01")
 Values = dict[str, str | None]
 
 
@@ -101,4 +102,5 @@ def _handoffs(ids: Collection[int]) -> dict[int, str]:
 
 
 def _number(value: float | Decimal | None) -> str:
-    return "" if value is None else f"{Decimal(str(value)).normalize():f}"
+    """A number to two decimals, as money has and people read points: a change beyond them is none."""
+    return "" if value is None else f"{Decimal(str(value)).quantize(CENT).normalize():f}"

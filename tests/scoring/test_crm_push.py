@@ -73,6 +73,31 @@ def test_score_and_explanation_go_with_the_reason_and_without_it(server, admin):
     assert (there["plgops_definitions"], there["plgops_why"]) == ("", "")
 
 
+def test_a_score_that_differs_in_its_last_decimals_is_the_same(server, admin):
+    account = in_sales("Lumen")
+    invites = {"count": {"event": "Invite Sent", "at_least": 1, "window": {"last_days": 7}}}
+    publish(NOW - DAY, rule={"score": {"at_least": 10, "signals": [{"part": "usage", "points": 12, "when": invites}]}})
+    use(account, "Invite Sent", at=NOW - dt.timedelta(hours=1))
+    sweep(NOW)
+    (reason,) = account.qualifications.all()
+    reason.release = "live"
+
+    def measured(points: float) -> None:
+        reason.evidence["conditions"][0]["measured"] = points
+        reason.save()
+        push.news.look_again([account.pk], now=SOON)
+
+    measured(33.300000000000004)
+    connected(server, admin)
+    (there,) = server.companies.values()
+    assert there["plgops_score"] == "33.3"
+    server.asked.clear()
+    measured(33.3)
+    assert (pushed(SOON).unchanged, server.asked) == (1, [])
+    measured(33.31)
+    assert pushed(SOON).written == 1
+
+
 def test_what_did_not_change_is_not_sent_and_nobody_is_asked(server, admin, rep):
     account = in_sales("Lumen", domain="lumen.io")
     connected(server, admin)

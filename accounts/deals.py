@@ -64,7 +64,7 @@ def record(facts: Sequence[Fact], *, now: dt.datetime) -> int:
 
 @retried
 def gone(external_ids: Collection[str], *, now: dt.datetime) -> int:
-    """These open deals are no longer in the CRM, or belong to no company of ours; how many."""
+    """These deals are no longer in the CRM, or belong to no company of ours; how many. They credit nobody."""
     _lock(_accounts_of(external_ids))
     rows = Deal.objects.filter(external_id__in=external_ids)
     won = set(rows.filter(status=Deal.Status.WON).values_list("account_id", flat=True))
@@ -72,6 +72,11 @@ def gone(external_ids: Collection[str], *, now: dt.datetime) -> int:
     for account_id in sorted(won):
         billing.set_motion(company_id=account_id, now=now)
     return done
+
+
+def seen(external_ids: Collection[str], *, now: dt.datetime) -> None:
+    """These deals were looked at, and stay what they are."""
+    Deal.objects.filter(external_id__in=external_ids).update(read_at=now)
 
 
 def _accounts_of(external_ids: Collection[str]) -> list[int]:

@@ -48,6 +48,7 @@ class HubSpotServer:
     portal: int = 777
     objects: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
     links: set[tuple[str, str, str, str]] = field(default_factory=set)
+    primary: set[tuple[str, str, str]] = field(default_factory=set)  # kind, object, its primary company
     owners: list[dict[str, Any]] = field(default_factory=list)
     properties: dict[str, dict[str, Any]] = field(default_factory=dict)
     groups: set[str] = field(default_factory=set)
@@ -74,8 +75,10 @@ class HubSpotServer:
         self.objects[kind][pk]["properties"].update(properties)
         self.objects[kind][pk]["at"] = at or self.at
 
-    def link(self, kind: str, pk: str, company: str) -> None:
+    def link(self, kind: str, pk: str, company: str, *, primary: bool = False) -> None:
         self.links |= {(kind, pk, "companies", company), ("companies", company, kind, pk)}
+        if primary:
+            self.primary.add((kind, pk, company))
 
     def fail(self, status: int, path: str = "", **how: Any) -> None:
         self.failures.append(Failure(status, path, **how))
@@ -132,10 +135,16 @@ class HubSpotServer:
         for one in body["inputs"]:
             to = sorted(t for f, pk, k, t in self.links if (f, pk, k) == (from_kind, one["id"], to_kind))
             if to:
-                types = [{"category": "HUBSPOT_DEFINED", "typeId": 1, "label": None}]
-                links = [{"toObjectId": int(t), "associationTypes": types} for t in to]
+                links = [{"toObjectId": int(t), "associationTypes": self._types(from_kind, one["id"], t)} for t in to]
                 found.append({"from": {"id": one["id"]}, "to": links})
         return found
+
+    def _types(self, kind: str, pk: str, to: str) -> list[dict[str, Any]]:
+        """Every association has the type without a label; a deal's primary company's one more."""
+        types: list[dict[str, Any]] = [{"category": "HUBSPOT_DEFINED", "typeId": 341, "label": None}]
+        if (kind, pk, to) in self.primary:
+            types.insert(0, {"category": "HUBSPOT_DEFINED", "typeId": 5, "label": "Deal with Primary Company"})
+        return types
 
     def _told(self, row: dict[str, Any], properties: list[str]) -> dict[str, Any]:
         at = row["at"].isoformat().replace("+00:00", "Z")

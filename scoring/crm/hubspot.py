@@ -52,12 +52,11 @@ TIMEOUT = (5, 15)  # seconds to connect, and to answer
 TOGETHER = 100  # objects of a batch request
 BUSY_WAIT = dt.timedelta(seconds=10)  # what HubSpot's limits count by, where it does not say how long
 DAY_WAIT = dt.timedelta(hours=1)  # the day's requests are used up: asked again so often
-HISTORY = 1_000  # activities of a kind that are read at once of what was before; the newest
+HISTORY = 1_000  # a company's activities of a kind that are read of what was before; the newest
 GROUP = "plgops"
 _TYPES = {"text": ("string", "text"), "long_text": ("string", "textarea"), "number": ("number", "number")}
 _DEAL = ("dealname", "dealstage", "pipeline", "amount", "deal_currency_code", "createdate", "closedate")
 _DEAL_STATE = ("hs_is_closed", "hs_is_closed_won", "hs_lastmodifieddate")
-# kind of touch -> the object, the property with its subject, and what else is read of it
 
 
 class HubSpot:
@@ -178,15 +177,19 @@ class HubSpot:
         return Page(self._activities(kind, page.results), hubspot_answers.after(page))
 
     def deals_of(self, company_ids: Collection[str]) -> list[DealFact]:
-        return self.deals(self._linked("companies", "deals", company_ids))
+        links = self._links("companies", "deals", company_ids)
+        return self.deals({one for ids in links.values() for one in ids})
 
     def deals(self, ids: Collection[str]) -> list[DealFact]:
         return self._deals(self._read("deals", ids, (*_DEAL, *_DEAL_STATE)))
 
-    def activities_of(self, kind: str, company_ids: Collection[str]) -> list[ActivityFact]:
-        name = hubspot_answers.ACTIVITIES[kind][0]
-        ids = sorted(self._linked("companies", name, company_ids), key=int, reverse=True)[:HISTORY]
-        return self._activities(kind, self._read(name, ids, hubspot_answers.activity_properties(kind)))
+    def activity_ids_of(self, kind: str, company_ids: Collection[str]) -> dict[str, list[str]]:
+        links = self._links("companies", hubspot_answers.ACTIVITIES[kind][0], company_ids)
+        return {company: sorted(set(ids), key=int, reverse=True)[:HISTORY] for company, ids in links.items()}
+
+    def activities(self, kind: str, ids: Collection[str]) -> list[ActivityFact]:
+        found = self._read(hubspot_answers.ACTIVITIES[kind][0], ids, hubspot_answers.activity_properties(kind))
+        return self._activities(kind, found)
 
     # --- requests -------------------------------------------------------------------------------------------
 
@@ -256,11 +259,8 @@ class HubSpot:
             found += _asked(self._batch.read, name, asked).results
         return found
 
-    def _linked(self, from_name: str, to_name: str, ids: Collection[str]) -> set[str]:
-        return {to for found in self._links(from_name, to_name, ids).values() for to in found}
-
     def _links(self, from_name: str, to_name: str, ids: Collection[str]) -> dict[str, list[str]]:
-        """For each of these objects those that hang together with it."""
+        """For each of these objects those that hang together with it; a deal's primary company comes first."""
         found: dict[str, list[str]] = {}
         asking = [PublicFetchAssociationsBatchRequest(id=one) for one in sorted(set(ids))]
         while asking:
@@ -268,7 +268,8 @@ class HubSpot:
             asking = asking[TOGETHER:]
             for one in _asked(self._associations.get_page, from_name, to_name, asked).results:
                 mine = str(one._from.id)
-                found.setdefault(mine, []).extend(str(to.to_object_id) for to in one.to)
+                first, others = hubspot_answers.linked(one.to)
+                found[mine] = [*first, *found.get(mine, ()), *others]
                 if hubspot_answers.after(one):
                     asking.append(PublicFetchAssociationsBatchRequest(id=mine, after=hubspot_answers.after(one)))
         return found

@@ -15,6 +15,7 @@ ACTIVITIES = {
     "called": ("calls", "hs_call_title", ("hs_call_direction",)),
     "met": ("meetings", "hs_meeting_title", ("hs_meeting_outcome", "hs_meeting_start_time")),
 }
+_PRIMARY = ("HUBSPOT_DEFINED", 5)  # category and type of what ties a deal to its primary company: labels change
 _NOT_OURS = {"INCOMING_EMAIL", "DRAFT_EMAIL"}
 _NOT_SENT = {"BOUNCED", "FAILED", "SCHEDULED", "SENDING"}  # one that is sent later has changed then
 _CALLED_OFF = {"CANCELED", "NO_SHOW", "RESCHEDULED"}
@@ -30,6 +31,16 @@ def record(one: Any) -> Record:
     """A company; what it has no value for is ""."""
     told = {k: v or "" for k, v in (one.properties or {}).items()}
     return Record(str(one.id), told, _at(told.get("hs_lastmodifieddate")) or one.updated_at)
+
+
+def linked(links: Sequence[Any]) -> tuple[list[str], list[str]]:
+    """What hangs together with an object, by id: a deal's primary company, and all others as they are told."""
+    first: list[str] = []
+    others: list[str] = []
+    for one in links:
+        is_primary = any((kind.category, kind.type_id) == _PRIMARY for kind in one.association_types or ())
+        (first if is_primary else others).append(str(one.to_object_id))
+    return first, others
 
 
 def activity_properties(kind: str) -> tuple[str, ...]:

@@ -65,7 +65,7 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class DealFact:
-    """A deal as the CRM has it, with the ids of its companies. Status: open, won, lost."""
+    """A deal as the CRM has it, with the ids of its companies, its main one first. Status: open, won, lost."""
 
     id: str
     name: str
@@ -157,8 +157,11 @@ class Crm(Protocol):
     def deals_of(self, company_ids: Collection[str]) -> list[DealFact]:
         """All deals of these companies."""
 
-    def activities_of(self, kind: str, company_ids: Collection[str]) -> list[ActivityFact]:
-        """The e-mails, calls or meetings of these companies."""
+    def activity_ids_of(self, kind: str, company_ids: Collection[str]) -> Mapping[str, Sequence[str]]:
+        """The e-mails, calls or meetings of each of these companies, the newest ones; who has none is missing."""
+
+    def activities(self, kind: str, ids: Collection[str]) -> list[ActivityFact]:
+        """The e-mails, calls or meetings of these ids that still exist."""
 
     def deals(self, ids: Collection[str]) -> list[DealFact]:
         """The deals of these ids that still exist."""

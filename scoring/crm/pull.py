@@ -11,7 +11,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -34,8 +34,10 @@ LEASE = dt.timedelta(minutes=3)
 TIME = dt.timedelta(minutes=5)  # a pull stops then, and goes on with the next
 OVERLAP = dt.timedelta(minutes=5)  # how late a search may find a change
 PAGES = 90  # of 100: a search of HubSpot's ends at 10,000
-HISTORIES = 20  # companies whose past is read at once
-SEEN_AGAIN = dt.timedelta(days=1)  # an open deal that nobody changes is looked at so often: it may be deleted
+HISTORIES = 20  # companies whose past is asked for at once
+AT_ONCE = 1_000  # activities of theirs that are read and written at once, or those of one company
+SEEN_AGAIN = dt.timedelta(days=1)  # a deal that nobody changes is looked at so often: it may be deleted
+SEEN_AT_ONCE = 100  # deals that one pull looks at again
 KINDS = tuple(CrmActivity.Kind.values)
 Clock = Callable[[], dt.datetime]
 T = TypeVar("T", Record, DealFact, ActivityFact)
@@ -204,13 +206,20 @@ def _changed(pull: _Pull, records: Sequence[Record]) -> int:
 
 def _deals(pull: _Pull, facts: Sequence[DealFact]) -> int:
     """The deals of companies that we know; one that was and is theirs no longer is gone."""
+    told, strangers = _whose(pull, facts)
+    deals.gone([_deal_id(pull, fact.id) for fact in strangers], now=pull.clock())
+    return deals.record(told, now=pull.clock())
+
+
+def _whose(pull: _Pull, facts: Sequence[DealFact]) -> tuple[list[deals.Fact], list[DealFact]]:
+    """The deals of companies that we know, and the others. Of several companies of ours, it is its main one's."""
     ids = {one for fact in facts for one in fact.company_ids}
     companies = dict(CrmLink.objects.filter(crm_id__in=ids).values_list("crm_id", "company_id"))
     told, strangers = [], []
     for fact in facts:
         ours = [companies[one] for one in fact.company_ids if one in companies]
         if not ours:
-            strangers.append(_deal_id(pull, fact.id))
+            strangers.append(fact)
             continue
         told.append(
             deals.Fact(
@@ -225,8 +234,7 @@ def _deals(pull: _Pull, facts: Sequence[DealFact]) -> int:
                 closed_at=fact.closed_at,
             )
         )
-    deals.gone(strangers, now=pull.clock())
-    return deals.record(told, now=pull.clock())
+    return told, strangers
 
 
 def _activities(pull: _Pull, facts: Sequence[ActivityFact]) -> int:
@@ -234,7 +242,10 @@ def _activities(pull: _Pull, facts: Sequence[ActivityFact]) -> int:
 
 
 def _histories(pull: _Pull, pulled: Pulled) -> None:
-    """Of companies that were matched since: all their deals and touches."""
+    """Of companies that were matched since: all their deals, and touches.
+
+    Some companies at a time, a busy one by itself: out of time, the next pull goes on with those that are left.
+    """
     while True:
         due = CrmLink.objects.filter(history_at=None).exclude(crm_id="").order_by("linked_at", "pk")
         links = list(due[:HISTORIES])
@@ -243,28 +254,62 @@ def _histories(pull: _Pull, pulled: Pulled) -> None:
         ids = [link.crm_id for link in links]
         pull.in_time()
         found = pull.crm.deals_of(ids)
-        done = [fact for kind in KINDS for fact in pull.crm.activities_of(kind, ids)]
+        past = {kind: pull.crm.activity_ids_of(kind, ids) for kind in KINDS}
         pulled.deals += pull.note(partial(_deals, pull, found))
+        for some in _together(links, {pk: sum(len(of.get(pk, ())) for of in past.values()) for pk in ids}):
+            pull.in_time()
+            mine = {kind: {one for link in some for one in past[kind].get(link.crm_id, ())} for kind in KINDS}
+            done = [fact for kind in KINDS for fact in pull.crm.activities(kind, mine[kind])]
 
-        def write(links: Sequence[CrmLink] = links, done: Sequence[ActivityFact] = done) -> int:
-            CrmLink.objects.filter(pk__in=[link.pk for link in links]).update(history_at=pull.clock())
-            return touches.keep(done)
+            def write(some: Sequence[CrmLink] = some, done: Sequence[ActivityFact] = done) -> int:
+                CrmLink.objects.filter(pk__in=[link.pk for link in some]).update(history_at=pull.clock())
+                return touches.keep(done)
 
-        pulled.activities += pull.note(write)
+            pulled.activities += pull.note(write)
+
+
+def _together(links: Sequence[CrmLink], activities: Mapping[str, int]) -> list[list[CrmLink]]:
+    """The companies in their order, as many at a time as have no more than AT_ONCE activities; at least one."""
+    found: list[list[CrmLink]] = []
+    room = 0
+    for link in links:
+        count = activities[link.crm_id]
+        if not found or count > room:
+            found.append([])
+            room = AT_ONCE
+        found[-1].append(link)
+        room -= count
+    return found
 
 
 def _unseen(pull: _Pull) -> None:
-    """Open deals that nobody has changed for long: those that are no longer there."""
+    """Deals that nobody has changed for long, open ones first: those that are no longer there are gone.
+
+    Those that were won too: they credit sales for as long as they are in the CRM. One that nobody changed there, and
+    whose company we no longer know, was left behind by a merge here: it stays what it is.
+    """
     now = pull.clock()
-    mine = Deal.objects.filter(external_id__startswith=_deal_id(pull, ""), status=Deal.Status.OPEN)
-    rows = mine.filter(read_at__lte=now - SEEN_AGAIN).order_by("read_at", "pk")
-    known = list(rows.values_list("external_id", flat=True)[:100])
+    mine = Deal.objects.filter(external_id__startswith=_deal_id(pull, ""), read_at__lte=now - SEEN_AGAIN)
+    known: list[str] = []
+    for status in (Deal.Status.OPEN, Deal.Status.WON):
+        rows = mine.filter(status=status).order_by("read_at", "pk").values_list("external_id", flat=True)
+        known += rows[: SEEN_AT_ONCE - len(known)]
     if not known:
         return
     pull.in_time()
     there = pull.crm.deals([one.rsplit(":", 1)[1] for one in known])
     left = {_deal_id(pull, fact.id) for fact in there}
-    pull.note(lambda: _deals(pull, there) + deals.gone([one for one in known if one not in left], now=pull.clock()))
+
+    def write() -> int:
+        told, strangers = _whose(pull, there)
+        sold = {_deal_id(pull, fact.id) for fact in strangers if fact.status == Deal.Status.WON}
+        deals.seen(sold, now=pull.clock())
+        others = {_deal_id(pull, fact.id) for fact in strangers} - sold
+        return deals.record(told, now=pull.clock()) + deals.gone(
+            [one for one in known if one not in left or one in others], now=pull.clock()
+        )
+
+    pull.note(write)
 
 
 def _deal_id(pull: _Pull, crm_id: str) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import datetime as dt
 
 from accounts.models import Account, StaffUser
-from scoring.crm import connections, push
-from scoring.models import CrmConnection, Handoff
+from scoring.crm import connections, pull, push
+from scoring.models import CrmConnection, CrmLink, Handoff
 from tests.conftest import NOW
 from tests.factories.scoring import make_account
 from tests.hubspot_server import HubSpotServer
@@ -54,3 +54,27 @@ def in_sales(name: str, *, owner: StaffUser | None = None, at: dt.datetime = NOW
         claimed_at=at if owner else None,
     )
     return account
+
+
+def pulled(now: dt.datetime) -> pull.Pulled | None:
+    """Pull now, whenever it was done last."""
+    CrmConnection.objects.update(pull_due_at=now)
+    return pull.pull_due(clock=lambda: now)
+
+
+def there(account: Account) -> str:
+    """The id of the company there that is this one."""
+    return CrmLink.objects.get(company=account).crm_id
+
+
+def deal_there(server: HubSpotServer, account: Account, at: dt.datetime, **properties: str) -> str:
+    """An open deal of the company, that changed then; its id."""
+    said = {
+        "dealname": "Team plan",
+        "dealstage": "appointmentscheduled",
+        "amount": "12000",
+        "deal_currency_code": "EUR",
+    }
+    new = server.add("deals", at, **said | {"createdate": (NOW - DAY).isoformat(), **properties})
+    server.link("deals", new, there(account))
+    return new

@@ -9,9 +9,9 @@ from accounts import billing
 from accounts.models import AccountDue, AuditEntry, Deal, RevenueMovement, StageEntry
 from scoring import handoffs, muting, next_action
 from scoring.crm import connections, pull, touches
-from scoring.models import CrmActivity, CrmConnection, CrmLink, CrmOwner, Handoff, HandoffActivity
+from scoring.models import CrmActivity, CrmConnection, CrmOwner, Handoff, HandoffActivity
 from tests.conftest import NOW
-from tests.factories.crm import DAY, connected, in_sales, owner_there, pushed
+from tests.factories.crm import DAY, connected, deal_there, in_sales, owner_there, pulled, pushed, there
 from tests.hubspot_server import hubspot_server
 
 pytestmark = pytest.mark.django_db(transaction=True, serialized_rollback=True)
@@ -36,82 +36,10 @@ def lumen(server, admin, rep):
     return account
 
 
-def pulled(now: dt.datetime) -> pull.Pulled | None:
-    CrmConnection.objects.update(pull_due_at=now)
-    return pull.pull_due(clock=lambda: now)
-
-
-def there(account) -> str:
-    return CrmLink.objects.get(company=account).crm_id
-
-
-def deal(server, account, at: dt.datetime = LATER, **properties) -> str:
-    said = {
-        "dealname": "Team plan",
-        "dealstage": "appointmentscheduled",
-        "amount": "12000",
-        "deal_currency_code": "EUR",
-    }
-    new = server.add("deals", at, **said | {"createdate": (NOW - DAY).isoformat(), **properties})
-    server.link("deals", new, there(account))
-    return new
-
-
 def activity(server, account, kind: str, at: dt.datetime, **properties) -> str:
     new = server.add(kind, LATER, hs_timestamp=at.isoformat(), **properties)
     server.link(kind, new, there(account))
     return new
-
-
-def test_an_open_deal_comes_and_follows_what_happens_to_it(server, lumen):
-    pk = deal(server, lumen)
-    assert pulled(LATER).deals == 1
-    found = Deal.objects.get()
-    assert (found.account, found.name, found.stage, found.status) == (
-        lumen,
-        "Team plan",
-        "Appointment scheduled",
-        "open",
-    )
-    assert (found.amount, found.currency, found.opened_at) == (Decimal("12000.00"), "EUR", NOW - DAY)
-    assert pulled(LATER).deals == 0  # read again, for the overlap: nothing is new
-
-    server.change("deals", pk, LATER + HOUR, hs_is_closed="true", hs_is_closed_won="false", closedate=LATER.isoformat())
-    assert pulled(LATER + HOUR).deals == 1
-    found.refresh_from_db()
-    assert (found.status, found.closed_at) == ("lost", LATER)
-
-
-def test_a_deal_that_was_deleted_there_is_gone_after_a_day(server, lumen):
-    pk = deal(server, lumen)
-    pulled(LATER)
-    del server.objects["deals"][pk]
-    pulled(LATER + HOUR)
-    assert Deal.objects.get().status == "open"
-    pulled(LATER + 25 * HOUR)
-    assert Deal.objects.get().status == "gone"
-
-
-def test_a_deal_of_a_company_that_is_not_ours_is_left_there(server, lumen):
-    other = server.add("companies", name="Strangers")
-    new = server.add("deals", LATER, dealname="Theirs", createdate=NOW.isoformat())
-    server.link("deals", new, other)
-    assert (pulled(LATER).deals, Deal.objects.count()) == (0, 0)
-
-
-def test_what_is_bought_while_a_deal_that_was_won_is_open_is_credited_to_sales(server, lumen):
-    pk = deal(server, lumen)
-    bought = {"account_id": lumen.pk, "account_key": "g:lumen", "plan": "team", "now": NOW + 2 * DAY}
-    billing.record_state(at=LATER, mrr=Decimal(470), **bought)
-    pulled(LATER)
-    assert RevenueMovement.objects.get().motion == "self_serve"  # an open deal sells nothing yet
-    end = LATER + DAY
-    server.change("deals", pk, end, hs_is_closed="true", hs_is_closed_won="true", closedate=end.isoformat())
-    pulled(end)
-    assert RevenueMovement.objects.get().motion == "sales"
-    server.change("deals", pk, end + HOUR, hs_is_closed_won="false")
-    pulled(end + HOUR)
-    assert RevenueMovement.objects.get().motion == "self_serve"
 
 
 def test_a_call_is_a_touch_of_the_handoff_and_of_what_is_bought_soon(server, lumen, rep):
@@ -182,30 +110,11 @@ def test_whose_name_nobody_here_has_touches_for_the_owner(server, lumen, rep):
     assert HandoffActivity.objects.get().by == rep
 
 
-def test_what_was_before_the_company_was_matched_is_read_once(server, admin, rep):
-    owner_there(server, rep, "51")
-    company = server.add("companies", name="Lumen", domain="lumen.io")
-    long_ago = NOW - 20 * DAY
-    for kind, properties in (("deals", {"dealname": "Old"}), ("calls", {"hs_call_title": "Old"})):
-        pk = server.add(
-            kind, long_ago, createdate=long_ago.isoformat(), hs_timestamp=long_ago.isoformat(), **properties
-        )
-        server.link(kind, pk, company)
-    in_sales("Lumen", owner=rep, domain="lumen.io")
-    connected(server, admin)
-    done = pulled(NOW)
-    assert (done.deals, done.activities, CrmLink.objects.get().history_at) == (1, 1, NOW)
-    server.asked.clear()
-    done = pulled(LATER)
-    assert (done.deals, done.activities) == (0, 0)
-    assert not [a for a in server.asked if a.path.startswith("/crm/v4/associations/companies/")]
-
-
 def test_a_search_of_many_pages_is_read_to_the_end(server, lumen, monkeypatch):
     server.page = 2
     monkeypatch.setattr(pull, "PAGES", 2)
     for number in range(11):
-        deal(server, lumen, LATER + dt.timedelta(minutes=number), dealname=f"Deal {number}")
+        deal_there(server, lumen, LATER + dt.timedelta(minutes=number), dealname=f"Deal {number}")
     assert pulled(LATER + HOUR).deals == 11
     assert Deal.objects.count() == 11
 
@@ -257,7 +166,7 @@ def test_one_pull_at_a_time_and_a_refused_token_stops_it(server, lumen):
 
 
 def test_a_pull_whose_lease_was_taken_writes_nothing(server, lumen):
-    deal(server, lumen)
+    deal_there(server, lumen, LATER)
 
     def taken(method, path, body):
         if path.endswith("/deals/search"):
@@ -272,7 +181,7 @@ def test_a_pull_whose_lease_was_taken_writes_nothing(server, lumen):
 
 def test_a_change_while_pages_are_read_hides_no_other(server, lumen):
     server.page = 2
-    ids = [deal(server, lumen, LATER + dt.timedelta(minutes=n), dealname=f"Deal {n}") for n in range(6)]
+    ids = [deal_there(server, lumen, LATER + dt.timedelta(minutes=n), dealname=f"Deal {n}") for n in range(6)]
     searches = []
 
     def change_the_first(method, path, body):
@@ -288,7 +197,7 @@ def test_a_change_while_pages_are_read_hides_no_other(server, lumen):
 
 def test_a_pull_with_more_to_read_than_time_goes_on_and_stops_nothing(server, lumen, monkeypatch):
     server.page = 2
-    ids = [deal(server, lumen, LATER + number * HOUR) for number in range(6)]
+    ids = [deal_there(server, lumen, LATER + number * HOUR) for number in range(6)]
     with monkeypatch.context() as patched:
         patched.setattr(pull._Pull, "in_time", _twice())
         pulled(LATER + 6 * HOUR)
@@ -309,24 +218,6 @@ def _twice():
             raise pull.OutOfTime
 
     return in_time
-
-
-def test_companies_that_were_merged_there_are_one_here_with_their_deals(server, lumen):
-    pk = deal(server, lumen)
-    end = LATER.isoformat()
-    server.change("deals", pk, hs_is_closed="true", hs_is_closed_won="true", closedate=end)
-    pulled(LATER)
-    old = there(lumen)
-    properties = server.objects["companies"].pop(old)["properties"]
-    merged = server.add("companies", LATER + HOUR, **properties)
-    server.links = set()
-    server.link("deals", pk, merged)
-    server.change("deals", pk, LATER + HOUR)
-    pulled(LATER + HOUR)
-    pushed(LATER + HOUR)
-    assert there(lumen) == merged
-    pulled(LATER + 2 * HOUR)
-    assert Deal.objects.get().status == "won"
 
 
 @pytest.mark.parametrize(

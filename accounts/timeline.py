@@ -42,6 +42,7 @@ _DESK_WORDS = {  # of audit rows whose noun and verb would not say it
     "account.tier_changed": "moved them to the support tier",
     "cs_task.done": "did the task",
     "cs_task.dismissed": "dismissed the task",
+    "cs_task.reopened": "opened the task again",
     "cs_task.taken": "took the task",
     "handoff.assigned": "assigned the company",
     "handoff.claimed": "claimed the company",

@@ -1,4 +1,4 @@
-"""Tasks of customer success: opened by plays, taken, done or dismissed by people."""
+"""Tasks of customer success: opened by plays, taken, done or dismissed by people, and opened again by them."""
 
 from __future__ import annotations
 
@@ -81,6 +81,22 @@ def close(*, task_id: int, status: str, outcome: str, by: StaffUser, now: dt.dat
             account_id=task.company_id,
             detail={"outcome": outcome},
         )
+    return task
+
+
+def reopen(*, task_id: int, by: StaffUser, now: dt.datetime) -> CsTask:
+    """Take back that a task was done or dismissed: it is open as before, with whoever had it. What was said about it
+    stays in the audit row."""
+    access.require(by, "plays.tasks")
+    with transaction.atomic():
+        task = CsTask.objects.select_for_update().get(pk=task_id)
+        if task.status == Status.OPEN:
+            raise Refused("It is open already.")
+        before = {"status": task.status, "outcome": task.outcome, "note": task.note}
+        task.status, task.outcome, task.note = Status.OPEN, "", ""
+        task.closed_by, task.closed_at = None, None
+        task.save(update_fields=["status", "outcome", "note", "closed_by", "closed_at"])
+        audit.record(action="cs_task.reopened", obj=task, by=by, now=now, account_id=task.company_id, detail=before)
     return task
 
 

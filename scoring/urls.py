@@ -111,6 +111,7 @@ urlpatterns = [
     path("cs-tasks/", cs_tasks.task_list, name="cs_tasks"),
     path("cs-tasks/<int:task_id>/take/", cs_tasks.take, name="cs_task_take"),
     path("cs-tasks/<int:task_id>/close/", cs_tasks.close, name="cs_task_close"),
+    path("cs-tasks/<int:task_id>/reopen/", cs_tasks.reopen, name="cs_task_reopen"),
     path("discover/", discover.question_list, name="discover"),
     path("discover/<int:discovery_id>/", discover.question, name="discovery"),
     path("discover/<int:discovery_id>/answer.json", discover.text, name="discovery_text"),

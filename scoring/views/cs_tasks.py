@@ -93,3 +93,17 @@ def close(request: StaffRequest, task_id: int) -> HttpResponse:
     except cs_tasks.Refused as error:
         messages.error(request, str(error))
     return _back(request)
+
+
+@login_required
+@require_POST
+def reopen(request: StaffRequest, task_id: int) -> HttpResponse:
+    """Take back that it was closed."""
+    access.require(request.user, "plays.tasks")
+    task = get_object_or_404(CsTask, pk=task_id)
+    try:
+        cs_tasks.reopen(task_id=task.pk, by=request.user, now=timezone.now())
+        messages.success(request, f"“{task.title}” is open again.")
+    except cs_tasks.Refused as error:
+        messages.error(request, str(error))
+    return _back(request)

@@ -11,6 +11,7 @@ from django.core.management import call_command
 from django.urls import reverse
 from django.utils import timezone
 
+from accounts.models import AuditEntry
 from plgops.lib import access
 from scoring import firing, playbook
 from scoring.models import CsTask, Play, PlayRun
@@ -210,6 +211,28 @@ def test_a_task_is_taken_and_closed_from_the_page(client_of, guide, world):
     task.refresh_from_db()
     assert (task.status, task.outcome, task.note, task.owner) == ("dismissed", "helped", "Hi", guide)
     assert "Dismissed" in browser.get(reverse("cs_tasks") + "?tab=closed").content.decode()
+
+
+def test_a_task_that_was_closed_by_mistake_is_opened_again_from_the_page(client_of, guide, rep, world):
+    world(1)
+    task = CsTask.objects.get()
+    browser = client_of(guide)
+    again = reverse("cs_task_reopen", args=[task.pk])
+    assert "It is open already." in browser.post(again, follow=True).content.decode()
+    browser.post(reverse("cs_task_close", args=[task.pk]), {"outcome": "other", "status": "done", "note": "Oops"})
+    assert again in browser.get(reverse("cs_tasks") + "?tab=closed").content.decode()
+    assert client_of(rep).post(again).status_code == 403
+    assert browser.post(again + "?tab=closed").headers["Location"].endswith("?tab=closed")
+    task.refresh_from_db()
+    assert (task.status, task.outcome, task.note, task.closed_at, task.closed_by) == ("open", "", "", None, None)
+    assert task.owner == guide
+    entry = AuditEntry.objects.get(action="cs_task.reopened")
+    assert (entry.actor, entry.account_id) == (guide, task.company_id)
+    assert entry.detail == {"status": "done", "outcome": "other", "note": "Oops"}
+    assert [t.pk for t in browser.get(reverse("cs_tasks")).context["page"].items] == [task.pk]
+    browser.post(reverse("cs_task_close", args=[task.pk]), {"outcome": "helped", "status": "done"})
+    task.refresh_from_db()
+    assert task.status == "done"
 
 
 def test_the_definitions_page_says_what_its_plays_do(client_of, admin, world):

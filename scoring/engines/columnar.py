@@ -74,9 +74,11 @@ def history(
     about: dict[str, Any] = {"types": reading.event_types(), "dialect": "duckdb"}
     about |= {"since_day": since_day, "until_day": until_day}
     with lake.connection() as db:
-        at_once = all(map(_is_short, asked.values()))
-        for part in parts(db, at_once=at_once) if account_ids is None else [account_ids]:
-            for key, spans in ask_history(asked, account_ids=part, rows=partial(_rows, db), **about).items():
+        questions: list[tuple[dict[int, tree.DefinitionDoc], Sequence[int] | None]] = [(asked, account_ids)]
+        if account_ids is None:  # each by itself: the parts are for the memory of one, together they went to the disk
+            questions = [({key: doc}, part) for key, doc in asked.items() for part in parts(db, at_once=_is_short(doc))]
+        for some, among in questions:
+            for key, spans in ask_history(some, account_ids=among, rows=partial(_rows, db), **about).items():
                 found[key] += spans
     return found
 

@@ -222,12 +222,13 @@ def test_a_task_that_was_closed_by_mistake_is_opened_again_from_the_page(client_
     browser.post(reverse("cs_task_close", args=[task.pk]), {"outcome": "other", "status": "done", "note": "Oops"})
     assert again in browser.get(reverse("cs_tasks") + "?tab=closed").content.decode()
     assert client_of(rep).post(again).status_code == 403
+    browser = client_of(guide)
     assert browser.post(again + "?tab=closed").headers["Location"].endswith("?tab=closed")
     task.refresh_from_db()
     assert (task.status, task.outcome, task.note, task.closed_at, task.closed_by) == ("open", "", "", None, None)
     assert task.owner == guide
     entry = AuditEntry.objects.get(action="cs_task.reopened")
-    assert (entry.actor, entry.account_id) == (guide, task.company_id)
+    assert (entry.actor_id, entry.account_id) == (guide.pk, task.company_id)
     assert entry.detail == {"status": "done", "outcome": "other", "note": "Oops"}
     assert [t.pk for t in browser.get(reverse("cs_tasks")).context["page"].items] == [task.pk]
     browser.post(reverse("cs_task_close", args=[task.pk]), {"outcome": "helped", "status": "done"})

@@ -20,13 +20,14 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A row of a card: a link, something short beside it, and since when."""
+    """A row of a card: a link, why it is there, something short beside it, and since when."""
 
     text: str
     href: str
     note: str = ""
     at: dt.datetime | None = None
     tone: str = ""
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)

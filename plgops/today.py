@@ -16,7 +16,7 @@ from accounts.workspace import day_of
 from plgops.cards import Card, Figure, Line, Load, Step
 from plgops.health import due_state
 from plgops.lib import access, days
-from scoring import undecided
+from scoring import queue, undecided
 from scoring.models import CsTask, Definition, Handoff, NextTask, Qualification
 from scoring.next_tasks import days_left
 from support.models import Ticket
@@ -128,13 +128,14 @@ def _counted(rows: QuerySet[Any]) -> int:
     return rows.order_by()[: CAP + 1].count()
 
 
-def _handoff_line(handoff: Handoff, *, note: str = "", tone: str = "") -> Line:
-    return Line(handoff.company.name, f"/inbox/{handoff.pk}/", note, handoff.newest_evidence_at, tone)
+def _handoff_line(handoff: Handoff, *, note: str = "", tone: str = "", why: str = "") -> Line:
+    return Line(handoff.company.name, f"/inbox/{handoff.pk}/", note, handoff.newest_evidence_at, tone, why)
 
 
 def _sales(user: StaffUser, *, now: dt.datetime) -> list[Card]:
     unclaimed = Handoff.objects.filter(status=Handoff.Status.NEW)
-    newest = unclaimed.select_related("company").order_by("-newest_evidence_at", "id")[:SHOWN]
+    newest = list(unclaimed.select_related("company").order_by("-newest_evidence_at", "id")[:SHOWN])
+    reasons = {pk: words for pk, (_, words, _) in queue.headlines_of([handoff.pk for handoff in newest]).items()}
     mine = list(
         Handoff.objects.filter(owner=user, closed_at__isnull=True)
         .exclude(status=Handoff.Status.SNOOZED)
@@ -150,7 +151,7 @@ def _sales(user: StaffUser, *, now: dt.datetime) -> list[Card]:
             "/inbox/",
             "Open the inbox",
             _counted(unclaimed),
-            tuple(_handoff_line(handoff) for handoff in newest),
+            tuple(_handoff_line(handoff, why=reasons.get(handoff.pk, "")) for handoff in newest),
             "Nothing waits. New accounts appear here as they qualify.",
         ),
         Card(

@@ -195,25 +195,31 @@ def arrived(filters: Filters, *, user: StaffUser, after: int) -> int:
     return len(queue(filters, user=user).filter(pk__gt=after).order_by("pk").values_list("pk", flat=True)[:COUNT_CAP])
 
 
-def rows_of(handoffs: Sequence[Handoff], *, now: dt.datetime, filters: Filters) -> list[Row]:
-    """The queue's lines for these handoffs: five queries, however many there are.
-
-    Their clock is the moment that the queue is sorted by, so that it never looks out of order.
-    """
+def headlines_of(handoff_ids: Sequence[int]) -> dict[int, tuple[str, str, int]]:
+    """Of each of these handoffs that has reasons: the icon and the words of the newest, and how many others there
+    are. Two queries."""
     reasons: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
     for handoff_id, evidence in (
-        Qualification.objects.filter(handoff_id__in=[h.pk for h in handoffs])
+        Qualification.objects.filter(handoff_id__in=handoff_ids)
         .order_by(F("since_at").desc(nulls_last=True), "-id")
         .values_list("handoff_id", "evidence")
     ):
         reasons[handoff_id or 0].append(evidence)
     types = event_type_names(why.event_types_of(found[0] for found in reasons.values()))
+    return {pk: (*why.headline(found[0], types), len(found) - 1) for pk, found in reasons.items()}
+
+
+def rows_of(handoffs: Sequence[Handoff], *, now: dt.datetime, filters: Filters) -> list[Row]:
+    """The queue's lines for these handoffs: five queries, however many there are.
+
+    Their clock is the moment that the queue is sorted by, so that it never looks out of order.
+    """
+    headlines = headlines_of([h.pk for h in handoffs])
     tasks = next_tasks.open_of(h.pk for h in handoffs)
     sparks = _sparks([h.company_id for h in handoffs], now=now)
     rows = []
     for handoff in handoffs:
-        own = reasons.get(handoff.pk, [])
-        icon, text = why.headline(own[0], types) if own else ("sparkles", "No open reason")
+        icon, text, more = headlines.get(handoff.pk, ("sparkles", "No open reason", 0))
         at = handoff.opened_at if filters.sort == "waiting" else handoff.closed_at if filters.tab == "done" else None
         rows.append(
             Row(
@@ -224,7 +230,7 @@ def rows_of(handoffs: Sequence[Handoff], *, now: dt.datetime, filters: Filters) 
                 seats=handoff.company.seats,
                 icon=icon,
                 text=text,
-                more=max(0, len(own) - 1),
+                more=more,
                 at=at or handoff.newest_evidence_at,
                 spark=sparks.get(handoff.company_id, (0,) * SPARK_DAYS),
                 owner=handoff.owner.label if handoff.owner and filters.tab != "mine" else "",

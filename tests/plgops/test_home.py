@@ -161,6 +161,35 @@ def test_a_rep_sees_what_waits_and_what_is_theirs_first_what_needs_them(client_o
     assert mine.count == 4
 
 
+def give_reasons(handoff, definition, version, *, ids=()):
+    """Two reasons, of which the newer one is told, though it came into the books first."""
+    now = timezone.now()
+    for days_ago, times in [(3, 7), (9, 4)]:
+        told = {"kind": "count", "holds": True, "measured": times, "needed": 2, "event_type_ids": list(ids)}
+        Qualification.objects.create(
+            account=handoff.company,
+            definition=definition,
+            version=version,
+            handoff=handoff,
+            opened_at=now,
+            since_at=now - dt.timedelta(days=days_ago),
+            cause="event",
+            evidence={"conditions": [told]},
+            closed_at=now if days_ago == 9 else None,
+            close_cause="lapsed" if days_ago == 9 else "",
+        )
+
+
+def test_an_unclaimed_account_says_why_it_waits(client_of, rep):
+    invite = EventType.objects.create(name="Invite Sent")
+    give_reasons(make_handoff(1), *make_definition(), ids=[invite.pk])
+    make_handoff(2)
+    response = client_of(rep).get("/")
+    unclaimed = response.context["cards"][0]
+    assert [(line.text, line.why) for line in unclaimed.lines] == [("Acme 1", "Invite Sent 7 times"), ("Acme 2", "")]
+    assert response.content.decode().count("Invite Sent 7 times") == 1
+
+
 def test_a_manager_sees_the_team_instead_of_an_empty_list(client_of, manager, rep, other_rep):
     now = timezone.now()
     ago = [now - dt.timedelta(days=days) for days in range(6)]
@@ -249,12 +278,13 @@ def test_an_admin_sees_what_is_not_normal(client_of, admin):
 
 @pytest.mark.parametrize("item_count", [1, 3])
 def test_home_query_count(client_of, rep, item_count, django_assert_num_queries):
+    rule, invite = make_definition(), EventType.objects.create(name="Invite Sent")
     for number in range(item_count):
-        make_handoff(number)
+        give_reasons(make_handoff(number), *rule, ids=[invite.pk])
         make_handoff(10 + number, status="claimed", owner=rep, claimed_at=timezone.now())
     browser = client_of(rep)
-    # session, user, roles, steps, the week, what is due, unclaimed (count, rows), mine, and the frame's workspace name
-    with django_assert_num_queries(9):
+    # session, user, roles, steps, the week, what is due, unclaimed (count, rows, their reasons and event types), mine
+    with django_assert_num_queries(11):
         browser.get("/")
 
 
@@ -263,9 +293,9 @@ def test_home_query_count_for_an_admin(client_of, admin, item_count, django_asse
     for number in range(item_count):
         make_handoff(number)
     browser = client_of(admin)
-    # as a manager, then tickets: late (count, rows), mine; the house: quarantine, waiting, three consumers' two,
-    # what plays and speed could not decide
-    with django_assert_num_queries(25):
+    # as a manager (without event types), then tickets: late (count, rows), mine; the house: quarantine, waiting,
+    # three consumers' two, what plays and speed could not decide
+    with django_assert_num_queries(26):
         browser.get("/")
 
 

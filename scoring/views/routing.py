@@ -155,6 +155,7 @@ def _draft(
     focus: int = -1,
     status: int = 200,
 ) -> HttpResponse:
+    has_owner = any(step.step_kind == "owner" for step in forms)  # a second one would find nobody the first did not
     context = {
         "steps": forms,
         "form": form,
@@ -162,7 +163,7 @@ def _draft(
         "found": found,
         "stale": STALE if stale else "",
         "focus": focus,
-        "kinds": ladder.KINDS,
+        "kinds": {kind: label for kind, label in ladder.KINDS.items() if kind != "owner" or not has_owner},
         **_words(),
     }
     if htmx.wants(request, "simulation"):  # there is none: what is wrong stands at its step, not in the simulation

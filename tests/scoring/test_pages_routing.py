@@ -84,10 +84,11 @@ def test_steps_are_added_moved_and_removed_in_the_draft_alone(client_of, admin):
     assert moved.context["steps"][1]["last_owner_days"].value() == "7"
     part = browser.post(url, draft(steps, do="down:0"), headers={"HX-Request": "true", "HX-Target": "draft"})
     assert b"<html" not in part.content and b'id="draft"' in part.content
+    assert b"add:owner" not in moved.content  # the ladder has it
     added = browser.post(url, draft(steps, do="add:rule"))
     assert [step.step_kind for step in added.context["steps"]] == ["owner", "pool", "rule"]
     gone = browser.post(url, draft(steps, do="remove:0"))
-    assert [step.step_kind for step in gone.context["steps"]] == ["pool"]
+    assert [step.step_kind for step in gone.context["steps"]] == ["pool"] and b"add:owner" in gone.content
     assert RoutingLadder.objects.count() == 1
 
 

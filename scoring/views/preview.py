@@ -32,7 +32,8 @@ NEAREST = 5
 FOLLOWS = (
     15.0  # seconds: what everybody's rate would take at most, by the sample's, to be counted without being asked for
 )
-LISTED = 25
+LISTED = 25  # near misses on a definition's page, and how many more each time
+MOST = 500  # of them altogether
 
 
 class AskedForm(forms.Form):
@@ -44,6 +45,12 @@ class AskedForm(forms.Form):
     reps = forms.IntegerField(min_value=1, max_value=10_000, required=False)
     each = forms.IntegerField(min_value=1, max_value=10_000, required=False)
     lever = forms.CharField(max_length=200, required=False)
+
+
+class ShownForm(forms.Form):
+    """How many near misses are listed."""
+
+    shown = forms.IntegerField(min_value=1, max_value=MOST, required=False)
 
 
 @login_required
@@ -75,15 +82,20 @@ def draft(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_GET
 def near(request: HttpRequest, slug: str) -> HttpResponse:
-    """The accounts that are one condition short of the live version, as a section of the definition's page."""
+    """The accounts that are one condition short of the live version, as a section of the definition's page.
+
+    `shown` asks for so many of them, the nearest first.
+    """
     access.require(request.user, "definitions.view")
+    asked = ShownForm(request.GET)
+    shown = (asked.cleaned_data["shown"] if asked.is_valid() else None) or LISTED
     found = get_object_or_404(Definition.objects.filter(archived_at=None), slug=slug)
     rule = next((rule for rule in definitions.live_rules() if rule.definition_id == found.pk), None)
     context: dict[str, Any] = {"definition": found}
     if rule is not None:
         try:
             with asking.question():
-                misses = near_misses.of_definition(rule.doc, day_of(timezone.now()), LISTED)
+                misses = near_misses.of_definition(rule.doc, day_of(timezone.now()), shown)
         except lake.CannotAnswer as error:
             context |= {"waits": asking.why(error), "again": asking.passes(error)}
         else:
@@ -92,6 +104,7 @@ def near(request: HttpRequest, slug: str) -> HttpResponse:
             context |= {
                 "misses": misses,
                 "rows": [(one, accounts[one.account_id]) for one in misses.nearest if one.account_id in accounts],
+                "more": min(shown + LISTED, MOST) if misses.accounts + misses.too_late > shown < MOST else None,
                 "reads_log": tree.reads_log(rule.doc),
                 "built_at": generation.built_at if generation else None,
             }

@@ -631,6 +631,27 @@ def test_near_misses_whose_time_is_over_are_told_apart(client_of, admin, viewer,
     assert "0 accounts one condition short, and 3 whose time is over" in page and "(and 3 too late)" in page
 
 
+def test_the_nearest_misses_are_listed_and_more_of_them_on_request(
+    client_of, admin, viewer, desk_of_three, monkeypatch
+):
+    monkeypatch.setattr(views, "LISTED", 1)
+    monkeypatch.setattr(views, "MOST", 2)
+    never = {**NEW, "rule": {"days": {"event": "Nobody does this", "at_least": 1}}}
+    definitions.publish(document=never, by=None, now=timezone.now())
+    address, client = reverse("definition_near_misses", args=["new-one"]), client_of(viewer)
+    first = client.get(address)
+    assert len(first.context["rows"]) == 1 and "The nearest 1 of 3." in first.content.decode()
+    assert f'hx-get="{address}?shown=2"' in first.content.decode()
+    second = client.get(f"{address}?shown=2")
+    assert len(second.context["rows"]) == 2 and "The nearest 2 of 3." in second.content.decode()
+    assert "?shown=" not in second.content.decode()  # not more than MOST
+    for nonsense in ("0", "x", "501"):
+        assert len(client.get(f"{address}?shown={nonsense}").context["rows"]) == 1
+    monkeypatch.setattr(views, "LISTED", 3)
+    whole = client.get(address).content.decode()
+    assert "The nearest" not in whole and "?shown=" not in whole
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [

@@ -119,6 +119,35 @@ def test_undo_opens_what_it_takes_back(open_page, rep, queue):
     assert (queue[0].status, queue[0].cooldown_until) == ("new", None)
 
 
+@pytest.mark.parametrize("phone", [False, True])
+def test_what_is_said_of_an_action_covers_no_notes_and_no_buttons(open_page, rep, queue, phone):
+    handoff = queue[0]
+    Handoff.objects.filter(pk=handoff.pk).update(status="claimed", owner=rep, claimed_at=timezone.now())
+    page = open_page(rep, f"/inbox/{handoff.pk}/?tab=mine", phone=phone)
+    if not phone:
+        tops = page.locator("#acts .acts-g > :is(form:not([popover]), .btn)").evaluate_all(
+            "all => all.map(one => one.getBoundingClientRect().top)"
+        )
+        assert len(tops) == 8 and max(tops) - min(tops) < 1, "eight actions stand in one row"
+    for name in ("Called", "E-mailed"):
+        page.get_by_role("button", name=name).click()
+        expect(page.locator("#activity")).to_contain_text(name)
+    expect(page.locator(".toast")).to_have_count(2)
+
+    def box(selector):
+        return page.locator(selector).evaluate(
+            "e => (({top, right, bottom, left}) => [top, right, bottom, left])(e.getBoundingClientRect())"
+        )
+
+    top, right, bottom, left = box("#toasts")
+    for part in (".det-b", "#acts"):
+        its_top, its_right, its_bottom, its_left = box(part)
+        apart = its_bottom <= top or its_top >= bottom or its_right <= left or its_left >= right
+        assert apart, (part, box(part), box("#toasts"))
+    # nothing but the account's own pane scrolls: its buttons stay where they are whatever takes the focus
+    assert page.locator("#main").evaluate("main => main.scrollHeight - main.clientHeight") == 0
+
+
 def test_keys_that_are_faster_than_the_server(open_page, rep, queue):
     page = open_page(rep, "/inbox/")
     first, second = "Lumen Analytics", "Kestrel Robotics"

@@ -25,6 +25,8 @@ def test_every_number_opens_its_handoffs(open_page, violations_by_theme, manager
     page = open_page(manager, "/team/", phone=phone)
     assert violations_by_theme(page) == {"light": [], "dark": []}
     assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    table = page.get_by_role("region", name="The team", exact=True)
+    assert table.evaluate("table => table.scrollWidth <= table.clientWidth"), "one scrolls sideways to read a line"
     page.get_by_role("link", name="Version").focus()
     page.keyboard.press("Enter")
     expect(page.get_by_role("rowheader", name="Team expansion v1")).to_be_visible()
@@ -33,6 +35,7 @@ def test_every_number_opens_its_handoffs(open_page, violations_by_theme, manager
     row.get_by_role("link", name="3", exact=True).last.click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Lost Team expansion v1")
     expect(page.get_by_role("row")).to_have_count(4)
+    assert page.get_by_role("region", name="Lost").evaluate("table => table.scrollWidth <= table.clientWidth")
     assert violations_by_theme(page) == {"light": [], "dark": []}
     page.keyboard.press("u")
     expect(page).to_have_url(re.compile(r"/team/\?by=version&days=90$"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from accounts import billing
@@ -34,10 +34,12 @@ class Fact:
 def record(facts: Sequence[Fact], *, now: dt.datetime) -> int:
     """Write deals as they were read; how many are new or changed. Told twice, nothing changes.
 
+    An account that was merged away or became part of a company since leaves its deals to the company that it is now.
     Where deals that were won are others than before, the credit of what their companies bought is decided again.
     """
     told = {fact.external_id: fact for fact in facts}
-    _lock({fact.account_id for fact in facts} | set(_accounts_of(told)))
+    company_of = locked_companies({fact.account_id for fact in facts} | set(_accounts_of(told)))
+    told = {key: replace(fact, account_id=company_of[fact.account_id]) for key, fact in told.items()}
     known = {deal.external_id: deal for deal in Deal.objects.filter(external_id__in=told)}
     new, changed, again = [], [], set()
     for external_id, fact in sorted(told.items()):
@@ -65,7 +67,7 @@ def record(facts: Sequence[Fact], *, now: dt.datetime) -> int:
 @retried
 def gone(external_ids: Collection[str], *, now: dt.datetime) -> int:
     """These deals are no longer in the CRM, or belong to no company of ours; how many. They credit nobody."""
-    _lock(_accounts_of(external_ids))
+    locked_companies(_accounts_of(external_ids))
     rows = Deal.objects.filter(external_id__in=external_ids)
     won = set(rows.filter(status=Deal.Status.WON).values_list("account_id", flat=True))
     done = rows.exclude(status=Deal.Status.GONE).update(status=Deal.Status.GONE, read_at=now)
@@ -79,10 +81,26 @@ def seen(external_ids: Collection[str], *, now: dt.datetime) -> None:
     Deal.objects.filter(external_id__in=external_ids).update(read_at=now)
 
 
+def locked_companies(account_ids: Collection[int]) -> dict[int, int]:
+    """The company that each of these accounts is part of now, whatever it was merged into; all of them are locked.
+
+    Asked before the lock it may be wrong after it: a merge that came between would have taken the account away.
+    """
+    leads: dict[int, int] = {}
+    wanted = set(account_ids)
+    while wanted:
+        rows = Account.objects.select_for_update(no_key=True).filter(pk__in=wanted).order_by("pk")
+        for pk, merged_into_id, parent_id in rows.values_list("pk", "merged_into_id", "parent_id"):
+            leads[pk] = merged_into_id or parent_id or pk
+        wanted = set(leads.values()) - leads.keys()
+    found = {}
+    for pk in account_ids:
+        end = pk
+        while leads[end] != end:
+            end = leads[end]
+        found[pk] = end
+    return found
+
+
 def _accounts_of(external_ids: Collection[str]) -> list[int]:
     return list(Deal.objects.filter(external_id__in=external_ids).values_list("account_id", flat=True))
-
-
-def _lock(account_ids: Collection[int]) -> None:
-    rows = Account.objects.select_for_update(no_key=True).filter(pk__in=account_ids)
-    list(rows.order_by("pk").values_list("pk"))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
 from django.db import IntegrityError, transaction
 
-from accounts import billing, domains
+from accounts import billing, deals, domains
 from accounts.due import Claimed
 from accounts.models import Account, Deal
 from scoring.crm import mapping, values
@@ -133,13 +133,22 @@ def take_domain(case: Case) -> bool:
     return True
 
 
-def rehome(*, old_id: int, company_id: int, now: dt.datetime) -> None:
+def known_of(account_ids: Collection[int]) -> set[int]:
+    """Those of these accounts of which anything is known in the CRM."""
+    found = set(CrmLink.objects.filter(company__in=account_ids).values_list("company_id", flat=True))
+    found |= set(Deal.objects.filter(account__in=account_ids).values_list("account_id", flat=True))
+    return found | set(CrmActivity.objects.filter(company__in=account_ids).values_list("company_id", flat=True))
+
+
+def rehome(*, old_id: int, now: dt.datetime) -> None:
     """An account is no company any more: what is known of it in the CRM goes to the company that it is part of now.
 
-    Where that one is matched already, the one there that was the old one's is left as it is. Needs a transaction.
+    Where that one is matched already, the one there that was the old one's stays the old one's: nothing is written
+    there any more, and what sales does there counts for the company. Needs a transaction.
     """
-    company = Account.objects.only("pk", "parent_id").get(pk=company_id)
-    root_id = company.company_id
+    root_id = deals.locked_companies([old_id])[old_id]
+    if root_id == old_id:
+        return  # it is one again by now
     old = CrmLink.objects.select_for_update().filter(company=old_id).first()
     if old is not None:
         new = CrmLink.objects.select_for_update().filter(company=root_id).first()
@@ -148,7 +157,7 @@ def rehome(*, old_id: int, company_id: int, now: dt.datetime) -> None:
             new = None
         if new is None:
             CrmLink.objects.filter(pk=old.pk).update(company=root_id)
-        else:
+        elif not old.crm_id:
             old.delete()
     if Deal.objects.filter(account=old_id).update(account=root_id):
         billing.set_motion(company_id=root_id, now=now)

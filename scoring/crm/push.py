@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from django.db import IntegrityError
@@ -104,7 +104,7 @@ def cases_of(claimed: Sequence[due.Claimed], found: CrmConnection, *, now: dt.da
     """
     ids = [one.account_id for one in claimed]
     rows = {account.pk: account for account in Account.objects.select_related("owner").filter(pk__in=ids)}
-    moved = {pk: at for pk, account in rows.items() if (at := account.merged_into_id or account.parent_id)}
+    moved = _moved(rows.values())
     cases = cases_for([rows[pk] for pk in ids if pk not in moved], found)
     mine = {one.account_id: one for one in claimed}
     for case in cases:
@@ -132,18 +132,24 @@ def _finish(done: Sequence[due.Claimed], moved: Mapping[int, int], *, now: dt.da
         return
 
     def finish() -> None:
-        for old_id, new_id in sorted(moved.items()):
-            matching.rehome(old_id=old_id, company_id=new_id, now=now)
+        for old_id in sorted(matching.known_of(moved)):
+            matching.rehome(old_id=old_id, now=now)
         news.look_again(moved.values(), now=now)
         due.finish_many([(one, None) for one in done], consumer=CONSUMER, now=now)
 
     in_one_transaction(finish)
 
 
+def _moved(accounts: Iterable[Account]) -> dict[int, int]:
+    """Those of these accounts that are no company, with what they were merged into or are part of."""
+    return {one.pk: at for one in accounts if (at := one.merged_into_id or one.parent_id)}
+
+
 def _tick_off(*, now: dt.datetime) -> int:
+    """Nobody is told of these; what was read of a company that is none any more goes on to the one that it is now."""
     claimed = due.claim(consumer=CONSUMER, now=now, today=day_of(now), limit=500, lease=LEASE)
-    if claimed:
-        in_one_transaction(lambda: due.finish_many([(c, None) for c in claimed], consumer=CONSUMER, now=now))
+    accounts = Account.objects.only("merged_into_id", "parent_id").filter(pk__in=[one.account_id for one in claimed])
+    _finish(claimed, _moved(accounts), now=now)
     return len(claimed)
 
 

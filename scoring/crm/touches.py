@@ -8,7 +8,7 @@ from itertools import groupby
 
 from django.db.models import Q
 
-from accounts import billing, lifecycle
+from accounts import billing, deals, lifecycle
 from accounts.models import StaffUser, Stage
 from accounts.team import audit
 from plgops.lib.db import in_one_transaction
@@ -115,5 +115,7 @@ def _touch(handoff: Handoff, row: CrmActivity, *, by: StaffUser | None, now: dt.
 
 
 def _companies(crm_ids: set[str]) -> Mapping[str, int]:
-    """Which of our companies these are."""
-    return dict(CrmLink.objects.filter(crm_id__in=crm_ids - {""}).values_list("crm_id", "company_id"))
+    """Which of our companies these are; all of them are locked."""
+    links = dict(CrmLink.objects.filter(crm_id__in=crm_ids - {""}).values_list("crm_id", "company_id"))
+    company_of = deals.locked_companies(set(links.values()))
+    return {crm_id: company_of[account_id] for crm_id, account_id in links.items()}

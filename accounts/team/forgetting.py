@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
-from accounts.models import Delivery, OutgoingMessage, StaffUser
+from accounts.models import Delivery, Letter, OutgoingMessage, StaffUser
 from accounts.team import audit
 from plgops.lib import access
 from plgops.lib.db import lock_free_rows
@@ -40,9 +40,11 @@ def before(now: dt.datetime) -> dt.datetime | None:
 
 
 def forget(*, now: dt.datetime) -> int:
-    """Delete messages and what was left out that are older than they are kept, AT_ONCE of each; how many there were.
+    """Delete messages, letters and what was left out that are older than they are kept, AT_ONCE of each; how many
+    there were.
 
-    Whether a destination had a fact is not asked so late: facts that old are told nobody.
+    Whether a destination had a fact is not asked so late: facts that old are told nobody. Nor is whether a person had
+    a letter: what it was about has ended once it was written. Letters that were given up can still be sent again.
     """
     old = before(now)
     if old is None:
@@ -51,7 +53,9 @@ def forget(*, now: dt.datetime) -> int:
     looked_at = Q(looked_at__lte=old) | Q(destination__removed_at__lte=old)
     given_up = OutgoingMessage.objects.filter(looked_at, status=Status.FAILED, created_at__lte=old).order_by("pk")
     left_out = Delivery.objects.filter(status=Delivery.Status.SKIPPED, created_at__lte=old).order_by("created_at", "pk")
-    return _messages(sent) + _messages(given_up) + _rows(left_out)
+    went_out = Q(status=Letter.Status.SENT, sent_at__lte=old)
+    letters = Letter.objects.filter(went_out | Q(status=Letter.Status.SKIPPED, created_at__lte=old)).order_by("pk")
+    return _messages(sent) + _messages(given_up) + _rows(left_out) + _rows(letters)
 
 
 def _messages(found: QuerySet[OutgoingMessage]) -> int:
@@ -62,8 +66,8 @@ def _messages(found: QuerySet[OutgoingMessage]) -> int:
     return len(ids)
 
 
-def _rows(found: QuerySet[Delivery]) -> int:
+def _rows(found: QuerySet[Delivery] | QuerySet[Letter]) -> int:
     with transaction.atomic():
         ids = [row.pk for row in lock_free_rows(found.only("pk"))[:AT_ONCE]]
-        Delivery.objects.filter(pk__in=ids).delete()
+        found.model.objects.filter(pk__in=ids).delete()
     return len(ids)

@@ -9,7 +9,7 @@ from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from accounts.models import AuditEntry, Delivery, Destination, OutgoingMessage
+from accounts.models import AuditEntry, Delivery, Destination, Letter, OutgoingMessage
 from accounts.tasks import forget_messages
 from accounts.team import deliveries, forgetting
 from scoring import alerts
@@ -17,6 +17,7 @@ from scoring.models import AlertFact, ClaimLinkUse
 from scoring.tasks import forget_alerts
 from tests.conftest import NOW
 from tests.factories import desk
+from tests.factories.scoring import make_account, make_user
 from tests.scoring.alert_world import definitions, open_handoff
 
 pytestmark = pytest.mark.django_db
@@ -143,3 +144,35 @@ def test_only_what_was_given_up_is_put_away(destination, admin, status):
     assert forgetting.put_away(message_ids=[made.pk], by=admin, now=NOW) == 0
     with pytest.raises(IntegrityError), transaction.atomic():
         OutgoingMessage.objects.filter(pk=made.pk).update(looked_at=NOW)
+
+
+def letter(user, account, status, days, *, sent=None):
+    """A letter of so many days ago; `sent`: so many days ago it went out."""
+    at = NOW - days * DAY
+    number = Letter.objects.count()
+    return Letter.objects.create(
+        public_id=f"l{number}",
+        user=user,
+        account=account,
+        fact=f"test:{number}",
+        status=status,
+        created_at=at,
+        next_at=at if status == "waiting" else None,
+        sent_at=None if status != "sent" else NOW - (sent or days) * DAY,
+        why="" if status in ("sent", "waiting") else "because",
+    )
+
+
+def test_letters_that_went_out_or_were_left_out_long_ago_are_forgotten(settings, monkeypatch):
+    account = make_account()
+    kim = make_user(account, "kim")
+    kept = [letter(kim, account, status, 400) for status in ("failed", "waiting")]  # they can still be sent
+    for status in ("sent", "skipped", "sent"):
+        letter(kim, account, status, 90)
+    kept += [letter(kim, account, "sent", 95, sent=89), letter(kim, account, "skipped", 89)]
+    settings.ALERTS_KEPT_DAYS = 0
+    assert forgetting.forget(now=NOW) == 0
+    settings.ALERTS_KEPT_DAYS = 90
+    monkeypatch.setattr(forgetting, "AT_ONCE", 2)
+    assert [forgetting.forget(now=NOW) for _ in range(3)] == [2, 1, 0]
+    assert list(Letter.objects.order_by("pk")) == kept

@@ -33,7 +33,7 @@ def open_for(runs: Sequence[PlayRun], *, now: dt.datetime) -> None:
             run=run,
             company_id=run.company_id,
             title=_title(run),
-            detail=str(run.play.content.get("body", "")),
+            detail=prompts.filled(str(run.play.content.get("body", "")), run.detail),
             due_on=today + dt.timedelta(days=_days(run)),
             created_at=now,
         )
@@ -109,8 +109,8 @@ def _locked(task_id: int) -> CsTask:
 
 def _title(run: PlayRun) -> str:
     wanted = str(run.play.content.get("headline") or run.play.name)
-    needs = prompts.needed(run.detail)
-    return (f"{wanted}: needs {needs}" if needs else wanted)[:200]
+    needs, said = prompts.needed(run.detail), prompts.filled(wanted, run.detail)
+    return (f"{wanted}: needs {needs}" if needs and said == wanted else said)[:200]
 
 
 def _days(run: PlayRun) -> int:

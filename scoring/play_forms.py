@@ -107,9 +107,9 @@ class PlayForm(forms.Form):
         help_text="Of the account, those who were seen last. Of a near miss about people, the one who is closest.",
     )
 
-    def __init__(self, *args: Any, action: str, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, action: str, trigger: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.action = action
+        self.action, self.trigger = action, trigger
         in_product, task = action in Play.IN_PRODUCT, action == Play.Action.CS_TASK
         mail = action == Play.Action.EMAIL_NUDGE
         unused = set()
@@ -128,7 +128,7 @@ class PlayForm(forms.Form):
         if in_product:
             self.fields["headline"].required = self.fields["button"].required = True
             self.fields["body"].validators.append(MaxLengthValidator(300))
-        if action in (Play.Action.NUDGE, Play.Action.EMAIL_NUDGE):
+        if trigger == Play.Trigger.NEAR_MISS and "body" in self.fields:
             self.fields["body"].help_text = "{needs} stands for what a near miss lacks: “1 more time, 4 days left”."
         if mail:
             self.fields["headline"].label = "Subject"
@@ -157,6 +157,9 @@ class PlayForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
+        for name in CONTENT:
+            if not playbook.good_words(cleaned.get(name), self.trigger):
+                self.add_error(name, playbook.NOTHING_MISSING)
         starts, ends = cleaned.get("starts_on"), cleaned.get("ends_on")
         if starts and ends and ends < starts:
             self.add_error("ends_on", "It ends before it starts.")

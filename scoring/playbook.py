@@ -18,7 +18,7 @@ from django.utils.text import slugify
 from accounts.models import StaffUser
 from accounts.team import audit
 from plgops.lib import access
-from scoring import audience
+from scoring import audience, prompts
 from scoring.models import Definition, Play, PlayRun, Purpose
 
 SALES_PRIORITY = 100
@@ -39,6 +39,10 @@ EDITABLE = (
 )
 RANGES = {"holdout_percent": (0, 90), "priority": (0, 1000), "convert_days": (1, 365), "cooldown_days": (0, 3650)}
 BAD_URL = "Give a path that begins with “/”, or an address that begins with “https://”."
+NOTHING_MISSING = (
+    f"“{prompts.NEEDS}” stands for what a near miss lacks. This play acts on what qualifies, where nothing is missing: "
+    "say it without."
+)
 TRANSITIONS: dict[tuple[str, str], str] = {
     ("draft", "start"): "live",
     ("paused", "start"): "live",
@@ -69,6 +73,7 @@ def create(wanted: Wanted, *, by: StaffUser | None, now: dt.datetime) -> Play:
     """A new play, as a draft: it does nothing before it is started. Refused where it makes no sense."""
     _require(by)
     values = _checked({**wanted.values, "name": wanted.name})
+    _can_be_said(values, wanted.trigger)
     if wanted.trigger == Play.Trigger.NEAR_MISS and wanted.action in (Play.Action.SALES_HANDOFF, Play.Action.PROMPT):
         raise Refused("A near miss can nudge, give a task or call a webhook; it hands nothing over.")
     if wanted.action == Play.Action.SALES_HANDOFF and wanted.definition.purpose != Purpose.PQL:
@@ -124,6 +129,7 @@ def edit(*, play_id: int, values: dict[str, Any], by: StaffUser, now: dt.datetim
     with transaction.atomic():
         play = Play.objects.select_for_update(no_key=True).get(pk=play_id)
         _in_order(checked.get("starts_on", play.starts_on), checked.get("ends_on", play.ends_on))
+        _can_be_said(checked, play.trigger)
         before = _told(play)
         for name, value in checked.items():
             setattr(play, name, value)
@@ -197,6 +203,16 @@ def _checked(values: dict[str, Any]) -> dict[str, Any]:
 def _in_order(starts: dt.date | None, ends: dt.date | None) -> None:
     if starts and ends and ends < starts:
         raise Refused("It ends before it starts.")
+
+
+def _can_be_said(values: dict[str, Any], trigger: str) -> None:
+    if any(not good_words(words, trigger) for words in values.get("content", {}).values()):
+        raise Refused(NOTHING_MISSING)
+
+
+def good_words(words: object, trigger: str) -> bool:
+    """Whether a play with this trigger can say so: only a near miss lacks something that can be named."""
+    return trigger == Play.Trigger.NEAR_MISS or not isinstance(words, str) or prompts.NEEDS not in words
 
 
 def good_url(url: str) -> bool:

@@ -27,6 +27,7 @@ from scoring.models import Play, PlayRun, PromptRules, PromptView, Qualification
 AGAIN = dt.timedelta(hours=24)  # a promotion that was seen and neither taken nor dismissed is not shown before
 EVENTS = ("seen", "clicked", "dismissed", "converted")
 _LEFT_ALONE = ("do_not_contact", "contact_refused_at")  # what of a person says whether to leave them alone
+NEEDS = "{needs}"  # in the words of a play: what a near miss lacks
 AT_ITS_PLACE = (Play.Moment.TEAMMATE_WALL, Play.Moment.FEATURE_GATE)  # shown only where the product asks for them
 
 
@@ -100,8 +101,7 @@ def as_prompt(run: PlayRun) -> Prompt:
 
 def of_play(play: Play, number: int = 0, *, detail: dict[str, Any]) -> Prompt:
     """A play's prompt as it is shown about a run with this detail: `{needs}` is what a near miss lacks."""
-    needs = needed(detail)
-    content = {name: value.replace("{needs}", needs) for name, value in play.content.items() if isinstance(value, str)}
+    content = {name: filled(value, detail) for name, value in play.content.items() if isinstance(value, str)}
     return Prompt(
         id=number,
         play=play.slug,
@@ -113,6 +113,11 @@ def of_play(play: Play, number: int = 0, *, detail: dict[str, Any]) -> Prompt:
         button=str(content.get("button", "")),
         url=str(content.get("url", "")),
     )
+
+
+def filled(words: str, detail: dict[str, Any]) -> str:
+    """Words of a play, said about a run with this detail."""
+    return words.replace(NEEDS, needed(detail))
 
 
 def needed(detail: dict[str, Any]) -> str:

@@ -71,7 +71,7 @@ class Plays(Reading):
         if not kind.is_valid():
             raise _wrong(kind.errors)
         definition: Definition = kind.cleaned_data["definition"]
-        values = _values(asked, asked["action"], DEFAULTS)
+        values = _values(asked, asked["action"], _trigger(asked), DEFAULTS)
         name = values.pop("name")
         wanted = playbook.Wanted(name, definition, asked["action"], _trigger(asked), values)
 
@@ -99,7 +99,7 @@ class Changed(Endpoint):
         play = found(slug)
 
         def act(now: dt.datetime) -> tuple[int, Any]:
-            values = _values(asked, play.action, initial_of(found(slug)))
+            values = _values(asked, play.action, play.trigger, initial_of(found(slug)))
             values = {name: value for name, value in values.items() if name in asked}  # others may change the rest
             return 200, told(_done(lambda: playbook.edit(play_id=play.pk, values=values, by=self.user, now=now)))
 
@@ -180,10 +180,10 @@ def _trigger(asked: Mapping[str, Any]) -> str:
     return str(asked.get("trigger", Play.Trigger.QUALIFIES))
 
 
-def _values(asked: Mapping[str, Any], action: str, before: Mapping[str, Any]) -> dict[str, Any]:
+def _values(asked: Mapping[str, Any], action: str, trigger: str, before: Mapping[str, Any]) -> dict[str, Any]:
     """What the verbs take: what was asked over what was there, as the page's form reads it."""
     given = {name: value for name, value in asked.items() if name in PlayForm.base_fields} | asked.get("content", {})
-    form = PlayForm({**before, **given}, action=action)
+    form = PlayForm({**before, **given}, action=action, trigger=trigger)
     for name in given:
         if name not in form.fields:
             words = f"A play that does this has none: {Play.Action(action).label.lower()}."

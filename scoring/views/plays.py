@@ -46,10 +46,10 @@ def play_page(request: StaffRequest, slug: str) -> HttpResponse:
     access.require(request.user, "definitions.view")
     play = _found(slug)
     now, may_edit = timezone.now(), access.may(request.user, "plays.edit")
-    form, status = PlayForm(initial=initial_of(play), action=play.action), 200
+    form, status = PlayForm(initial=initial_of(play), action=play.action, trigger=play.trigger), 200
     if request.method == "POST":
         access.require(request.user, "plays.edit")
-        form, status = PlayForm(request.POST, action=play.action), 422
+        form, status = PlayForm(request.POST, action=play.action, trigger=play.trigger), 422
         if form.is_valid():
             try:
                 playbook.edit(play_id=play.pk, values=form.values(), by=request.user, now=now)
@@ -94,9 +94,9 @@ def new(request: StaffRequest) -> HttpResponse:
     moment = request.GET.get("moment", "")
     given = MOMENTS.get(moment, {}) if action == Play.Action.PROMPT else {}
     begin = {"name": f"{definition.name}: {given.get('name') or Play.Action(action).label.lower()}"[:120]}
-    form, status = PlayForm(initial=given | begin | {"moment": moment}, action=action), 200
+    form, status = PlayForm(initial=given | begin | {"moment": moment}, action=action, trigger=wanted["trigger"]), 200
     if request.method == "POST":
-        form, status = PlayForm(request.POST, action=action), 422
+        form, status = PlayForm(request.POST, action=action, trigger=wanted["trigger"]), 422
         if form.is_valid():
             values = form.values()
             name = values.pop("name")
@@ -142,7 +142,7 @@ def would(request: StaffRequest, slug: str) -> HttpResponse:
     """What the play would have done lately with what the form says now; nothing is saved."""
     access.require(request.user, "definitions.view")
     play = _found(slug)
-    form = PlayForm(request.POST, action=play.action)
+    form = PlayForm(request.POST, action=play.action, trigger=play.trigger)
     if not form.is_valid():
         return render(request, "plays/would.html", {"form": form, "play": play}, status=422)
     for name, value in form.values().items():

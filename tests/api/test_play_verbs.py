@@ -85,6 +85,10 @@ def test_a_change_leaves_the_rest_as_it_is(maker):
         ({"moment": "midnight"}, {"moment"}),
         ({"content": {"headline": "x", "button": "x", "url": "javascript:alert(1)"}}, {"content.url"}),
         ({"content": {"headline": ""}}, {"content.headline", "content.button"}),
+        (
+            {"content": {"headline": "{needs} to go", "body": "{needs}", "button": "x"}},
+            {"content.headline", "content.body"},
+        ),
         ({"content": {"headline": "x", "button": "x", "due_days": 3}}, {"content.due_days"}),
         ({"action": "webhook"}, {"moment"}),
         ({"action": "sales_handoff", "moment": "", "content": {"body": "x"}}, {"moment"}),
@@ -95,6 +99,20 @@ def test_what_makes_no_sense_is_refused_with_its_field(maker, wrong, fields):
     status, told = maker.post("plays/", NEW | wrong)
     assert (status, set(told["fields"])) == (422, fields), told
     assert Play.objects.count() == count
+
+
+def test_what_is_missing_is_said_by_a_play_on_near_misses_alone(maker):
+    near = {"name": "Near", "definition": "team-expansion", "action": "nudge", "trigger": "near_miss"}
+    words = {"headline": "{needs} to go", "button": "Go on", "url": "/"}
+    status, made = maker.post("plays/", near | {"content": words})
+    assert (status, made["content"]["headline"]) == (201, "{needs} to go")
+    status, told = maker.post("plays/near/change/", {"content": {"body": "All it takes: {needs}."}})
+    assert (status, told["content"]["body"]) == (200, "All it takes: {needs}.")
+    maker.post("plays/", NEW)
+    status, told = maker.post("plays/seats-are-gone/change/", {"content": {"body": "{needs}"}})
+    assert (status, list(told["fields"])) == (422, ["content.body"])
+    assert "where nothing is missing" in told["fields"]["content.body"][0]
+    assert Play.objects.get(slug="seats-are-gone").content == NEW["content"]
 
 
 def test_a_definition_out_of_use_gets_no_play(maker, program, admin):

@@ -286,6 +286,18 @@ def test_who_is_one_condition_short_gets_a_task_that_says_what_is_missing(admin)
     assert play.runs.count() == 1
 
 
+def test_a_task_says_what_is_missing_where_its_words_say_so(admin):
+    account = live_world()
+    use(account, "Invite Sent", at=NOW - DAY, count=2)
+    sweep(NOW)
+    near_play(admin, content={"headline": "It takes {needs}", "body": "Only {needs}: call them. {needs}!"})
+    lake.refresh(now=NOW)
+    assert nearly.ask_next(now=NOW) == 1
+    decide(NOW + DAY)
+    task = CsTask.objects.get()
+    assert (task.title, task.detail) == ("It takes 1 more time", "Only 1 more time: call them. 1 more time!")
+
+
 def test_a_near_miss_that_qualifies_by_now_is_passed_over(admin):
     account = live_world()
     use(account, "Invite Sent", at=NOW - DAY, count=2)

@@ -22,7 +22,7 @@ from tests.scoring.test_prompts import due, prompt_play
 pytestmark = pytest.mark.django_db
 CONTENT = {
     "headline": "Nearly there",
-    "body": "It takes {needs}.",
+    "body": "It takes one more.",
     "button": "Invite",
     "url": "https://app.test/invite",
 }
@@ -138,7 +138,7 @@ def test_a_rep_at_work_or_an_urgent_ticket_makes_it_wait_before_and_after_it_was
     nudge_mail.write_due(now=run.due_at)
     key = str(run.pk)
     said = nudge_mail.words([key], now=run.due_at)[key]
-    assert said == letters.Words("Nearly there", "It takes .", "Invite", "https://app.test/invite")
+    assert said == letters.Words("Nearly there", "It takes one more.", "Invite", "https://app.test/invite")
     handoff = Handoff.objects.create(company=world, opened_at=NOW, newest_evidence_at=NOW)
     handoffs.claim(handoff_id=handoff.pk, by=rep, now=run.due_at)
     assert nudge_mail.words([key], now=run.due_at) == {key: run.due_at + muting.AGAIN}
@@ -169,7 +169,7 @@ def test_what_is_over_by_the_time_is_not_said(admin, world, why):
 
 def test_a_near_miss_is_written_to_who_is_closest_and_says_what_is_missing(admin, world):
     kim, lee = person(world, "kim", seen=NOW - DAY), person(world, "lee", seen=NOW)
-    play = mail_play(admin, trigger="near_miss")
+    play = mail_play(admin, trigger="near_miss", content=CONTENT | {"body": "It takes {needs}."})
     detail = {"needs": "1 more invite", "days_left": 4, "user": kim.pk}
     run = PlayRun.objects.create(
         play=play, account=world, company=world, near_day=day_of(NOW), created_at=NOW, due_at=NOW, detail=detail
@@ -369,9 +369,9 @@ def test_what_is_missing_is_said_with_the_time_there_is(left, words):
 # --- forms and pages ----------------------------------------------------------------------------------------
 
 
-def form(**changes) -> PlayForm:
+def form(trigger: str = "qualifies", **changes) -> PlayForm:
     values = {"name": "A", "holdout_percent": 0, "cooldown_days": 0, "priority": 50, "convert_days": 30, **CONTENT}
-    return PlayForm(values | {"people": 3} | changes, action="email_nudge")
+    return PlayForm(values | {"people": 3} | changes, action="email_nudge", trigger=trigger)
 
 
 def test_a_letter_leads_to_a_whole_address_and_says_something():
@@ -381,6 +381,8 @@ def test_a_letter_leads_to_a_whole_address_and_says_something():
     for name in ("headline", "body", "button", "url"):
         assert name in form(**{name: ""}).errors
     assert "people" in form(people=21).errors
+    assert list(form(body="It takes {needs}.").errors) == ["body"]
+    assert form("near_miss", body="It takes {needs}.").is_valid()
 
 
 def test_it_is_seen_as_an_e_mail_before_it_is_started(client_of, viewer, admin, world):
@@ -400,10 +402,10 @@ def test_it_is_seen_as_an_e_mail_before_it_is_started(client_of, viewer, admin, 
 
 def test_what_a_person_sees_in_the_product_says_what_is_missing_too(admin, world):
     person(world, "kim")
-    play = prompt_play(
-        admin, "Nudge", action="nudge", content={"headline": "Almost", "body": "{needs} to go", "button": "Go"}
-    )
-    Play.objects.filter(pk=play.pk).update(trigger="near_miss")
+    values = {"content": {"headline": "Almost", "body": "{needs} to go", "button": "Go"}}
+    wanted = playbook.Wanted("Nudge", sales().definition, "nudge", "near_miss", values)
+    play = playbook.create(wanted, by=admin, now=NOW - 9 * DAY)
+    playbook.move(play_id=play.pk, verb="start", by=admin, now=NOW - 9 * DAY)
     detail = {"needs": "1 more invite", "days_left": None}
     PlayRun.objects.create(
         play=play, account=world, company=world, near_day=1, created_at=NOW, due_at=NOW, detail=detail

@@ -327,6 +327,24 @@ def test_a_near_miss_hands_nothing_over(admin):
             )
 
 
+@pytest.mark.parametrize("name", ["headline", "body", "button", "url"])
+def test_what_is_missing_is_said_only_of_a_near_miss(admin, name):
+    publish(NOW)
+    content = {name: "/{needs}"}
+    for action in ("prompt", "nudge", "email_nudge", "cs_task"):
+        wanted = playbook.Wanted("X", sales().definition, action, values={"content": content})
+        with pytest.raises(playbook.Refused, match="what a near miss lacks"):
+            playbook.create(wanted, by=admin, now=NOW)
+    play = other_play(admin, "nudge", content={"headline": "Almost", "people": 3})
+    with pytest.raises(playbook.Refused, match="what a near miss lacks"):
+        change(admin, play, content=content)
+    play.refresh_from_db()
+    assert play.content == {"headline": "Almost", "people": 3}
+    wanted = playbook.Wanted("X", sales().definition, "nudge", "near_miss", {"content": content})
+    near = playbook.create(wanted, by=admin, now=NOW)
+    assert change(admin, near, content=content | {"style": "modal"}).content[name] == "/{needs}"
+
+
 def test_only_definitions_of_leads_hand_over(admin):
     version = publish(NOW, slug="active", purpose="activation")
     with pytest.raises(playbook.Refused, match="product-qualified"):

@@ -110,6 +110,23 @@ def form_of(play: Play, **changes) -> dict:
     return data | changes
 
 
+def test_a_play_that_qualifies_cannot_say_what_is_missing_and_its_page_says_why(client_of, admin, world):
+    play = world(0)
+    browser, url = client_of(admin), reverse("play", args=[play.slug])
+    bad = browser.post(url, form_of(play, body="Only {needs}"))
+    assert (bad.status_code, set(bad.context["form"].errors)) == (422, {"body"})
+    assert "This play acts on what qualifies, where nothing is missing" in bad.content.decode()
+    new = reverse("play_new") + "?definition=team-expansion&action=cs_task&trigger="
+    hint = "{needs} stands for what a near miss lacks"
+    assert hint not in browser.get(new + "qualifies").content.decode()
+    assert hint in browser.get(new + "near_miss").content.decode()
+    assert browser.post(new + "qualifies", form_of(play, body="Only {needs}")).status_code == 422
+    assert browser.post(new + "near_miss", form_of(play, body="Only {needs}")).status_code == 302
+    made = Play.objects.get(trigger="near_miss")
+    assert made.content["body"] == "Only {needs}"
+    assert browser.post(reverse("play_would", args=[play.slug]), form_of(play, body="{needs}")).status_code == 422
+
+
 def test_an_admin_changes_a_play_and_is_told_what_is_wrong(client_of, admin, world):
     play = world(0)
     browser, url = client_of(admin), reverse("play", args=[play.slug])

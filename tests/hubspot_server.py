@@ -56,6 +56,8 @@ class HubSpotServer:
     failures: list[Failure] = field(default_factory=list)
     lags: bool = False
     hidden: set[str] = field(default_factory=set)
+    merged: dict[str, str] = field(default_factory=dict)  # the id of who was merged away: of what became of it
+    partly: bool = False  # of a batch with bad values the others are written (207); else nothing is (400)
     page: int = 100  # of a search, at most: smaller in tests of paging
     before: Any = None  # called with each request, before anything is done
     lock: Any = field(default_factory=threading.RLock)
@@ -67,7 +69,7 @@ class HubSpotServer:
         """Make an object there, as somebody in HubSpot would; its id."""
         with self.lock:
             rows = self.objects.setdefault(kind, {})
-            new = str(1000 + sum(map(len, self.objects.values())))
+            new = str(1000 + sum(map(len, self.objects.values())) + len(self.merged))
             rows[new] = {"id": new, "properties": dict(properties), "at": at or self.at}
             return new
 
@@ -79,6 +81,18 @@ class HubSpotServer:
         self.links |= {(kind, pk, "companies", company), ("companies", company, kind, pk)}
         if primary:
             self.primary.add((kind, pk, company))
+
+    def merge(self, kind: str, kept: str, other: str, at: datetime | None = None) -> str:
+        """Merge two as HubSpot does: into a new one with an id of its own, as which both old ones answer."""
+        with self.lock:
+            rows = self.objects[kind]
+            properties = {**rows[other]["properties"], **{k: v for k, v in rows[kept]["properties"].items() if v}}
+            new = self.add(kind, at, **properties, hs_merged_object_ids=f"{kept};{other}")
+            for old in (kept, other):
+                del rows[old]
+                self.merged[old] = new
+            self.links = {tuple(self.merged.get(one, one) for one in link) for link in self.links}  # type: ignore[misc]
+            return new
 
     def fail(self, status: int, path: str = "", **how: Any) -> None:
         self.failures.append(Failure(status, path, **how))
@@ -163,6 +177,8 @@ class HubSpotServer:
             if not self.properties.get(by, {}).get("hasUniqueValue"):
                 return 400, {"message": f"{by} is not a unique property", "category": "VALIDATION_ERROR"}
             rows = {row["properties"].get(by): row for row in rows.values()}
+        else:
+            rows = rows | {old: rows[new] for old, new in self.merged.items() if new in rows}
         found = [rows[one["id"]] for one in body["inputs"] if one["id"] in rows]
         missing = [one["id"] for one in body["inputs"] if one["id"] not in rows]
         told: dict[str, Any] = {
@@ -197,25 +213,51 @@ class HubSpotServer:
                     return f"Property values were not valid: owner {value} does not exist"
         return ""
 
+    def _written(
+        self, kind: str, body: Any, ids: list[str], missing: list[str]
+    ) -> tuple[list[tuple[str, dict[str, str]]], tuple[int, Any]]:
+        """Of a batch what may be written, and what is answered of the rest: all refused (400), or one by one (207)."""
+        inputs = [(pk, one["properties"]) for pk, one in zip(ids, body["inputs"], strict=True)]
+        why = [self._refusal(kind, [one]) for one in inputs]
+        if any(why) and not self.partly:
+            message = next(filter(None, why))
+            return [], (400, {"status": "error", "message": message, "category": "VALIDATION_ERROR"})
+        errors = [
+            {
+                "status": "error",
+                "category": "VALIDATION_ERROR",
+                "message": words,
+                "context": {"objectWriteTraceId": [one["objectWriteTraceId"]]}
+                if "objectWriteTraceId" in one
+                else {"ids": [one["id"]]},
+            }
+            for one, words in zip(body["inputs"], why, strict=True)
+            if words
+        ]
+        if missing:
+            message = "Could not get some objects, they may be deleted"
+            context = {"ids": missing}
+            errors.append({"status": "error", "category": "OBJECT_NOT_FOUND", "message": message, "context": context})
+        good = [one for one, words in zip(inputs, why, strict=True) if not words]
+        told = {"status": "COMPLETE", **_TIMES}
+        return good, (207, told | {"numErrors": len(errors), "errors": errors}) if errors else (200, told)
+
     def _update(self, kind: str, body: Any) -> tuple[int, Any]:
         rows = self.objects.setdefault(kind, {})
-        inputs = [(one["id"], one["properties"]) for one in body["inputs"]]
-        if why := self._refusal(kind, inputs):
-            return 400, {"status": "error", "message": why, "category": "VALIDATION_ERROR"}
+        ids = [self.merged.get(one["id"], one["id"]) for one in body["inputs"]]
+        inputs, (status, told) = self._written(kind, body, ids, [pk for pk in ids if pk not in rows])
         results = []
         for pk, properties in inputs:
             if pk in rows:
                 rows[pk]["properties"].update(properties)
                 rows[pk]["at"] = self.at
                 results.append(self._told(rows[pk], list(properties)))
-        return 200, {"status": "COMPLETE", "results": results, **_TIMES}
+        return status, told | ({} if status == 400 else {"results": results})
 
     def _upsert(self, kind: str, body: Any) -> tuple[int, Any]:
         rows = self.objects.setdefault(kind, {})
         by = {row["properties"].get(body["inputs"][0]["idProperty"]): pk for pk, row in rows.items()}
-        inputs = [(by.get(one["id"], ""), one["properties"]) for one in body["inputs"]]
-        if why := self._refusal(kind, inputs):
-            return 400, {"status": "error", "message": why, "category": "VALIDATION_ERROR"}
+        inputs, (status, told) = self._written(kind, body, [by.get(one["id"], "") for one in body["inputs"]], [])
         results = []
         for pk, properties in inputs:
             new = not pk
@@ -225,7 +267,7 @@ class HubSpotServer:
             rows[pk]["properties"].update(properties)
             rows[pk]["at"] = self.at
             results.append({**self._told(rows[pk], list(properties)), "new": new})
-        return 200, {"status": "COMPLETE", "results": results, **_TIMES}
+        return status, told | ({} if status == 400 else {"results": results})
 
     def _search(self, kind: str, body: Any) -> tuple[int, Any]:
         rows = [row for pk, row in self.objects.get(kind, {}).items() if pk not in self.hidden]

@@ -120,7 +120,12 @@ class HubSpot:
                 return found
 
     def read(self, ids: Collection[str], properties: Collection[str]) -> dict[str, Record]:
-        return {one.id: one for one in map(hubspot_answers.record, self._read("companies", ids, properties))}
+        asked = self._read("companies", ids, {*properties, hubspot_answers.MERGED})
+        found: dict[str, Record] = {}
+        for one in map(hubspot_answers.record, asked):  # one that was merged there answers with the id of the new one
+            former = one.properties.get(hubspot_answers.MERGED, "").split(";")
+            found.update({pk: one for pk in {one.id, *former} if pk in ids})
+        return found
 
     def by_key(self, keys: Collection[str], properties: Collection[str]) -> dict[str, Record]:
         try:
@@ -156,7 +161,10 @@ class HubSpot:
         def ask(some: Sequence[str]) -> Any:
             inputs = [
                 SimplePublicObjectBatchInputUpsert(
-                    id=key, id_property=mapping.KEY, properties={**companies[key], mapping.KEY: key}
+                    id=key,
+                    id_property=mapping.KEY,
+                    object_write_trace_id=key,  # by which an error says whose it is
+                    properties={**companies[key], mapping.KEY: key},
                 )
                 for key in some
             ]
@@ -346,9 +354,10 @@ def _written(names: Sequence[str], ask: Callable[[Sequence[str]], Any], named: C
             continue
         done = {named(one): str(one.id) for one in answer.results or []}
         found.done |= {name: done[name] for name in some if name in done}
-        errors = [one.message for one in getattr(answer, "errors", None) or []]
-        why = f"HubSpot refused it. {errors[0][:300]}" if errors else "HubSpot did not say that it was written."
-        found.failed |= {name: why for name in some if name not in done}
+        words = hubspot_answers.refusals(getattr(answer, "errors", None) or [], some)
+        for name in set(some) - done.keys():
+            why = words.get(name) or words.get("")
+            found.failed[name] = f"HubSpot refused it. {why}" if why else "HubSpot did not say that it was written."
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -16,6 +16,8 @@ ACTIVITIES = {
     "met": ("meetings", "hs_meeting_title", ("hs_meeting_outcome", "hs_meeting_start_time")),
 }
 _PRIMARY = ("HUBSPOT_DEFINED", 5)  # category and type of what ties a deal to its primary company: labels change
+MERGED = "hs_merged_object_ids"  # of a company that others were merged into: their ids, with semicolons between
+_NAMED = ("objectWriteTraceId", "ids", "id")  # where an error of a batch says whose it is
 _NOT_OURS = {"INCOMING_EMAIL", "DRAFT_EMAIL"}
 _NOT_SENT = {"BOUNCED", "FAILED", "SCHEDULED", "SENDING"}  # one that is sent later has changed then
 _CALLED_OFF = {"CANCELED", "NO_SHOW", "RESCHEDULED"}
@@ -41,6 +43,17 @@ def linked(links: Sequence[Any]) -> tuple[list[str], list[str]]:
         is_primary = any((kind.category, kind.type_id) == _PRIMARY for kind in one.association_types or ())
         (first if is_primary else others).append(str(one.to_object_id))
     return first, others
+
+
+def refusals(errors: Sequence[Any], names: Collection[str]) -> dict[str, str]:
+    """What the errors of a batch say, by which of these names each is about; "": the first that names none of them."""
+    found: dict[str, str] = {}
+    for one in errors:
+        context = one.context or {}
+        about = {str(name) for key in _NAMED for name in context.get(key) or ()}
+        for name in about.intersection(names) or {""}:
+            found.setdefault(name, str(one.message)[:300])
+    return found
 
 
 def activity_properties(kind: str) -> tuple[str, ...]:

@@ -59,8 +59,16 @@ def match(
             again = crm.by_key(gone, wanted)
             others = set(CrmLink.objects.filter(crm_id__in=[r.id for r in again.values()]).values_list("crm_id"))
             again = {key: one for key, one in again.items() if (one.id,) not in others}
+        merged = [one.id for pk, one in there.items() if one.id != pk]
+        whose: dict[str, int] = {}
+        if merged:
+            whose = dict(CrmLink.objects.filter(crm_id__in=merged).values_list("crm_id", "company_id"))
         for case in linked:
             case.record = there.get(case.link.crm_id) or (again.get(case.company.external_id) if gone else None)
+            if case.record and whose.setdefault(case.record.id, case.company.pk) != case.company.pk:
+                case.candidates, case.record = [case.record], None  # merged there with another one of ours
+                yield case, Outcome.TAKEN
+                continue
             yield case, Outcome.FOUND if case.record else Outcome.GONE
     strangers = [case for case in cases if not case.link.crm_id]
     if not strangers:

@@ -131,7 +131,7 @@ class Crm(Protocol):
         """Everybody whom a company can be given to."""
 
     def read(self, ids: Collection[str], properties: Collection[str]) -> dict[str, Record]:
-        """The companies of these ids that still exist."""
+        """The companies of these ids that still exist; one that was merged into another is that one, of its id."""
 
     def by_key(self, keys: Collection[str], properties: Collection[str]) -> dict[str, Record]:
         """The companies that carry these keys of ours."""

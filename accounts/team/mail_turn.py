@@ -18,6 +18,7 @@ LOCK = "mail.lock"  # in settings.VAR_DIR
 @contextlib.contextmanager
 def taken() -> Iterator[bool]:
     """Whether it is this worker's turn until the end of the block; nobody waits for one."""
+    settings.VAR_DIR.mkdir(parents=True, exist_ok=True)  # a machine of workers alone keeps nothing else there
     with (settings.VAR_DIR / LOCK).open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # given back by the system when the process dies

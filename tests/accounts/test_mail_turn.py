@@ -91,3 +91,9 @@ def test_a_server_that_says_nothing_is_left_after_a_while_and_keeps_the_next_wor
     assert results == [False]
     assert {(letter.status, letter.attempts) for letter in Letter.objects.all()} == {("waiting", 1)}
     assert all(letter.why.startswith("The mail server") for letter in Letter.objects.all())
+
+
+def test_a_machine_that_has_no_folder_of_its_own_yet_has_turns_too(settings, tmp_path):
+    settings.VAR_DIR = tmp_path / "not" / "there"
+    with mail_turn.taken() as is_ours, mail_turn.taken() as is_anothers:
+        assert (is_ours, is_anothers) == (True, False)

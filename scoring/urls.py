@@ -33,6 +33,7 @@ urlpatterns = [
     path("inbox/digest/", states.digest_lately, name="inbox_digest"),
     path("inbox/digest/dismiss/", states.digest_dismiss, name="inbox_digest_dismiss"),
     path("inbox/<int:handoff_id>/", inbox.handoff, name="inbox_handoff"),
+    path("inbox/<int:handoff_id>/row/", inbox.row, name="inbox_row"),
     path("inbox/<int:handoff_id>/use/", inbox.use, name="inbox_use"),
     path("inbox/<int:handoff_id>/claim/", inbox_actions.claim, name="inbox_claim"),
     path("inbox/<int:handoff_id>/unclaim/", inbox_actions.unclaim, name="inbox_unclaim"),

@@ -60,6 +60,17 @@ def handoff(request: HttpRequest, handoff_id: int) -> HttpResponse:
 
 @login_required
 @require_GET
+def row(request: HttpRequest, handoff_id: int) -> HttpResponse:
+    """What the handoff's line in the queue says, which fetches itself again when something was done with it."""
+    user = parts.reader(request)
+    found = parts.found(handoff_id)
+    filters = queue.Filters.read(request.GET.dict(), tab=parts.home_tab(found, user))
+    (line,) = queue.rows_of([found], now=timezone.now(), filters=filters)
+    return render(request, f"{PAGE}#row", {"r": line})
+
+
+@login_required
+@require_GET
 def use(request: HttpRequest, handoff_id: int) -> HttpResponse:
     """The chart of people active a day, which the detail pane fetches when it is scrolled to."""
     parts.reader(request)

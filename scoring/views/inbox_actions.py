@@ -239,8 +239,8 @@ def acted(
         context |= parts.queue(user, filters, page.items, page.next_cursor) | {"redraw": True}
         context["selected"] = found.pk
     response = render(request, "inbox/oob.html", context)
-    if gone:
-        response["HX-Trigger"] = json.dumps({"row-gone": f"#row-{handoff_id}"})
+    if not redraw:
+        response["HX-Trigger"] = json.dumps({"row-gone" if gone else "row-changed": f"#row-{handoff_id}"})
     if redraw:
         response["HX-Push-Url"] = here
         response["HX-Trigger-After-Settle"] = json.dumps({"focus-on": f"#row-{handoff_id} [data-row]"})

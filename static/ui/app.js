@@ -108,9 +108,15 @@ document.addEventListener(
 
 /** A shortcut writes into a text, over what a line of it says already, and clicks anything else. */
 function press(element) {
+  ready(element);
   if (!element.matches("input, textarea, select")) return element.click();
   element.focus();
   if (element.matches("input")) element.select();
+}
+
+/** What was drawn a moment ago is htmx's only when it has settled: until then a click would leave the page. */
+function ready(element) {
+  htmx.process(element.form ?? element);
 }
 
 /** Out of a text that a shortcut led into, back to the row, so that the shortcuts work again. */
@@ -331,6 +337,7 @@ document.addEventListener("keydown", (event) => {
   if (event.key !== "Enter" || !(event.metaKey || event.ctrlKey) || !event.target.matches?.("[data-submit]")) return;
   event.preventDefault();
   const first = $("button:not([type=button])", event.target.form);
+  ready(event.target);
   if (event.target.form.reportValidity()) first?.click();
 });
 

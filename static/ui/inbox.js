@@ -112,6 +112,13 @@ document.body.addEventListener("row-gone", ({ detail }) => {
   if (next) $("[data-row]", next)?.focus({ preventScroll: true }); // somebody else took it: the keyboard goes on here
 });
 
+/* ---- the server says that a row has changed: where it is drawn here, it fetches what it says */
+
+document.body.addEventListener("row-changed", ({ detail }) => {
+  const said = $(`${detail.value} .pql-b`);
+  if (said) htmx.trigger(said, "fresh");
+});
+
 /* ---- the server says where the focus belongs after it has redrawn the queue, unless somebody is writing by then */
 
 document.body.addEventListener("focus-on", ({ detail }) => {

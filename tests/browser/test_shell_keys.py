@@ -30,6 +30,7 @@ def test_shortcuts_work_again_after_a_task_and_a_note_in_the_inbox(open_page, re
     page.keyboard.press("Enter")
     expect(page.locator("#toasts")).to_contain_text("Next: Send the quote")
     expect(page.locator("[data-row]")).to_be_focused()
+    expect(page.locator("[data-row]")).to_contain_text("Send the quote")
     page.keyboard.press("t")  # written anew, not added to
     page.keyboard.type("Call them")
     page.keyboard.press("Enter")

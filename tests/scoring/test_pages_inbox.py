@@ -194,6 +194,9 @@ QUEUE = 14
 DETAIL = 16
 
 
+ROW = 9  # session, user, roles; the handoff, its reasons, event types, accounts, their days of use, its task
+
+
 @pytest.mark.parametrize("size", [1, 3])
 def test_the_queue_costs_the_same_at_any_length(client_of, rep, now, size, django_assert_num_queries):
     desk.desk(size, now=now)
@@ -285,6 +288,26 @@ def test_claim_by_htmx_answers_with_what_changed(client_of, rep, now):
     assert response["HX-Trigger"] == f'{{"row-gone": "#row-{one.pk}"}}'
     assert f'hx-post="/inbox/{one.pk}/unclaim/' in parts  # undo
     assert 'id="queue"' not in parts
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_a_row_fetches_what_it_says_when_something_was_done_with_it(
+    client_of, rep, now, size, django_assert_num_queries
+):
+    one, *_ = desk.desk(size, now=now)
+    handoffs.claim(handoff_id=one.pk, by=rep, now=now)
+    client = client_of(rep)
+    planned = {"text": "Send the quote", "day": (now + dt.timedelta(days=3)).date().isoformat()}
+    response = client.post(f"/inbox/{one.pk}/task/?tab=mine", planned, **HTMX)
+    assert response["HX-Trigger"] == f'{{"row-changed": "#row-{one.pk}"}}'
+    with django_assert_num_queries(ROW):
+        row = client.get(f"/inbox/{one.pk}/row/?tab=mine", **HTMX).content.decode()
+    assert "Send the quote" in row
+    assert one.company.name in row
+    assert "<li" not in row
+    assert (
+        f'hx-get="/inbox/{one.pk}/row/?tab=mine" hx-trigger="fresh"' in client.get("/inbox/?tab=mine").content.decode()
+    )
 
 
 def test_claiming_the_last_one_redraws_the_queue(client_of, rep, now):

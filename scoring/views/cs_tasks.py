@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import messages
@@ -56,15 +57,12 @@ def _back(request: StaffRequest) -> HttpResponse:
     return redirect(f"{here}?tab={tab}" if tab != "open" and tab in dict(TABS) else here)
 
 
-@login_required
-@require_POST
-def take(request: StaffRequest, task_id: int) -> HttpResponse:
-    """Make it one's own."""
-    access.require(request.user, "plays.tasks")
+def _acted(request: StaffRequest, task_id: int, act: Callable[[CsTask], object], said: str) -> HttpResponse:
+    """Do it with the task, say so or why not, and go back."""
     task = get_object_or_404(CsTask, pk=task_id)
     try:
-        cs_tasks.take(task_id=task.pk, by=request.user, now=timezone.now())
-        messages.success(request, f"“{task.title}” is yours.")
+        act(task)
+        messages.success(request, f"“{task.title}” is {said}.")
     except cs_tasks.Refused as error:
         messages.error(request, str(error))
     return _back(request)
@@ -72,15 +70,23 @@ def take(request: StaffRequest, task_id: int) -> HttpResponse:
 
 @login_required
 @require_POST
+def take(request: StaffRequest, task_id: int) -> HttpResponse:
+    """Make it one's own."""
+    access.require(request.user, "plays.tasks")
+    now = timezone.now()
+    return _acted(request, task_id, lambda task: cs_tasks.take(task_id=task.pk, by=request.user, now=now), "yours")
+
+
+@login_required
+@require_POST
 def close(request: StaffRequest, task_id: int) -> HttpResponse:
     """Done or dismissed, by the button that was pressed."""
     access.require(request.user, "plays.tasks")
-    task = get_object_or_404(CsTask, pk=task_id)
     form = TaskForm(request.POST)
-    if not form.is_valid():
-        messages.error(request, "Choose what came of it.")
-        return _back(request)
-    try:
+
+    def act(task: CsTask) -> None:
+        if not form.is_valid():
+            raise cs_tasks.Refused("Choose what came of it.")
         cs_tasks.close(
             task_id=task.pk,
             status=request.POST.get("status", ""),
@@ -89,10 +95,8 @@ def close(request: StaffRequest, task_id: int) -> HttpResponse:
             by=request.user,
             now=timezone.now(),
         )
-        messages.success(request, f"“{task.title}” is closed.")
-    except cs_tasks.Refused as error:
-        messages.error(request, str(error))
-    return _back(request)
+
+    return _acted(request, task_id, act, "closed")
 
 
 @login_required
@@ -100,10 +104,7 @@ def close(request: StaffRequest, task_id: int) -> HttpResponse:
 def reopen(request: StaffRequest, task_id: int) -> HttpResponse:
     """Take back that it was closed."""
     access.require(request.user, "plays.tasks")
-    task = get_object_or_404(CsTask, pk=task_id)
-    try:
-        cs_tasks.reopen(task_id=task.pk, by=request.user, now=timezone.now())
-        messages.success(request, f"“{task.title}” is open again.")
-    except cs_tasks.Refused as error:
-        messages.error(request, str(error))
-    return _back(request)
+    now = timezone.now()
+    return _acted(
+        request, task_id, lambda task: cs_tasks.reopen(task_id=task.pk, by=request.user, now=now), "open again"
+    )
